@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// vec<T>: a growable array, task context (allocations sleep). Growth can fail and says so; elements move by move
+// construction. Index below size() is the caller's duty.
+#pragma once
+
+#include "base/memory.h"
+#include "base/result.h"
+#include "base/span.h"
+
+namespace modbpf {
+
+template <class T> class vec {
+public:
+    vec() = default;
+    vec(vec &&o) noexcept : p_(o.p_), n_(o.n_), cap_(o.cap_) { o.p_ = nullptr, o.n_ = o.cap_ = 0; }
+    vec &operator=(vec &&o) noexcept {
+        swap(p_, o.p_), swap(n_, o.n_), swap(cap_, o.cap_);
+        return *this;
+    }
+    vec(const vec &) = delete;
+    vec &operator=(const vec &) = delete;
+    ~vec() {
+        clear();
+        port_free(p_);
+    }
+
+    size_t size() const { return n_; }
+    bool empty() const { return n_ == 0; }
+    T *data() { return p_; }
+    const T *data() const { return p_; }
+    T &operator[](size_t i) { return p_[i]; }
+    const T &operator[](size_t i) const { return p_[i]; }
+    T &back() { return p_[n_ - 1]; }
+    T *begin() { return p_; }
+    T *end() { return p_ + n_; }
+    const T *begin() const { return p_; }
+    const T *end() const { return p_ + n_; }
+    span<T> view() { return {p_, n_}; }
+    span<const T> view() const { return {p_, n_}; }
+
+    status reserve(size_t want) {
+        if (want <= cap_)
+            return {};
+        size_t cap = max(want, max<size_t>(cap_ + cap_ / 2, 8));
+        u64 bytes;
+        if (__builtin_mul_overflow(static_cast<u64>(cap), sizeof(T), &bytes))
+            return error(ENOMEM);
+        T *p = static_cast<T *>(port_alloc(bytes, PORT_SLEEPING));
+        if (!p)
+            return error(ENOMEM);
+        for (size_t i = 0; i < n_; i++) {
+            new (place, p + i) T(move(p_[i]));
+            p_[i].~T();
+        }
+        port_free(p_);
+        p_ = p, cap_ = cap;
+        return {};
+    }
+    status push(T v) {
+        TRY(reserve(n_ + 1));
+        new (place, p_ + n_++) T(move(v));
+        return {};
+    }
+    /// Grows with value-initialised elements, or drops the tail.
+    status resize(size_t n) {
+        TRY(reserve(n));
+        while (n_ < n)
+            new (place, p_ + n_++) T();
+        while (n_ > n)
+            p_[--n_].~T();
+        return {};
+    }
+    void pop() { p_[--n_].~T(); }
+    void clear() {
+        while (n_)
+            pop();
+    }
+
+private:
+    T *p_ = nullptr;
+    size_t n_ = 0;
+    size_t cap_ = 0;
+};
+
+}  // namespace modbpf

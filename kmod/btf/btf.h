@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// btf: parsed BTF type information: validated once at load, then looked up. Format: docs.kernel.org/bpf/btf.html.
+//
+// A btf object is immutable after parse() and reference-counted; it stands behind a "btf" fd or wraps the kernel's own
+// (vmlinux). Bytes are copied; offsets and ids are checked before they are kept, so look-ups by valid id cannot fail.
+#pragma once
+
+#include "base/bpf.h"
+#include "base/memory.h"
+#include "base/vec.h"
+#include "base/log.h"
+
+namespace modbpf {
+
+enum class btf_kind : u8 {
+    unknown, integer, pointer, array, structure, union_, enum_, forward, typedef_, volatile_, const_, restrict_, func,
+    func_proto, var, datasec, float_, decl_tag, type_tag, enum64,
+};
+
+/// struct btf_type of the format.
+struct btf_type {
+    u32 name_off;
+    u32 info;
+    u32 size_or_type;
+    btf_kind kind() const { return static_cast<btf_kind>(info >> 24 & 0x1f); }
+    u32 vlen() const { return info & 0xffff; }
+    bool kind_flag() const { return info >> 31; }
+};
+
+class btf : public refcounted<btf> {
+public:
+    /// Parses and validates as BTF_LOAD does; the log gets Linux's text on refusal. Takes over `data`. EINVAL, E2BIG, ENOMEM...
+    static result<ref<btf>> parse(vec<u8> data, verifier_log &log);
+    /// The running kernel's own types, or ENOENT. Parsed at the first call, kept; trusted, so only structurally scanned.
+    static result<ref<btf>> vmlinux();
+    static void release_vmlinux(); ///< at module exit
+    static void dispose(btf *b);
+
+    u32 type_count() const { return static_cast<u32>(offsets_.size()); } ///< ids are 0 (void) .. count-1
+    /// Null for id 0 and ids out of range.
+    const btf_type *type(u32 id) const;
+    /// "" for offset 0; null when out of range.
+    const char *string(u32 off) const;
+    const char *name(u32 id) const;
+    /// Data behind a btf_type: members, parameters, array description...
+    template <class T> const T *tail(const btf_type *t) const { return reinterpret_cast<const T *>(t + 1); }
+    /// First id with this kind and name, or 0.
+    u32 find(const char *name, btf_kind kind) const;
+    /// Follows typedef, const, volatile, restrict, type_tag. -> id, or 0 for void.
+    u32 skip_modifiers(u32 id) const;
+    /// Size in bytes of a complete type; false when it has none.
+    bool size_of(u32 id, u32 *size) const;
+    /// Bytes of each argument of raw tracepoint `name` (typedef btf_trace_<name>), without the first (void *) one. -> count, or ENOENT.
+    result<u32> raw_tp_args(const char *name, u8 sizes[12]) const;
+
+    span<const u8> data() const { return data_.view(); }
+    u32 id = 0;              ///< in the BTF id registry
+    bool kernel = false;
+    char module_name[64]{};  ///< "vmlinux" for the kernel's
+
+private:
+    friend struct btf_parser;
+    template <class T, class... A> friend T *make(port_alloc_ctx, A &&...);
+    btf() = default;
+    vec<u8> data_;
+    const u8 *types_ = nullptr;
+    const char *strings_ = nullptr;
+    u32 types_len_ = 0;
+    u32 strings_len_ = 0;
+    vec<u32> offsets_; ///< of each type in types_, by id; [0] unused
+};
+
+}  // namespace modbpf

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Helper functions: one table of prototypes that verifier, interpreter, JIT, disassembler and `modbpf features` share.
+//
+// A helper that is in the table can be called; every other id that Linux knows has a name only (names.def) and is refused
+// by the verifier. One file a family; each family ends with its rows, helpers/table.cpp joins them.
+#pragma once
+
+#include "base/bpf.h"
+#include "base/span.h"
+#include "maps/map.h"
+
+namespace modbpf {
+
+enum class arg_type : u8 {
+    none,             ///< there is no such argument
+    anything,         ///< any initialised value (no pointer leak for unprivileged)
+    ctx,              ///< the program's context
+    const_map_ptr,    ///< a map, known at load
+    map_key,          ///< key_size readable bytes
+    map_value,        ///< value_size readable bytes
+    uninit_map_value, ///< value_size writable bytes
+    mem,              ///< readable memory; the next argument is its size
+    mem_or_null,      ///< the same, or NULL (with size 0)
+    uninit_mem,       ///< writable memory; the next argument is its size
+    const_size,       ///< size of the argument before, > 0
+    const_size_or_zero,
+    const_alloc_size_or_zero, ///< constant; size of the memory that the helper returns
+    alloc_mem,        ///< memory that an acquiring helper returned (ringbuf record), released by this call
+    const_str,        ///< a NUL-terminated string in a read-only frozen map
+};
+
+enum class ret_type : u8 {
+    integer,           ///< unknown scalar
+    none,              ///< void: r0 is unreadable afterwards
+    map_value_or_null, ///< value of the map in the const_map_ptr argument
+    alloc_mem_or_null, ///< memory of the const_alloc_size argument, referenced: must be released
+};
+
+/// What the function may touch beyond its arguments.
+enum : u32 {
+    helper_gpl_only = 1u << 0,      ///< refused to programs without a GPL-compatible licence
+    helper_pkt_access = 1u << 1,    ///< memory arguments may point into the packet
+    helper_acquires = 1u << 2,      ///< r0 holds a reference
+    helper_releases = 1u << 3,      ///< the alloc_mem argument's reference ends
+    helper_changes_pkt = 1u << 4,   ///< packet pointers are invalid afterwards
+    helper_needs_perfmon = 1u << 5, ///< CAP_PERFMON
+    helper_tail_call = 1u << 6,     ///< the interpreter and the JIT know it; fn is not called
+    helper_fmt = 1u << 7,           ///< a format string whose directives the verifier checks (snprintf)
+    helper_get_func_ip = 1u << 8,   ///< kprobe programs only
+    helper_read_only_mem = 1u << 9, ///< reserved for families to come
+};
+
+using helper_fn = u64 (*)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
+
+struct helper_proto {
+    u32 id; ///< BPF_FUNC_*
+    ret_type ret;
+    arg_type args[5];
+    u32 flags;
+    u64 prog_types; ///< bit mask by BPF_PROG_TYPE_*
+    u64 map_types;  ///< bit mask by BPF_MAP_TYPE_* of the maps allowed as const_map_ptr; 0: takes no map
+    helper_fn fn;
+};
+
+/// The prototype, or null when modbpf does not have this helper.
+const helper_proto *find_helper(u32 id);
+/// "map_lookup_elem" for id 1; null for an id that Linux 6.12 does not know.
+const char *helper_name(u32 id);
+span<const helper_proto> all_helpers();
+
+constexpr u64 bit(u32 n) { return 1ull << n; }
+inline constexpr u64 tracing_progs =
+    bit(BPF_PROG_TYPE_KPROBE) | bit(BPF_PROG_TYPE_TRACEPOINT) | bit(BPF_PROG_TYPE_RAW_TRACEPOINT);
+inline constexpr u64 network_progs =
+    bit(BPF_PROG_TYPE_SOCKET_FILTER) | bit(BPF_PROG_TYPE_SCHED_CLS) | bit(BPF_PROG_TYPE_XDP);
+
+/// What a running program was started by. Lives on the runner's stack; port_run_slot() points to the innermost one.
+struct run_ctx {
+    run_ctx *outer;  ///< the run that this one interrupted, or null
+    void *regs;      ///< struct pt_regs of the event, or null (TEST_RUN)
+    u64 func_ip;     ///< bpf_get_func_ip
+    u64 cookie;      ///< bpf_get_attach_cookie
+};
+/// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.
+class run_scope {
+public:
+    explicit run_scope(run_ctx &c) : slot_(reinterpret_cast<run_ctx **>(port_run_slot())) {
+        c.outer = *slot_;
+        *slot_ = &c;
+    }
+    ~run_scope() { *slot_ = (*slot_)->outer; }
+    run_scope(const run_scope &) = delete;
+
+private:
+    run_ctx **slot_;
+};
+inline run_ctx *current_run() { return static_cast<run_ctx *>(*port_run_slot()); }
+
+/// Checks a bpf_snprintf/trace_printk format as Linux's bpf_bprintf_prepare does. -> number of arguments, or the errno.
+result<u32> check_format(const char *fmt, u32 size);
+/// Loads `size` (1, 2, 4) bytes at `off` of the packet in network order, for BPF_LD|ABS and IND. Negative offsets as Linux
+/// (SKF_NET_OFF, SKF_LL_OFF). True when the bytes are there. ctx: a packet_run (helpers/packet.h).
+bool load_packet_bytes(const void *ctx, s32 off, u32 size, u64 *value);
+
+}  // namespace modbpf

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Run-time contexts of packet programs under PROG_TEST_RUN.
+//
+// The user sees struct __sk_buff and struct xdp_md, whose data pointers are 32 bits wide; a running program needs real
+// addresses. So the run-time context starts with full pointers and ends with an image of the user's structure, and the
+// verifier's fix-up moves an access at user offset X to USER + X, or, for a pointer field, to an 8-byte load
+// of the pointer (context tables in prog/types.cpp).
+#pragma once
+
+#include "base/types.h"
+
+namespace modbpf {
+
+inline constexpr u32 user_skb_size = 192; ///< sizeof(struct __sk_buff) in Linux 6.12
+inline constexpr u32 user_xdp_size = 24;  ///< sizeof(struct xdp_md)
+
+struct packet_run {
+    u64 data;      ///< address of the first packet byte (for SOCKET_FILTER and SCHED_CLS: of the Ethernet header)
+    u64 data_end;
+    u64 data_meta;
+    u64 net_header; ///< address of the network header, for SKF_NET_OFF
+    u8 user[user_skb_size] __attribute__((aligned(8))); ///< image of __sk_buff or xdp_md
+};
+inline constexpr u32 packet_run_user = __builtin_offsetof(packet_run, user);
+
+}  // namespace modbpf

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The x86-64 JIT: verified code to sealed native text.
+//
+// An image is one block of text that holds all subprograms of a program. It is written while writable, then sealed
+// (read-only, executable), and freed by the owner after every possible runner is gone.
+#pragma once
+
+#include "isa/code.h"
+
+namespace modbpf {
+
+struct jit_func {
+    u32 insn;   ///< index of the subprogram's first instruction
+    u32 offset; ///< of its native code in the image
+    u32 size;   ///< bytes
+};
+
+class jit_image {
+public:
+    jit_image() = default;
+    jit_image(jit_image &&o) noexcept;
+    jit_image &operator=(jit_image &&o) noexcept;
+    ~jit_image(); ///< frees the text; task context
+    u64 (*entry() const)(const void *ctx);
+    const void *tail_entry() const; ///< where a tail call enters; see tail_call in x86.h
+    span<const u8> text() const { return {static_cast<const u8 *>(text_), used_}; } ///< the emitted bytes
+    size_t allocated() const { return size_; }
+    span<const jit_func> funcs() const { return funcs_.view(); }
+    /// Native offset of each instruction of the code, for line info; the last entry is the end.
+    span<const u32> insn_offsets() const { return insn_offsets_.view(); }
+
+private:
+    friend struct jit_builder;
+    void *text_ = nullptr;
+    size_t size_ = 0;
+    size_t used_ = 0;
+    u32 entry_offset_ = 0;
+    u32 tail_offset_ = 0;
+    vec<jit_func> funcs_;
+    vec<u32> insn_offsets_;
+};
+
+/// Translates and seals. ENOMEM; E2BIG when the image would not fit rel32; EINVAL never (the code is verified): what cannot
+/// be translated is a bug of ours and is reported (EFAULT). Task context.
+result<jit_image> jit_compile(const code &c);
+
+}  // namespace modbpf

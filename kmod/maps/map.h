@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// map: the object behind a map fd, and map_ops, what each map type supplies.
+//
+// Terms: "program side" operations run inside a BPF program: any context, preemption off, inside RCU, never sleep, never
+// allocate, locks only by trylock (-EBUSY). "User side" operations serve bpf() commands in task context; values there
+// have the user's layout (user_value_size(): for per-CPU maps all possible CPUs, each value rounded up to 8 bytes).
+//
+// Ownership: a map is reference-counted. `refs` are all references; `user_refs` those of fds (and of a live mapping): when
+// the last of them goes, ops->user_gone runs (PROG_ARRAY and PERF_EVENT_ARRAY drop their elements, which breaks
+// reference cycles). dispose() waits a grace period, then calls ops->free in task context.
+//
+// One file a map type, each ending with its `constinit const map_ops`; all of them stand in maps/registry.cpp.
+#pragma once
+
+#include "base/bpf.h"
+#include "base/lock.h"
+#include "base/memory.h"
+#include "base/span.h"
+
+namespace modbpf {
+
+class btf;
+
+/// MAP_CREATE's parameters after the command has checked what is common to all types.
+struct map_params {
+    u32 type;
+    u32 key_size;
+    u32 value_size;
+    u32 max_entries;
+    u32 flags;     ///< BPF_F_* of MAP_CREATE
+    u32 numa_node; ///< meaningful with BPF_F_NUMA_NODE
+    u64 extra;     ///< map_extra
+    char name[obj_name_len];
+};
+
+struct map;
+
+/// Null members mean that the operation does not exist for the type; the command layer then answers as Linux does.
+/// Long results are 0 (or a documented value) or -errno.
+struct map_ops {
+    u32 type;
+    const char *name; ///< as bpftool prints it: "hash", "percpu_array"
+
+    /// EINVAL/E2BIG/... for parameters that Linux refuses for this type. Null pointer not allowed.
+    status (*check)(const map_params &p);
+    /// A new map with one reference. Task context.
+    result<map *> (*create)(const map_params &p);
+    /// Nobody can reach the map any more. Task context.
+    void (*free)(map *m);
+    /// The last user reference is gone. Task context.
+    void (*user_gone)(map *m);
+
+    // Program side. lookup returns the address of this CPU's value, or null.
+    void *(*lookup)(map *m, const void *key);
+    long (*update)(map *m, const void *key, const void *value, u64 flags);
+    long (*remove)(map *m, const void *key);
+    long (*push)(map *m, const void *value, u64 flags);
+    long (*pop)(map *m, void *value);
+    long (*peek)(map *m, void *value);
+
+    // User side: key and value are kernel copies of key_size and user_value_size() bytes.
+    long (*lookup_user)(map *m, const void *key, void *value, u64 flags);
+    long (*update_user)(map *m, const void *key, const void *value, u64 flags);
+    long (*remove_user)(map *m, const void *key);
+    /// key null: the first key. -ENOENT behind the last one.
+    long (*next_key)(map *m, const void *key, void *next);
+    long (*lookup_and_delete_user)(map *m, const void *key, void *value, u64 flags);
+    bool batch; ///< the four batch commands are there, built on the operations above
+    /// Hash maps' batch look-ups walk buckets, with a u32 bucket number as the batch token, as Linux does: up to
+    /// *count elements from bucket *bucket are copied; -ENOSPC when not even one bucket fits; -ENOENT at the end.
+    long (*lookup_batch)(map *m, u32 *bucket, void *keys, void *values, u32 *count, bool remove, u64 elem_flags);
+
+    // Files.
+    int (*mmap)(map *m, port_vma *vma);
+    unsigned int (*poll)(map *m, port_poll *poll);
+
+    /// Address of byte `off` of the value area, for direct loads (ld_imm64 with PSEUDO_MAP_VALUE); -ENOTSUPP where null.
+    result<u64> (*value_address)(map *m, u32 off);
+    /// Bytes of kernel memory that the map holds (fdinfo's memlock).
+    u64 (*memory)(const map *m);
+};
+
+struct map : refcounted<map> {
+    map(const map_ops *o, const map_params &p) : ops(o), params(p) {}
+
+    const map_ops *ops;
+    map_params params;
+    u32 id = 0;               ///< in the map id registry
+    u32 user_refs = 0;        ///< fds; atomic
+    bool frozen = false;      ///< MAP_FREEZE: no more writes from user space. Under freeze_lock
+    u32 writers = 0;          ///< writable mappings and user updates in flight, atomic; freeze gives EBUSY while > 0
+    mutex freeze_lock{"map_freeze"}; ///< frozen against new writable mappings; task context
+    ref<map> inner;           ///< map-in-map template; unused by the types of today
+    void *btf_ref = nullptr;  ///< a btf reference, owned by cmd (base cannot name it); see cmd/map_cmd.cpp
+    u32 btf_key_type_id = 0;
+    u32 btf_value_type_id = 0;
+    port_rcu_head rcu{};
+    port_work free_work{};
+
+    bool percpu() const {
+        return params.type == BPF_MAP_TYPE_PERCPU_HASH || params.type == BPF_MAP_TYPE_PERCPU_ARRAY;
+    }
+    /// Bytes of one value as bpf() commands carry it.
+    u32 user_value_size() const;
+    /// Program-side rights.
+    bool prog_may_read() const { return !(params.flags & BPF_F_WRONLY_PROG); }
+    bool prog_may_write() const { return !(params.flags & BPF_F_RDONLY_PROG); }
+
+    void user_get() { __atomic_fetch_add(&user_refs, 1, __ATOMIC_RELAXED); }
+    void user_put();
+    static void dispose(map *m);
+};
+
+/// The type's operations, or null when modbpf does not have it (whether Linux knows the number or not).
+const map_ops *find_map_ops(u32 type);
+/// All of them, for `modbpf features` and tests.
+span<const map_ops *const> all_map_ops();
+
+/// What a PROG_ARRAY slot points to: the head of a loaded program. prog/prog.h's program derives from it; a tail call
+/// jumps to tail_entry with the same context.
+struct runnable {
+    u64 (*entry)(const void *ctx) = nullptr; ///< sealed text
+    const void *tail_entry = nullptr;        ///< behind the prologue; null until the image is sealed
+};
+/// Supplied by prog/ at start-up, so that maps/prog_array.cpp does not import upwards.
+struct prog_array_hooks {
+    /// The program behind fd, with a reference, if it may be put in this map (-EINVAL if type, JIT state or attach type do not
+    /// match the map's owner). Task context.
+    result<runnable *> (*get)(map *m, int fd);
+    void (*put)(runnable *p); ///< any context but NMI; frees after a grace period
+    u32 (*id)(runnable *p);
+};
+/// The same for PERF_EVENT_ARRAY: what a slot holds is a perf event of attach/perf_event.cpp.
+struct perf_sink {
+    /// Writes one PERF_RECORD_SAMPLE with `a` then `b` (b may be empty) as raw data. Any context. 0, -ENOSPC, -EOPNOTSUPP...
+    long (*output)(perf_sink *s, const void *a, size_t a_size, const void *b, size_t b_size) = nullptr;
+    u32 cpu = 0;
+};
+struct perf_array_hooks {
+    result<perf_sink *> (*get)(int fd);
+    void (*put)(perf_sink *s);
+};
+extern constinit prog_array_hooks prog_hooks; ///< set once before the device appears
+extern constinit perf_array_hooks perf_hooks;
+
+/// PROG_ARRAY slot for a tail call: null when index is out of range or empty. Inside RCU, any context.
+runnable *prog_array_slot(map *m, u32 index);
+/// PERF_EVENT_ARRAY slot likewise.
+perf_sink *perf_array_slot(map *m, u32 index);
+
+// RINGBUF, program side (maps/ringbuf.cpp). Any context.
+void *ringbuf_reserve(map *m, u64 size);              ///< null when full, too large or the lock is taken
+void ringbuf_commit(void *sample, u64 flags, bool discard);
+long ringbuf_output(map *m, const void *data, u64 size, u64 flags);
+u64 ringbuf_query(map *m, u64 what);
+
+}  // namespace modbpf

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * port.h: everything that modbpf needs from the machine it runs on, as a plain C interface.
+ *
+ * Implemented twice: port/kernel (C, the only files that include <linux/...>) and port/user (C++ on POSIX: tests,
+ * fuzzers, benchmarks, `modbpf verify`, the process back end). No kernel type appears here; no core type is
+ * known there. The core's entry points that the port calls are in cmd/core.h.
+ *
+ * Conventions
+ *  - int results are 0 or a negative errno unless said otherwise.
+ *  - Contexts: "task" = may sleep; "atomic" = may not sleep, not NMI; "any" = also NMI, also inside a probe that
+ *    sits on a lock or allocator function. Each group says what it allows.
+ *  - A pointer returned by port_*_create/alloc is owned by the caller until the matching destroy/free.
+ */
+#ifndef MODBPF_PORT_H
+#define MODBPF_PORT_H
+
+#include "base/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#else
+#include <stdbool.h>
+#include <stddef.h>
+#endif
+
+/* ---- log and self-checks: any context -------------------------------------------------------------- */
+
+enum port_log_level { PORT_LOG_ERR, PORT_LOG_WARN, PORT_LOG_INFO, PORT_LOG_DEBUG };
+void port_log(enum port_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* modbpf itself is wrong: log once per call site with the text; never crash. The caller then refuses the request. */
+void port_bug(const char *file, int line, const char *what);
+/* C99 vsnprintf, and in the kernel its %p extensions. Returns the length that the whole text would have. */
+int port_vsnprintf(char *buf, size_t size, const char *fmt, __builtin_va_list args);
+int port_snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- memory ------------------------------------------------------------------------------------------ */
+
+/* PORT_SLEEPING: task context only. PORT_ATOMIC: atomic context, never NMI, never inside a program's run. */
+enum port_alloc_ctx { PORT_SLEEPING, PORT_ATOMIC };
+
+/* Zeroed memory, or NULL; charged to the caller's memory cgroup where there is one. Large sizes may be vmalloc'ed
+ * (PORT_SLEEPING only). Every call counts down the fail-Nth injector. A size of 0 or above PORT_ALLOC_MAX is NULL. */
+#define PORT_ALLOC_MAX (1ULL << 31) /* the kernel's own kvmalloc limit (INT_MAX) */
+void *port_alloc(size_t size, enum port_alloc_ctx ctx);
+void port_free(void *p); /* task or atomic context; NULL is allowed */
+
+/* One copy per possible CPU, zeroed, `align` a power of two <= 4096. Indexed by 0 <= cpu < port_cpu_count(). */
+void *port_percpu_alloc(size_t size, size_t align, enum port_alloc_ctx ctx);
+void port_percpu_free(void *p);                    /* task or atomic */
+void *port_percpu_ptr(void *p, unsigned int cpu);  /* any */
+void *port_this_cpu_ptr(void *p);                  /* any, with preemption off */
+
+/* Fail injection, for tests: the n-th allocation from now fails, counting from 1, and then the injector is off;
+ * 0 switches it off. Returns how many allocations were counted since it was last set. Kernel build: debug builds only. */
+u64 port_fail_nth_set(u64 n);
+
+/* Page-granular memory that may be mapped into user space, zeroed. If mirror_size is not 0, the last mirror_size bytes of
+ * the region (a multiple of the page size) appear once more right behind it, so that a ring record that wraps is
+ * contiguous. Task context. */
+struct port_region;
+struct port_region *port_region_create(size_t size, size_t mirror_size);
+void port_region_destroy(struct port_region *r); /* task or atomic; user mappings keep their pages alive */
+void *port_region_addr(struct port_region *r);
+size_t port_region_size(struct port_region *r);
+#define PORT_PAGE_SIZE 4096u /* x86-64 only */
+
+/* ---- executable text: task context ----------------------------------------------------------------- */
+
+/* Writable, not executable, filled with int3; within rel32 reach of kernel and module text in the kernel build. */
+void *port_text_alloc(size_t size);
+/* From here on the text is read-only and executable; it is never both writable and executable. */
+int port_text_seal(void *text, size_t size);
+void port_text_free(void *text, size_t size); /* sealed or not; the caller has waited for every possible runner */
+
+/* What the running kernel demands of generated code; taken once per image. Addresses are 0 where not needed. */
+struct port_jit_env {
+	bool endbr;              /* emit endbr64 at indirect-call targets */
+	bool rel32;              /* helper addresses are within rel32 reach of port_text_alloc memory */
+	u64 return_thunk;        /* jmp here instead of ret */
+	u64 indirect_thunk[16];  /* jmp/call via this thunk instead of `jmp/call *reg`, indexed by x86 register number */
+	bool sls;                /* int3 behind ret and indirect jmp */
+};
+void port_jit_env(struct port_jit_env *out);
+
+/* ---- locks ------------------------------------------------------------------------------------------ */
+
+/* Opaque; zero-initialised storage must be passed to *_init once. */
+#ifndef PORT_SPINLOCK_WORDS
+#define PORT_SPINLOCK_WORDS 1 /* a debug kernel's build overrides it */
+#endif
+#ifndef PORT_MUTEX_WORDS
+#define PORT_MUTEX_WORDS 8
+#endif
+struct port_spinlock { unsigned long opaque[PORT_SPINLOCK_WORDS]; };
+struct port_mutex { unsigned long opaque[PORT_MUTEX_WORDS]; };
+
+void port_spin_init(struct port_spinlock *l, const char *name);
+/* Raw spinlock with interrupts off: task and atomic; not NMI. Returns the flags to give back. */
+unsigned long port_spin_lock(struct port_spinlock *l);
+void port_spin_unlock(struct port_spinlock *l, unsigned long flags);
+/* Any context: true when taken. The only form allowed on a program's path. */
+bool port_spin_trylock(struct port_spinlock *l, unsigned long *flags);
+
+void port_mutex_init(struct port_mutex *m, const char *name);
+void port_mutex_lock(struct port_mutex *m); /* task */
+void port_mutex_unlock(struct port_mutex *m);
+void port_mutex_destroy(struct port_mutex *m);
+
+unsigned long port_irq_save(void); /* any: interrupts off on this CPU (user: a per-thread nesting count) */
+void port_irq_restore(unsigned long flags);
+void port_preempt_disable(void); /* any */
+void port_preempt_enable(void);
+bool port_in_nmi(void);
+
+/* ---- RCU ---------------------------------------------------------------------------------------------- */
+
+struct port_rcu_head { void *opaque[2]; };
+void port_rcu_read_lock(void); /* any; nests */
+void port_rcu_read_unlock(void);
+/* Calls fn(head) in atomic context after a grace period. Any context but NMI. */
+void port_rcu_call(struct port_rcu_head *head, void (*fn)(struct port_rcu_head *head));
+void port_rcu_synchronize(void); /* task: waits for all readers */
+void port_rcu_barrier(void);     /* task: waits until every callback given to port_rcu_call has run */
+
+/* ---- deferred work ------------------------------------------------------------------------------------ */
+
+/* Queue from any context, runs once in task context soon after. False when it was already queued. */
+struct port_work { unsigned long opaque[16]; };
+void port_work_init(struct port_work *w, void (*fn)(struct port_work *w));
+bool port_work_queue(struct port_work *w);
+void port_work_flush(struct port_work *w); /* task: after it returns the work is neither queued nor running */
+
+/* ---- CPUs, time, randomness: any context -------------------------------------------------------------- */
+
+unsigned int port_cpu_count(void); /* number of possible CPUs; ids are 0..count-1 */
+bool port_cpu_online(unsigned int cpu);
+unsigned int port_cpu_id(void);
+int port_numa_node(void);
+u64 port_ktime_ns(void);        /* CLOCK_MONOTONIC, NMI-safe */
+u64 port_ktime_boot_ns(void);   /* CLOCK_BOOTTIME, NMI-safe */
+u64 port_ktime_coarse_ns(void); /* CLOCK_MONOTONIC_COARSE */
+u64 port_ktime_tai_ns(void);
+u64 port_realtime_ns(void);
+u64 port_jiffies(void);
+u32 port_random_u32(void);      /* NMI-safe, not for keys */
+u64 port_random_seed(void);     /* task: cryptographic quality, for hash seeds */
+void port_cond_resched(void);   /* task */
+bool port_signal_pending(void); /* task */
+
+/* One pointer per CPU (user: per thread): the innermost running program's run context. Preemption off. */
+void **port_run_slot(void);
+
+/* ---- current task ------------------------------------------------------------------------------------- */
+
+u64 port_current(void); /* address of the task descriptor, as a number; any context */
+u64 port_current_pid_tgid(void); /* tgid << 32 | pid, initial namespace; any */
+u64 port_current_uid_gid(void);  /* gid << 32 | uid, initial namespace; any */
+void port_current_comm(char *buf, size_t size); /* always NUL-terminated, the rest zeroed; any */
+
+enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN };
+bool port_capable(enum port_cap cap); /* task: in the initial user namespace; BPF, PERFMON, NET_ADMIN also by SYS_ADMIN */
+
+/* ---- user memory ---------------------------------------------------------------------------------------- */
+
+/* Task context; addresses are user addresses as numbers. 0 or -EFAULT. */
+int port_copy_from_user(void *dst, u64 src, size_t n);
+int port_copy_to_user(u64 dst, const void *src, size_t n);
+/* NUL-terminated, at most size-1 characters kept and terminated; length copied, -EFAULT. */
+long port_strncpy_from_user(char *dst, u64 src, size_t size);
+/* Any context, never fault in. 0 or -EFAULT; dst is zeroed by the caller on failure. */
+int port_probe_read_kernel(void *dst, u64 src, size_t n);
+int port_probe_read_user(void *dst, u64 src, size_t n);
+/* Length with the NUL, or negative errno; dst always terminated if size > 0. */
+long port_probe_read_kernel_str(char *dst, u64 src, size_t size);
+long port_probe_read_user_str(char *dst, u64 src, size_t size);
+
+/* ---- files ------------------------------------------------------------------------------------------------ */
+
+struct port_vma;  /* one mmap() request */
+struct port_poll; /* one poll() request */
+struct port_seq;  /* a text being produced (fdinfo) */
+struct port_waitq;
+
+/* A class of file descriptors: anonymous inodes named `name` ("anon_inode:NAME" in readlink). obj is the core's. */
+struct port_file_ops {
+	const char *name;
+	void (*release)(void *obj);                              /* task: last close; drops the file's reference */
+	int (*mmap)(void *obj, struct port_vma *vma);            /* NULL: ENODEV */
+	void (*vma_open)(void *obj, bool writable);              /* NULL allowed: one more / one fewer mapping */
+	void (*vma_close)(void *obj, bool writable);
+	unsigned int (*poll)(void *obj, struct port_poll *poll); /* NULL: always ready; returns PORT_POLL_* */
+	void (*show_fdinfo)(void *obj, struct port_seq *seq);
+	long (*ioctl)(void *obj, unsigned int cmd, u64 arg);     /* NULL: ENOTTY */
+};
+#define PORT_POLL_IN 0x0041u /* EPOLLIN | EPOLLRDNORM */
+#define PORT_POLL_HUP 0x0010u
+#define PORT_POLL_ERR 0x0008u
+
+#define PORT_FILE_CLASSES 8 /* map, prog, link, btf, perf event, and spare */
+/* Once at start-up, before any fd of the class. The ops must live as long as the module. */
+int port_file_class_register(const struct port_file_ops *ops);
+void port_file_class_unregister_all(void);
+
+#define PORT_FD_CLOEXEC 1u
+#define PORT_FD_RDONLY 2u
+#define PORT_FD_WRONLY 4u /* neither: read-write */
+/* A new fd of the caller's process for obj; on success the file owns the caller's reference. >= 0 or -errno. */
+int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flags);
+/* The object behind fd, its file held until port_file_put. -EBADF: no such fd; -EINVAL: a file of another class. */
+struct port_file;
+int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **file, void **obj);
+void port_file_put(struct port_file *f);
+unsigned int port_file_access(struct port_file *f); /* PORT_FD_RDONLY, PORT_FD_WRONLY or 0 */
+
+size_t port_vma_size(struct port_vma *v);
+u64 port_vma_offset(struct port_vma *v); /* bytes */
+bool port_vma_writable(struct port_vma *v);
+bool port_vma_shared(struct port_vma *v);
+bool port_vma_may_write(struct port_vma *v);
+void port_vma_forbid_write(struct port_vma *v); /* clears VM_MAYWRITE: no later mprotect to writable */
+void port_vma_forbid_exec(struct port_vma *v);
+/* Maps region bytes [region_off, region_off + vma size). */
+int port_vma_map(struct port_vma *v, struct port_region *r, size_t region_off);
+
+struct port_waitq *port_waitq_create(void);
+void port_waitq_destroy(struct port_waitq *q); /* task: waits for wake-ups in flight */
+void port_waitq_wake(struct port_waitq *q);    /* any context (deferred through irq_work where needed) */
+void port_poll_wait(struct port_poll *p, struct port_waitq *q);
+
+void port_seq_printf(struct port_seq *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- events: attach and detach in task context --------------------------------------------------------- */
+
+/*
+ * Handlers run on the CPU of the event with preemption off, in any context. `priv` is what was given at attach.
+ * port_event_detach returns when no handler runs or will run, and frees the handle.
+ */
+struct port_event;
+
+/* regs: the machine's struct pt_regs; func: address of the probed function's entry when the probe sits there, else 0.
+ * For a return probe always the function's entry. */
+typedef void (*port_kprobe_fn)(void *priv, void *regs, u64 func);
+struct port_kprobe_spec {
+	const char *symbol; /* or NULL and addr */
+	u64 addr;
+	u64 offset;
+	bool retprobe;
+	int maxactive; /* return probes: 0 = the default */
+};
+int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, void *priv, struct port_event **out);
+
+/* record: as laid out in events/<category>/<name>/format; size in bytes. id: tracefs events/.../id. */
+typedef void (*port_tracepoint_fn)(void *priv, void *record, size_t size, void *regs);
+int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, struct port_event **out);
+/* 0 and its name ("category:name" cut to size) when the id exists, else -ENOENT. */
+int port_tracepoint_name(u32 id, char *buf, size_t size);
+
+/* args: nargs raw u64 argument words of the tracepoint (narrow integers not yet masked). */
+#define PORT_RAW_TP_MAX_ARGS 12
+typedef void (*port_raw_tp_fn)(void *priv, u64 *args);
+int port_raw_tp_attach(const char *name, unsigned int nargs, port_raw_tp_fn fn, void *priv, struct port_event **out);
+bool port_raw_tp_exists(const char *name);
+
+void port_event_detach(struct port_event *e);
+/* Return probes: how often a hit was missed for lack of instances; other events: 0. */
+u64 port_event_missed(struct port_event *e);
+
+/* ---- kernel information ------------------------------------------------------------------------------- */
+
+u64 port_ksym_lookup(const char *name); /* 0 when unknown; task */
+/* vmlinux BTF as raw bytes, borrowed for ever; -ENOENT where the kernel has none. */
+int port_vmlinux_btf(const void **data, size_t *size);
+/* One line to the trace buffer, as "bpf_trace_printk: TEXT" appears in trace_pipe; any context. */
+void port_trace_line(const char *text);
+void port_trace_line_enable(void); /* task: switch that event on, once a program uses it */
+/* The kernel's text for an address ("name+0x1/0x2") as %pS, %ps, %pB print it; kind is that letter. Any. */
+int port_format_symbol(char *buf, size_t size, char kind, u64 addr);
+/* Features that this kernel lacks, for `modbpf features`: the name of an optional symbol that was not found, by index;
+ * NULL at the end. */
+const char *port_missing_symbol(unsigned int index);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+/* For core code: report and refuse when modbpf itself is wrong. */
+#define MODBPF_BUG_ON(cond)                                                                        \
+	(__builtin_expect(!!(cond), 0) ? (port_bug(__FILE__, __LINE__, #cond), true) : false)
+
+#endif

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The verifier's outside: one call that takes what PROG_LOAD brought and yields code that is safe to run, or a refusal.
+//
+// Behaviour, errno and log text are those of Linux 6.12. Task context, killable, bounded: at most 1M instructions are
+// explored, memory is bounded by the states that are kept. No recursion on the kernel stack.
+#pragma once
+
+#include "base/bpf.h"
+#include "base/memory.h"
+#include "base/vec.h"
+#include "isa/code.h"
+#include "maps/map.h"
+#include "verifier/context.h"
+#include "base/log.h"
+
+namespace modbpf {
+
+class btf;
+
+/// struct bpf_func_info and bpf_line_info of the user interface.
+struct func_info {
+    u32 insn_off;
+    u32 type_id;
+};
+struct line_info {
+    u32 insn_off;
+    u32 file_name_off;
+    u32 line_off;
+    u32 line_col; ///< line << 10 | column
+};
+
+struct verify_request {
+    span<const bpf_insn> insns;
+    const prog_type_info *type;
+    u32 expected_attach_type;
+    u32 prog_flags;       ///< BPF_F_* of PROG_LOAD
+    bool gpl_compatible;
+    bool perfmon;         ///< CAP_PERFMON: pointers may leak, helpers that need it
+    const btf *types;     ///< or null
+    span<const func_info> funcs;   ///< validated by btf/ and cmd/ against `types`; may be empty
+    span<const line_info> lines;   ///< likewise
+    u64 fd_array;         ///< user address for BPF_PSEUDO_MAP_IDX*, or 0
+    /// The map behind an fd, with a reference; EBADF, EINVAL as the fd look-up gives them.
+    result<ref<map>> (*map_from_fd)(int fd);
+
+    // For tests (LADDER V4): the verdict must not depend on these.
+    bool no_pruning = false;
+    bool other_arm_first = false;
+};
+
+struct verify_stats {
+    u64 insns_processed;
+    u64 peak_states;
+    u64 total_states;
+    u64 max_states_per_insn;
+    u64 longest_mark_read;
+    u64 time_ns;
+};
+
+struct verified_program {
+    code image;                    ///< what runs
+    vec<bpf_insn> xlated;          ///< what OBJ_GET_INFO shows: the same instructions with map ids instead of addresses
+    vec<ref<map>> maps;            ///< maps that the program uses; the program holds them
+    vec<func_info> funcs;          ///< adjusted to the instructions that are left
+    vec<line_info> lines;
+    u32 max_ctx_offset = 0;        ///< one past the highest context byte accessed
+    bool uses_get_func_ip = false;
+    bool uses_attach_cookie = false;
+    bool uses_trace_printk = false;
+    bool uses_tail_call = false;
+    u32 stack_depth = 0;
+    verify_stats stats{};
+};
+
+/// Verifies. The log gets Linux's text; stats lines are written at BPF_LOG_STATS, also on refusal.
+/// EINVAL, EACCES, EPERM, E2BIG, ENOMEM, EFAULT (a bug of ours, reported), EAGAIN (signal), ENOTSUPP.
+result<own<verified_program>> verify(const verify_request &req, verifier_log &log);
+
+
+}  // namespace modbpf
