@@ -19,30 +19,27 @@ struct bpf_insn {
 };
 static_assert(sizeof(bpf_insn) == 8);
 
-// Instruction classes, in the low 3 bits of the opcode.
+// Fields of an opcode byte: one enumeration, so that they combine with |.
 enum : u8 {
+    // Instruction classes, in the low 3 bits.
     BPF_LD = 0x00, BPF_LDX = 0x01, BPF_ST = 0x02, BPF_STX = 0x03,
     BPF_ALU = 0x04, BPF_JMP = 0x05, BPF_JMP32 = 0x06, BPF_ALU64 = 0x07,
-};
-// Loads and stores: size and mode.
-enum : u8 {
+    // Loads and stores: size and mode.
     BPF_W = 0x00, BPF_H = 0x08, BPF_B = 0x10, BPF_DW = 0x18,
     BPF_IMM = 0x00, BPF_ABS = 0x20, BPF_IND = 0x40, BPF_MEM = 0x60, BPF_MEMSX = 0x80, BPF_ATOMIC = 0xc0,
-};
-// Arithmetic: operation (high 4 bits) and source (BPF_K, BPF_X).
-enum : u8 {
+    // Arithmetic: operation (high 4 bits) and source (BPF_K, BPF_X).
     BPF_ADD = 0x00, BPF_SUB = 0x10, BPF_MUL = 0x20, BPF_DIV = 0x30, BPF_OR = 0x40, BPF_AND = 0x50, BPF_LSH = 0x60,
     BPF_RSH = 0x70, BPF_NEG = 0x80, BPF_MOD = 0x90, BPF_XOR = 0xa0, BPF_MOV = 0xb0, BPF_ARSH = 0xc0, BPF_END = 0xd0,
     BPF_K = 0x00, BPF_X = 0x08, BPF_TO_LE = 0x00, BPF_TO_BE = 0x08,
-};
-// Jumps.
-enum : u8 {
+    // Jumps.
     BPF_JA = 0x00, BPF_JEQ = 0x10, BPF_JGT = 0x20, BPF_JGE = 0x30, BPF_JSET = 0x40, BPF_JNE = 0x50, BPF_JSGT = 0x60,
     BPF_JSGE = 0x70, BPF_CALL = 0x80, BPF_EXIT = 0x90, BPF_JLT = 0xa0, BPF_JLE = 0xb0, BPF_JSLT = 0xc0, BPF_JSLE = 0xd0,
     BPF_JCOND = 0xe0,
 };
-// Atomic operations, in imm.
-enum : s32 { BPF_FETCH = 0x01, BPF_XCHG = 0xe0 | BPF_FETCH, BPF_CMPXCHG = 0xf0 | BPF_FETCH };
+// Atomic operations, in imm; also BPF_ADD, BPF_OR, BPF_AND, BPF_XOR with or without BPF_FETCH.
+inline constexpr s32 BPF_FETCH = 0x01;
+inline constexpr s32 BPF_XCHG = 0xe0 | BPF_FETCH;
+inline constexpr s32 BPF_CMPXCHG = 0xf0 | BPF_FETCH;
 // src_reg of a 64-bit immediate load, and of a call.
 enum : u8 {
     BPF_PSEUDO_MAP_FD = 1, BPF_PSEUDO_MAP_VALUE = 2, BPF_PSEUDO_BTF_ID = 3, BPF_PSEUDO_FUNC = 4, BPF_PSEUDO_MAP_IDX = 5,
