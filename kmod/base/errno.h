@@ -8,6 +8,7 @@
 #define ENOENT 2
 #define EINTR 4
 #define EIO 5
+#define ENXIO 6
 #define E2BIG 7
 #define EBADF 9
 #define EAGAIN 11
@@ -26,6 +27,7 @@
 #define ENAMETOOLONG 36
 #define ELOOP 40
 #define EPROTO 71
+#define EBADMSG 74
 #define EOVERFLOW 75
 #define EBADFD 77
 #define EILSEQ 84

@@ -27,6 +27,7 @@ enum class arg_type : u8 {
     const_alloc_size_or_zero, ///< constant; size of the memory that the helper returns
     alloc_mem,        ///< memory that an acquiring helper returned (ringbuf record), released by this call
     const_str,        ///< a NUL-terminated string in a read-only frozen map
+    uninit_u64,       ///< 8 writable bytes, aligned to 8 (strtol's result); no size argument follows
 };
 
 enum class ret_type : u8 {
@@ -46,7 +47,7 @@ enum : u32 {
     helper_needs_perfmon = 1u << 5, ///< CAP_PERFMON
     helper_tail_call = 1u << 6,     ///< the interpreter and the JIT know it; fn is not called
     helper_fmt = 1u << 7,           ///< a format string whose directives the verifier checks (snprintf)
-    helper_get_func_ip = 1u << 8,   ///< kprobe programs only
+    helper_get_func_ip = 1u << 8,   ///< kprobe programs only: to the other types of prog_types the verifier says ENOTSUPP
     helper_read_only_mem = 1u << 9, ///< reserved for families to come
 };
 
@@ -74,12 +75,15 @@ inline constexpr u64 tracing_progs =
 inline constexpr u64 network_progs =
     bit(BPF_PROG_TYPE_SOCKET_FILTER) | bit(BPF_PROG_TYPE_SCHED_CLS) | bit(BPF_PROG_TYPE_XDP);
 
+struct packet_run;
+
 /// What a running program was started by. Lives on the runner's stack; port_run_slot() points to the innermost one.
 struct run_ctx {
     run_ctx *outer;  ///< the run that this one interrupted, or null
     void *regs;      ///< struct pt_regs of the event, or null (TEST_RUN)
     u64 func_ip;     ///< bpf_get_func_ip
     u64 cookie;      ///< bpf_get_attach_cookie
+    const packet_run *packet; ///< of a packet program, or null: perf_event_output may append packet bytes
 };
 /// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.
 class run_scope {
@@ -96,7 +100,12 @@ private:
 };
 inline run_ctx *current_run() { return static_cast<run_ctx *>(*port_run_slot()); }
 
+/// The helpers' own state: per-CPU scratch buffers of the printf family. Once, in task context, before any program runs; ENOMEM.
+status helpers_init();
+void helpers_exit();
+
 /// Checks a bpf_snprintf/trace_printk format as Linux's bpf_bprintf_prepare does. -> number of arguments, or the errno.
+/// A call is fine when it passes at least that many (Linux allows more). `size` bounds the search for the NUL.
 result<u32> check_format(const char *fmt, u32 size);
 /// Loads `size` (1, 2, 4) bytes at `off` of the packet in network order, for BPF_LD|ABS and IND. Negative offsets as Linux
 /// (SKF_NET_OFF, SKF_LL_OFF). True when the bytes are there. ctx: a packet_run (helpers/packet.h).

@@ -22,12 +22,14 @@ struct ctx_field {
     ctx_yield yields;
     u16 run_off;     ///< offset in the run-time context; a narrow load adds its own displacement
     u8 run_size;     ///< size of the run-time load; 8 for packet pointers, else equal to the access size (0)
+    u8 store_size = 0;     ///< size of the run-time store: Linux keeps only the low bytes of some fields; 0: the access size
+    bool any_size = false; ///< __sk_buff.cb: loads and stores of 1, 2, 4, 8 bytes anywhere inside, aligned to their size
 };
 
 enum class ctx_kind : u8 {
     fields,  ///< by ctx_field rows; accesses are rewritten to run_off
-    flat,    ///< any aligned read of 1, 2, 4, 8 bytes below `size` (pt_regs, tracepoint record); not rewritten
-    words,   ///< aligned 8-byte reads below `size` (raw tracepoint arguments); not rewritten
+    flat,    ///< any aligned read of 1, 2, 4, 8 bytes in [first, size) (pt_regs, tracepoint record, raw tracepoint args); not rewritten
+    words,   ///< aligned 8-byte reads below `size` (typed tracing arguments); not rewritten
 };
 
 struct prog_type_info {
@@ -41,7 +43,7 @@ struct prog_type_info {
     bool ld_abs;         ///< legacy packet loads allowed
     bool test_run;       ///< PROG_TEST_RUN works
     s32 ret_min, ret_max; ///< return value range that Linux enforces; {INT_MIN, INT_MAX}: any
-
+    u32 first = 0;       ///< ctx_kind::flat: bytes below are refused (tracepoints: 8)
 };
 
 /// The description, or null when modbpf does not have the type. Defined in prog/types.cpp.
