@@ -70,4 +70,7 @@ private:
     vec<u32> offsets_; ///< of each type in types_, by id; [0] unused
 };
 
+/// Set once by cmd/ at start-up; btf::dispose calls it first: the object leaves the id registry.
+inline constinit void (*btf_gone_hook)(btf *b) = nullptr;
+
 }  // namespace modbpf

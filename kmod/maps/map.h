@@ -80,6 +80,15 @@ struct map_ops {
     u64 (*memory)(const map *m);
 };
 
+/// Which programs a PROG_ARRAY takes: the first program that is put in or that uses the map decides. Kept by prog/.
+struct map_owner {
+    bool set = false;
+    bool jited = false;
+    bool xdp_has_frags = false;
+    u32 prog_type = 0;
+    u32 expected_attach_type = 0;
+};
+
 struct map : refcounted<map> {
     map(const map_ops *o, const map_params &p) : ops(o), params(p) {}
 
@@ -91,6 +100,7 @@ struct map : refcounted<map> {
     u32 writers = 0;          ///< writable mappings and user updates in flight, atomic; freeze gives EBUSY while > 0
     mutex freeze_lock{"map_freeze"}; ///< frozen against new writable mappings; task context
     ref<map> inner;           ///< map-in-map template; unused by the types of today
+    map_owner owner;          ///< PROG_ARRAY; under freeze_lock
     void *btf_ref = nullptr;  ///< a btf reference, owned by cmd (base cannot name it); see cmd/map_cmd.cpp
     u32 btf_key_type_id = 0;
     u32 btf_value_type_id = 0;
@@ -110,6 +120,11 @@ struct map : refcounted<map> {
     void user_put();
     static void dispose(map *m);
 };
+
+/// Set once by cmd/ at start-up; map::dispose calls it first, in its own context (atomic, not NMI): the map leaves the id registry.
+inline constinit void (*map_gone_hook)(map *m) = nullptr;
+/// The same, called by map::dispose's last step in task context just before ops->free: drops btf_ref.
+inline constinit void (*map_free_hook)(map *m) = nullptr;
 
 /// The type's operations, or null when modbpf does not have it (whether Linux knows the number or not).
 const map_ops *find_map_ops(u32 type);

@@ -187,7 +187,9 @@ struct port_file_ops {
 	const char *name;
 	void (*release)(void *obj);                              /* task: last close; drops the file's reference */
 	int (*mmap)(void *obj, struct port_vma *vma);            /* NULL: ENODEV */
-	void (*vma_open)(void *obj, bool writable);              /* NULL allowed: one more / one fewer mapping */
+	/* NULL allowed: one more / one fewer mapping. As in Linux, vma_open is not called for the mapping that mmap() itself
+	 * makes, and vma_close is called for each mapping that goes; `writable` is port_vma_may_write() at that time. */
+	void (*vma_open)(void *obj, bool writable);
 	void (*vma_close)(void *obj, bool writable);
 	unsigned int (*poll)(void *obj, struct port_poll *poll); /* NULL: always ready; returns PORT_POLL_* */
 	void (*show_fdinfo)(void *obj, struct port_seq *seq);
@@ -255,6 +257,11 @@ typedef void (*port_tracepoint_fn)(void *priv, void *record, size_t size, void *
 int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, struct port_event **out);
 /* 0 and its name ("category:name" cut to size) when the id exists, else -ENOENT. */
 int port_tracepoint_name(u32 id, char *buf, size_t size);
+
+/* Bytes of the record up to the end of its last fixed field (what a program may read), or -ENOENT. */
+int port_tracepoint_size(u32 id);
+/* The kernel's own number of a dynamic PMU ("kprobe"), as /sys/bus/event_source/devices/NAME/type shows it, or -ENOENT. */
+int port_perf_pmu_type(const char *name);
 
 /* args: nargs raw u64 argument words of the tracepoint (narrow integers not yet masked). */
 #define PORT_RAW_TP_MAX_ARGS 12
