@@ -12,23 +12,33 @@
 
 namespace modbpf {
 
-struct scalar {
-    tnum bits;
-    u64 umin, umax;
-    s64 smin, smax;
-    u32 u32_min, u32_max;
-    s32 s32_min, s32_max;
+/// U, S: the word, unsigned and signed, of N bits; UH, SH: its low half. The functions are templates (scalar_impl.h), so that
+/// tests run the shipped code at 8 bits exhaustively; scalar.cpp instantiates them at 64.
+template <class U, class S, class UH, class SH, unsigned N> struct basic_scalar {
+    using word = U;
+    using sword = S;
+    using half = UH;
+    using shalf = SH;
+    using bits_type = basic_tnum<U, N>;
+    static constexpr unsigned width = N;
 
-    static scalar unknown();
-    static scalar constant(u64 v);
+    bits_type bits;
+    U umin, umax;
+    S smin, smax;
+    UH u32_min, u32_max;
+    SH s32_min, s32_max;
+
+    static basic_scalar unknown();
+    static basic_scalar constant(U v);
     bool is_const() const { return bits.is_const(); }
-    u64 value() const { return bits.value; } ///< of a constant
-    bool is_const32() const;                 ///< low 32 bits known
+    U value() const { return bits.value; } ///< of a constant
+    bool is_const32() const { return tnum_subreg(bits).is_const(); } ///< low half known
     bool is_unknown() const;
-    bool contains(u64 v) const;
-    /// Invariants V2: every min <= max, tnum and ranges share a value.
+    bool contains(U v) const;
+    /// Invariants V2: every min <= max, tnum and ranges share a value, constants agree.
     bool valid() const;
 };
+using scalar = basic_scalar<u64, s64, u32, s32, 64>;
 
 /// Every value of `a` is a value of `b` (the pruning test: Linux's range_within and tnum_in).
 bool scalar_subset(const scalar &a, const scalar &b);
@@ -37,8 +47,10 @@ bool scalar_equal(const scalar &a, const scalar &b);
 void scalar_sync(scalar &s);
 
 /// op: BPF_ADD .. BPF_ARSH (the high nibble), without NEG, MOV and END. alu32: 32-bit operation, result zero-extended.
-/// Division and modulo: off = 1 is the signed form (sdiv, smod). Shift amounts that may exceed the width give unknown.
+/// As in Linux 6.12, division and modulo (is_signed: sdiv, smod) and shifts by anything but a constant below the width give
+/// unknown, also in the upper half.
 scalar scalar_alu(u8 op, bool alu32, bool is_signed, const scalar &dst, const scalar &src);
+/// Linux 6.12 follows no negation: always unknown.
 scalar scalar_neg(bool alu32, const scalar &v);
 /// Keeps the low `bytes` bytes (1, 2, 4): zero- or sign-extended to 64 bits.
 scalar scalar_zext(const scalar &v, u32 bytes);
@@ -49,6 +61,8 @@ scalar scalar_sext32(const scalar &v, u32 bytes);
 enum class branch : u8 { unknown, taken, not_taken };
 /// Can `a op b` (op: BPF_JEQ .. BPF_JSLE) be decided? jmp32 compares the low halves.
 branch scalar_branch(u8 op, bool jmp32, const scalar &a, const scalar &b);
+/// `a op b` is `b flip(op) a`.
+u8 branch_flip(u8 op);
 /// Narrow a and b under the assumption that `a op b` holds. False: it cannot hold (then a and b are unspecified).
 bool scalar_assume(u8 op, bool jmp32, scalar &a, scalar &b);
 /// The opposite comparison (JGT -> JLE ...); JSET has none: see scalar_assume_not.

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The 64-bit instance of the transfer functions.
+#include "verifier/scalar.h"
+
+#include "verifier/scalar_impl.h"
+
+namespace modbpf {
+
+template struct basic_scalar<u64, s64, u32, s32, 64>;
+
+bool scalar_subset(const scalar &a, const scalar &b) { return scalar_impl::subset(a, b); }
+
+bool scalar_equal(const scalar &a, const scalar &b) {
+    return a.bits == b.bits && a.umin == b.umin && a.umax == b.umax && a.smin == b.smin && a.smax == b.smax &&
+           a.u32_min == b.u32_min && a.u32_max == b.u32_max && a.s32_min == b.s32_min && a.s32_max == b.s32_max;
+}
+
+void scalar_sync(scalar &s) { scalar_impl::sync(s); }
+
+scalar scalar_alu(u8 op, bool alu32, bool is_signed, const scalar &dst, const scalar &src) {
+    return scalar_impl::alu(op, alu32, dst, src);
+}
+
+scalar scalar_neg(bool alu32, const scalar &v) { return scalar::unknown(); }
+
+scalar scalar_zext(const scalar &v, u32 bytes) { return bytes < 8 ? scalar_impl::zero_extend(v, bytes * 8) : v; }
+
+scalar scalar_sext(const scalar &v, u32 bytes) { return bytes < 8 ? scalar_impl::sign_extend(v, bytes * 8) : v; }
+
+scalar scalar_sext32(const scalar &v, u32 bytes) {
+    return bytes < 4 ? scalar_impl::sign_extend_half(v, bytes * 8) : scalar_impl::zero_extend(v, 32);
+}
+
+branch scalar_branch(u8 op, bool jmp32, const scalar &a, const scalar &b) { return scalar_impl::decide(op, jmp32, a, b); }
+
+u8 branch_flip(u8 op) {
+    switch (op) {
+    case BPF_JGT: return BPF_JLT;
+    case BPF_JGE: return BPF_JLE;
+    case BPF_JLT: return BPF_JGT;
+    case BPF_JLE: return BPF_JGE;
+    case BPF_JSGT: return BPF_JSLT;
+    case BPF_JSGE: return BPF_JSLE;
+    case BPF_JSLT: return BPF_JSGT;
+    case BPF_JSLE: return BPF_JSGE;
+    default: return op;
+    }
+}
+
+bool scalar_assume(u8 op, bool jmp32, scalar &a, scalar &b) { return scalar_impl::assume(op, jmp32, a, b); }
+
+bool scalar_assume_not(u8 op, bool jmp32, scalar &a, scalar &b) { return scalar_impl::assume_not(op, jmp32, a, b); }
+
+}  // namespace modbpf

@@ -1,0 +1,714 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The transfer functions of scalar.h, as templates over the word types; included by scalar.cpp and by tests alone.
+//
+// How a value is kept: one tnum and four ranges (unsigned and signed; whole word and low half). Each operation computes what
+// it can say about each of the five by itself, and sync() lets them learn from each other. Every step of sync() only removes
+// values that no concrete number has, so an empty result means that there is no such number; an empty value is never
+// "repaired" into a narrow one by later steps in a way that matters, because any answer is sound for no number at all.
+//
+// Results equal those of Linux 6.12 (reg_bounds_sync, adjust_scalar_min_max_vals, regs_refine_cond_op, ...), because they
+// appear in logs; where Linux detects a contradiction late or not at all, assume() answers false.
+#pragma once
+
+#include "base/bpf.h"
+#include "verifier/scalar.h"
+
+namespace modbpf::scalar_impl {
+
+template <class T> void raise(T &bound, T v) {
+    if (bound < v)
+        bound = v;
+}
+template <class T> void lower(T &bound, T v) {
+    if (v < bound)
+        bound = v;
+}
+
+/// The least and greatest numbers of a width: all in one place, derived from the unsigned type.
+template <class U, class S, unsigned N> struct limits {
+    static constexpr U top() { return static_cast<U>(U(1) << (N - 1)); }
+    static constexpr U umax() { return static_cast<U>(~U(0)); }
+    static constexpr S smin() { return static_cast<S>(top()); }
+    static constexpr S smax() { return static_cast<S>(static_cast<U>(top() - U(1))); }
+};
+template <class V> using word_limits = limits<typename V::word, typename V::sword, V::width>;
+template <class V> using half_limits = limits<typename V::half, typename V::shalf, V::width / 2>;
+
+template <class U, class S> struct range_pair {
+    U &umin, &umax;
+    S &smin, &smax;
+};
+template <class V> auto word_of(V &v) {
+    return range_pair<typename V::word, typename V::sword>{v.umin, v.umax, v.smin, v.smax};
+}
+template <class V> auto half_of(V &v) {
+    return range_pair<typename V::half, typename V::shalf>{v.u32_min, v.u32_max, v.s32_min, v.s32_max};
+}
+
+template <class V> void forget_word(V &v) {
+    v.umin = typename V::word(0), v.umax = word_limits<V>::umax();
+    v.smin = word_limits<V>::smin(), v.smax = word_limits<V>::smax();
+}
+template <class V> void forget_half(V &v) {
+    v.u32_min = typename V::half(0), v.u32_max = half_limits<V>::umax();
+    v.s32_min = half_limits<V>::smin(), v.s32_max = half_limits<V>::smax();
+}
+
+/// Makes the value visibly empty: no number is in it.
+template <class V> void make_empty(V &v) {
+    v.umin = typename V::word(1), v.umax = typename V::word(0);
+}
+
+// ---- agreement of the parts -----------------------------------------------------------------------------
+
+/// Ranges learn from the bits: the least number has the unknown bits 0 (the sign bit 1 in the signed order).
+template <class U, class S, class L> void learn_from_bits(range_pair<U, S> r, U value, U mask, L) {
+    U top = L::top();
+    raise(r.smin, static_cast<S>(static_cast<U>(value | (mask & top))));
+    lower(r.smax, static_cast<S>(static_cast<U>(value | (mask & ~top))));
+    raise(r.umin, value);
+    lower(r.umax, static_cast<U>(value | mask));
+}
+
+template <class V> void ranges_from_bits(V &v) {
+    using H = typename V::half;
+    auto low = tnum_subreg(v.bits);
+    learn_from_bits(half_of(v), static_cast<H>(low.value), static_cast<H>(low.mask), half_limits<V>{});
+    learn_from_bits(word_of(v), v.bits.value, v.bits.mask, word_limits<V>{});
+}
+
+/// Signed and unsigned range of one width. On the circle of words each is an arc; where an arc does not cross the other order's
+/// seam it is a range there too, and where it crosses it may still meet the other arc at one end only.
+template <class U, class S> void exchange_signs(range_pair<U, S> r) {
+    if (static_cast<S>(r.umin) <= static_cast<S>(r.umax)) {
+        raise(r.smin, static_cast<S>(r.umin));
+        lower(r.smax, static_cast<S>(r.umax));
+    }
+    if (static_cast<U>(r.smin) <= static_cast<U>(r.smax)) {
+        raise(r.umin, static_cast<U>(r.smin));
+        lower(r.umax, static_cast<U>(r.smax));
+    } else if (r.umax < static_cast<U>(r.smin)) { // only the arc's non-negative end [0, smax] is left
+        r.smin = static_cast<S>(r.umin);
+        lower(r.umax, static_cast<U>(r.smax));
+    } else if (static_cast<U>(r.smax) < r.umin) { // only its negative end [smin, -1]
+        r.smax = static_cast<S>(r.umax);
+        raise(r.umin, static_cast<U>(r.smin));
+    }
+}
+
+/// The low half learns from one range [lo, hi] of the word (given as words). `unsigned_order`: the range is unsigned.
+template <class V> void half_from_word(V &v, typename V::word lo, typename V::word hi, bool unsigned_order) {
+    using U = typename V::word;
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    constexpr unsigned h = V::width / 2;
+    H llo = static_cast<H>(lo), lhi = static_cast<H>(hi);
+    if (static_cast<U>(lo >> h) != static_cast<U>(hi >> h))
+        return;
+    // Same upper half throughout: the low halves go from llo to lhi without wrapping.
+    if (unsigned_order || llo <= lhi) {
+        raise(v.u32_min, llo);
+        lower(v.u32_max, lhi);
+    }
+    if (static_cast<SH>(llo) <= static_cast<SH>(lhi)) {
+        raise(v.s32_min, static_cast<SH>(llo));
+        lower(v.s32_max, static_cast<SH>(lhi));
+    }
+}
+
+/// Upper halves that follow each other, with the low half going from negative to non-negative: a signed range of the half.
+template <class V> void half_across_zero(V &v, typename V::word lo, typename V::word hi) {
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    constexpr unsigned h = V::width / 2;
+    SH slo = static_cast<SH>(static_cast<H>(lo)), shi = static_cast<SH>(static_cast<H>(hi));
+    H next = static_cast<H>(static_cast<H>(lo >> h) + H(1));
+    if (next == static_cast<H>(hi >> h) && slo < SH(0) && !(shi < SH(0))) {
+        raise(v.s32_min, slo);
+        lower(v.s32_max, shi);
+    }
+}
+
+/// `bound` with its low half replaced.
+template <class V> typename V::word splice(typename V::word bound, typename V::half low) {
+    using U = typename V::word;
+    constexpr unsigned h = V::width / 2;
+    return static_cast<U>(static_cast<U>(static_cast<U>(bound >> h) << h) | static_cast<U>(low));
+}
+
+/// The word's ends must have low halves within [lo, hi] (in the unsigned order).
+template <class V> void word_from_half(V &v, typename V::half lo, typename V::half hi) {
+    using U = typename V::word;
+    using S = typename V::sword;
+    raise(v.umin, splice<V>(v.umin, lo));
+    lower(v.umax, splice<V>(v.umax, hi));
+    raise(v.smin, static_cast<S>(splice<V>(static_cast<U>(v.smin), lo)));
+    lower(v.smax, static_cast<S>(splice<V>(static_cast<U>(v.smax), hi)));
+}
+
+template <class V> void exchange_ranges(V &v) {
+    using U = typename V::word;
+    using S = typename V::sword;
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    half_from_word(v, v.umin, v.umax, true);
+    half_from_word(v, static_cast<U>(v.smin), static_cast<U>(v.smax), false);
+    half_across_zero(v, v.umin, v.umax);
+    half_across_zero(v, static_cast<U>(v.smin), static_cast<U>(v.smax));
+    exchange_signs(half_of(v));
+    exchange_signs(word_of(v));
+    word_from_half(v, v.u32_min, v.u32_max);
+    if (static_cast<H>(v.s32_min) <= static_cast<H>(v.s32_max))
+        word_from_half(v, static_cast<H>(v.s32_min), static_cast<H>(v.s32_max));
+    // A sign-extended half that is not negative equals its half.
+    S half_min = static_cast<S>(half_limits<V>::smin()), half_max = static_cast<S>(half_limits<V>::smax());
+    if (!(v.s32_min < SH(0)) && half_min <= v.smin && v.smax <= half_max) {
+        v.smin = static_cast<S>(v.s32_min), v.smax = static_cast<S>(v.s32_max);
+        v.umin = static_cast<U>(v.smin), v.umax = static_cast<U>(v.smax);
+        auto r = V::bits_type::range(v.umin, v.umax);
+        if (v.umax < v.umin || !tnum_overlap(v.bits, r))
+            return make_empty(v);
+        v.bits = tnum_intersect(v.bits, r);
+    }
+}
+
+template <class V> void bits_from_ranges(V &v) {
+    using U = typename V::word;
+    using T = typename V::bits_type;
+    if (v.umax < v.umin || v.u32_max < v.u32_min)
+        return make_empty(v);
+    T r = T::range(v.umin, v.umax);
+    if (!tnum_overlap(v.bits, r))
+        return make_empty(v);
+    T whole = tnum_intersect(v.bits, r);
+    T low = tnum_subreg(whole), low_r = T::range(static_cast<U>(v.u32_min), static_cast<U>(v.u32_max));
+    if (!tnum_overlap(low, low_r))
+        return make_empty(v);
+    v.bits = tnum_with_subreg(whole, tnum_intersect(low, low_r));
+}
+
+template <class V> void sync(V &v) {
+    ranges_from_bits(v);
+    for (int round = 0; round < 3; round++)
+        exchange_ranges(v);
+    bits_from_ranges(v);
+    ranges_from_bits(v);
+}
+
+// ---- arithmetic -----------------------------------------------------------------------------------------
+
+template <class U, class S, class L> void add_range(range_pair<U, S> d, range_pair<const U, const S> s, L) {
+    S lo = static_cast<S>(static_cast<U>(static_cast<U>(d.smin) + static_cast<U>(s.smin)));
+    S hi = static_cast<S>(static_cast<U>(static_cast<U>(d.smax) + static_cast<U>(s.smax)));
+    bool wraps = (s.smin < S(0) ? d.smin < lo : lo < d.smin) || (s.smax < S(0) ? d.smax < hi : hi < d.smax);
+    U ulo = static_cast<U>(d.umin + s.umin), uhi = static_cast<U>(d.umax + s.umax);
+    bool uwraps = ulo < d.umin || uhi < d.umax;
+    d.smin = wraps ? L::smin() : lo, d.smax = wraps ? L::smax() : hi;
+    d.umin = uwraps ? U(0) : ulo, d.umax = uwraps ? L::umax() : uhi;
+}
+
+template <class U, class S, class L> void sub_range(range_pair<U, S> d, range_pair<const U, const S> s, L) {
+    S lo = static_cast<S>(static_cast<U>(static_cast<U>(d.smin) - static_cast<U>(s.smax)));
+    S hi = static_cast<S>(static_cast<U>(static_cast<U>(d.smax) - static_cast<U>(s.smin)));
+    bool wraps = (s.smax < S(0) ? lo < d.smin : d.smin < lo) || (s.smin < S(0) ? hi < d.smax : d.smax < hi);
+    bool uwraps = d.umin < s.umax;
+    U ulo = static_cast<U>(d.umin - s.umax), uhi = static_cast<U>(d.umax - s.umin);
+    d.smin = wraps ? L::smin() : lo, d.smax = wraps ? L::smax() : hi;
+    d.umin = uwraps ? U(0) : ulo, d.umax = uwraps ? L::umax() : uhi;
+}
+
+/// Only non-negative factors that fit half the width, so that the product cannot wrap.
+template <class U, class S, class L> void mul_range(range_pair<U, S> d, range_pair<const U, const S> s, L, unsigned bits) {
+    U small = static_cast<U>(static_cast<U>(U(1) << (bits / 2)) - U(1));
+    if (d.smin < S(0) || s.smin < S(0) || small < d.umax || small < s.umax) {
+        d.umin = U(0), d.umax = L::umax(), d.smin = L::smin(), d.smax = L::smax();
+        return;
+    }
+    d.umin = static_cast<U>(d.umin * s.umin), d.umax = static_cast<U>(d.umax * s.umax);
+    bool wide = static_cast<U>(L::smax()) < d.umax;
+    d.smin = wide ? L::smin() : static_cast<S>(d.umin), d.smax = wide ? L::smax() : static_cast<S>(d.umax);
+}
+
+/// AND, OR, XOR: `value`, `mask` are the result's bits. The signed range follows the unsigned one if that keeps its sign.
+template <class U, class S, class L>
+void bitwise_range(u8 op, range_pair<U, S> d, range_pair<const U, const S> s, U value, U mask, L) {
+    U lo = value, hi = static_cast<U>(value | mask);
+    if (op == BPF_AND && mask != U(0))
+        hi = s.umax < d.umax ? s.umax : d.umax;
+    if (op == BPF_OR && mask != U(0))
+        lo = d.umin < s.umin ? s.umin : d.umin;
+    bool same_sign = static_cast<S>(lo) <= static_cast<S>(hi);
+    d.umin = lo, d.umax = hi;
+    d.smin = same_sign ? static_cast<S>(lo) : L::smin(), d.smax = same_sign ? static_cast<S>(hi) : L::smax();
+}
+
+template <class U, class S> range_pair<const U, const S> readonly(range_pair<U, S> r) {
+    return {r.umin, r.umax, r.smin, r.smax};
+}
+
+template <class V> void shift_left(V &d, bool alu32, unsigned n) {
+    using U = typename V::word;
+    using S = typename V::sword;
+    using H = typename V::half;
+    constexpr unsigned w = V::width, h = w / 2;
+    S high_min = static_cast<S>(static_cast<U>(static_cast<U>(static_cast<S>(d.s32_min)) << h));
+    S high_max = static_cast<S>(static_cast<U>(static_cast<U>(static_cast<S>(d.s32_max)) << h));
+    bool word_fits = n < w && !(static_cast<U>(U(1) << (w - 1 - n)) < d.umax);
+    bool half_fits = n < h && !(static_cast<H>(H(1) << (h - 1 - n)) < d.u32_max);
+    U lo = static_cast<U>(d.umin << n), hi = static_cast<U>(d.umax << n);
+    H llo = half_fits ? static_cast<H>(d.u32_min << n) : H(0);
+    H lhi = half_fits ? static_cast<H>(d.u32_max << n) : half_limits<V>::umax();
+    forget_word(d), forget_half(d);
+    d.u32_min = llo, d.u32_max = lhi;
+    if (alu32) {
+        d.bits = tnum_subreg(tnum_lshift(tnum_subreg(d.bits), n));
+        return;
+    }
+    if (word_fits)
+        d.umin = lo, d.umax = hi;
+    if (n == h) // half of the common sign extension by two shifts: the half's sign is now the word's
+        d.smin = high_min, d.smax = high_max;
+    d.bits = tnum_lshift(d.bits, n);
+}
+
+template <class V> void shift_right(V &d, bool alu32, unsigned n) {
+    using U = typename V::word;
+    using H = typename V::half;
+    U lo = static_cast<U>(d.umin >> n), hi = static_cast<U>(d.umax >> n);
+    H llo = alu32 ? static_cast<H>(d.u32_min >> n) : H(0), lhi = alu32 ? static_cast<H>(d.u32_max >> n) : H(0);
+    forget_word(d), forget_half(d);
+    d.bits = tnum_rshift(alu32 ? tnum_subreg(d.bits) : d.bits, n);
+    if (alu32)
+        d.u32_min = llo, d.u32_max = lhi;
+    else
+        d.umin = lo, d.umax = hi;
+}
+
+template <class V> void shift_right_signed(V &d, bool alu32, unsigned n) {
+    using S = typename V::sword;
+    using SH = typename V::shalf;
+    S lo = static_cast<S>(d.smin >> n), hi = static_cast<S>(d.smax >> n);
+    SH llo = alu32 ? static_cast<SH>(d.s32_min >> n) : SH(0), lhi = alu32 ? static_cast<SH>(d.s32_max >> n) : SH(0);
+    forget_word(d), forget_half(d);
+    d.bits = tnum_arshift(d.bits, n, alu32 ? V::width / 2 : V::width);
+    if (alu32)
+        d.s32_min = llo, d.s32_max = lhi;
+    else
+        d.smin = lo, d.smax = hi;
+}
+
+/// A constant shift amount below the operation's width. (Linux looks at the whole source register also in 32-bit shifts.)
+template <class V> bool shift_amount(bool alu32, const V &src, unsigned *n) {
+    using U = typename V::word;
+    unsigned width = alu32 ? V::width / 2 : V::width;
+    bool known = alu32 ? src.is_const32() && src.s32_min == src.s32_max && src.u32_min == src.u32_max
+                       : src.is_const() && src.smin == src.smax && src.umin == src.umax;
+    if (!known || !(src.umax < U(width)))
+        return false;
+    *n = static_cast<unsigned>(static_cast<u64>(alu32 ? static_cast<U>(src.u32_min) : src.umin));
+    return *n < width;
+}
+
+/// The word becomes the zero-extended low half.
+template <class V> void extend_half(V &v) {
+    using U = typename V::word;
+    using S = typename V::sword;
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    v.bits = tnum_subreg(v.bits);
+    v.umin = static_cast<U>(v.u32_min), v.umax = static_cast<U>(v.u32_max);
+    bool non_negative = !(v.s32_min < SH(0)) && !(v.s32_max < SH(0));
+    v.smin = non_negative ? static_cast<S>(v.s32_min) : S(0);
+    v.smax = non_negative ? static_cast<S>(v.s32_max) : static_cast<S>(static_cast<U>(static_cast<H>(~H(0))));
+}
+
+/// What synchronising yields; an empty value (its operands were: dead code) becomes unknown, so that V2 holds.
+template <class V> V settled(V v) {
+    sync(v);
+    return v.valid() ? v : V::unknown();
+}
+
+template <class V> V alu(u8 op, bool alu32, const V &dst, const V &src) {
+    V d = dst, s = src;
+    auto dw = word_of(d);
+    auto dh = half_of(d);
+    auto sw = readonly(word_of(s));
+    auto sh = readonly(half_of(s));
+    using H = typename V::half;
+    unsigned n = 0;
+    switch (op) {
+    case BPF_ADD:
+        add_range(dh, sh, half_limits<V>{}), add_range(dw, sw, word_limits<V>{});
+        d.bits = tnum_add(d.bits, s.bits);
+        break;
+    case BPF_SUB:
+        sub_range(dh, sh, half_limits<V>{}), sub_range(dw, sw, word_limits<V>{});
+        d.bits = tnum_sub(d.bits, s.bits);
+        break;
+    case BPF_MUL:
+        mul_range(dh, sh, half_limits<V>{}, V::width / 2), mul_range(dw, sw, word_limits<V>{}, V::width);
+        d.bits = tnum_mul(d.bits, s.bits);
+        break;
+    case BPF_AND:
+    case BPF_OR:
+    case BPF_XOR:
+        d.bits = op == BPF_AND ? tnum_and(d.bits, s.bits) : op == BPF_OR ? tnum_or(d.bits, s.bits) : tnum_xor(d.bits, s.bits);
+        bitwise_range(op, dh, sh, static_cast<H>(d.bits.value), static_cast<H>(d.bits.mask), half_limits<V>{});
+        bitwise_range(op, dw, sw, d.bits.value, d.bits.mask, word_limits<V>{});
+        break;
+    case BPF_LSH:
+    case BPF_RSH:
+    case BPF_ARSH:
+        if (!shift_amount(alu32, s, &n))
+            return V::unknown();
+        op == BPF_LSH ? shift_left(d, alu32, n) : op == BPF_RSH ? shift_right(d, alu32, n) : shift_right_signed(d, alu32, n);
+        break;
+    default:
+        return V::unknown();
+    }
+    if (alu32) {
+        forget_word(d);
+        ranges_from_bits(d);
+        extend_half(d);
+    }
+    return settled(d);
+}
+
+// ---- widening and narrowing -----------------------------------------------------------------------------
+
+template <class V> V zero_extend(V v, unsigned bits) {
+    using U = typename V::word;
+    using S = typename V::sword;
+    U keep = static_cast<U>(word_limits<V>::umax() >> (V::width - bits));
+    v.bits = tnum_truncate(v.bits, bits);
+    bool same_top = static_cast<U>(v.umin & ~keep) == static_cast<U>(v.umax & ~keep);
+    v.umin = same_top ? static_cast<U>(v.umin & keep) : U(0);
+    v.umax = same_top ? static_cast<U>(v.umax & keep) : keep;
+    v.smin = static_cast<S>(v.umin), v.smax = static_cast<S>(v.umax);
+    if (bits < V::width / 2)
+        forget_half(v);
+    return settled(v);
+}
+
+/// Sign-extends the low `bits` bits of x.
+template <class U, class S> S extended(U x, unsigned bits, unsigned width) {
+    return static_cast<S>(static_cast<U>(x << (width - bits))) >> (width - bits);
+}
+
+/// [lo, hi] is a range of the type whose numbers share all but their low `bits` bits, and both ends have the same sign at bit
+/// bits - 1. Then the extended numbers are a range too.
+template <class U, class S> bool extend_range(S &lo, S &hi, unsigned bits, unsigned width) {
+    if (bits < width && static_cast<U>(static_cast<U>(lo) >> bits) != static_cast<U>(static_cast<U>(hi) >> bits))
+        return false;
+    S a = extended<U, S>(static_cast<U>(lo), bits, width), b = extended<U, S>(static_cast<U>(hi), bits, width);
+    if ((a < S(0)) != (b < S(0)))
+        return false;
+    lo = a < b ? a : b, hi = a < b ? b : a;
+    return true;
+}
+
+template <class V> V sign_extend(V v, unsigned bits) {
+    using U = typename V::word;
+    using S = typename V::sword;
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    if (v.is_const())
+        return V::constant(static_cast<U>(extended<U, S>(v.value(), bits, V::width)));
+    S lo = v.smin, hi = v.smax;
+    v = V::unknown();
+    if (extend_range<U, S>(lo, hi, bits, V::width)) {
+        v.smin = lo, v.smax = hi, v.umin = static_cast<U>(lo), v.umax = static_cast<U>(hi);
+        v.s32_min = static_cast<SH>(lo), v.s32_max = static_cast<SH>(hi);
+        v.u32_min = static_cast<H>(v.umin), v.u32_max = static_cast<H>(v.umax);
+        v.bits = V::bits_type::range(v.umin, v.umax);
+    } else {
+        v.smin = static_cast<S>(word_limits<V>::smin() >> (V::width - bits));
+        v.smax = static_cast<S>(word_limits<V>::smax() >> (V::width - bits));
+        v.s32_min = static_cast<SH>(v.smin), v.s32_max = static_cast<SH>(v.smax);
+    }
+    return settled(v);
+}
+
+/// Sign-extends within the half, then zero-extends.
+template <class V> V sign_extend_half(V v, unsigned bits) {
+    using U = typename V::word;
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    constexpr unsigned h = V::width / 2;
+    SH lo = v.s32_min, hi = v.s32_max;
+    bool known = v.is_const32();
+    if (known)
+        lo = hi = static_cast<SH>(static_cast<H>(v.bits.value));
+    v = V::unknown();
+    if (extend_range<H, SH>(lo, hi, bits, h)) {
+        v.s32_min = lo, v.s32_max = hi, v.u32_min = static_cast<H>(lo), v.u32_max = static_cast<H>(hi);
+        v.bits = V::bits_type::range(static_cast<U>(v.u32_min), static_cast<U>(v.u32_max));
+    } else {
+        v.s32_min = static_cast<SH>(half_limits<V>::smin() >> (h - bits));
+        v.s32_max = static_cast<SH>(half_limits<V>::smax() >> (h - bits));
+    }
+    extend_half(v);
+    return settled(v);
+}
+
+// ---- comparisons ----------------------------------------------------------------------------------------
+
+template <class T> branch less(T amin, T amax, T bmin, T bmax, bool or_equal) {
+    if (or_equal) {
+        if (!(bmin < amax))
+            return branch::taken;
+        return bmax < amin ? branch::not_taken : branch::unknown;
+    }
+    if (amax < bmin)
+        return branch::taken;
+    return !(amin < bmax) ? branch::not_taken : branch::unknown;
+}
+
+/// Have the two no value in common, in the compared width?
+template <class V> bool disjoint(bool jmp32, const V &a, const V &b) {
+    if (a.u32_max < b.u32_min || b.u32_max < a.u32_min || a.s32_max < b.s32_min || b.s32_max < a.s32_min)
+        return true;
+    if (jmp32)
+        return !tnum_overlap(tnum_subreg(a.bits), tnum_subreg(b.bits));
+    return !tnum_overlap(a.bits, b.bits) || a.umax < b.umin || b.umax < a.umin || a.smax < b.smin || b.smax < a.smin;
+}
+
+template <class V> branch decide_set(bool jmp32, const V &a, const V &b) {
+    auto x = jmp32 ? tnum_subreg(a.bits) : a.bits, y = jmp32 ? tnum_subreg(b.bits) : b.bits;
+    using U = typename V::word;
+    if (!x.is_const() && !y.is_const())
+        return branch::unknown;
+    if (static_cast<U>(x.value & y.value) != U(0))
+        return branch::taken;
+    return static_cast<U>(x.umax() & y.umax()) == U(0) ? branch::not_taken : branch::unknown;
+}
+
+template <class V> branch decide(u8 op, bool jmp32, const V &a, const V &b) {
+    auto x = jmp32 ? tnum_subreg(a.bits) : a.bits, y = jmp32 ? tnum_subreg(b.bits) : b.bits;
+    switch (op) {
+    case BPF_JEQ:
+    case BPF_JNE: {
+        bool eq = op == BPF_JEQ;
+        if (x.is_const() && y.is_const())
+            return (x.value == y.value) == eq ? branch::taken : branch::not_taken;
+        if (disjoint(jmp32, a, b))
+            return eq ? branch::not_taken : branch::taken;
+        return branch::unknown;
+    }
+    case BPF_JSET:
+        return decide_set(jmp32, a, b);
+    case BPF_JGT:
+    case BPF_JGE:
+        return jmp32 ? less(b.u32_min, b.u32_max, a.u32_min, a.u32_max, op == BPF_JGE)
+                     : less(b.umin, b.umax, a.umin, a.umax, op == BPF_JGE);
+    case BPF_JLT:
+    case BPF_JLE:
+        return jmp32 ? less(a.u32_min, a.u32_max, b.u32_min, b.u32_max, op == BPF_JLE)
+                     : less(a.umin, a.umax, b.umin, b.umax, op == BPF_JLE);
+    case BPF_JSGT:
+    case BPF_JSGE:
+        return jmp32 ? less(b.s32_min, b.s32_max, a.s32_min, a.s32_max, op == BPF_JSGE)
+                     : less(b.smin, b.smax, a.smin, a.smax, op == BPF_JSGE);
+    case BPF_JSLT:
+    case BPF_JSLE:
+        return jmp32 ? less(a.s32_min, a.s32_max, b.s32_min, b.s32_max, op == BPF_JSLE)
+                     : less(a.smin, a.smax, b.smin, b.smax, op == BPF_JSLE);
+    default:
+        return branch::unknown;
+    }
+}
+
+/// a < b or a <= b on one pair of ranges. False: impossible.
+template <class T> bool order(T &amin, T &amax, T &bmin, T &bmax, bool or_equal) {
+    if (or_equal) {
+        lower(amax, bmax);
+        raise(bmin, amin);
+    } else {
+        if (!(amin < bmax)) // also: nothing is below the least or above the greatest number
+            return false;
+        lower(amax, static_cast<T>(bmax - T(1)));
+        raise(bmin, static_cast<T>(amin + T(1)));
+    }
+    return !(amax < amin) && !(bmax < bmin);
+}
+
+template <class V> bool assume_equal(bool jmp32, V &a, V &b) {
+    if (disjoint(jmp32, a, b))
+        return false;
+    raise(a.u32_min, b.u32_min), lower(a.u32_max, b.u32_max), raise(a.s32_min, b.s32_min), lower(a.s32_max, b.s32_max);
+    b.u32_min = a.u32_min, b.u32_max = a.u32_max, b.s32_min = a.s32_min, b.s32_max = a.s32_max;
+    if (jmp32) {
+        auto low = tnum_intersect(tnum_subreg(a.bits), tnum_subreg(b.bits));
+        a.bits = tnum_with_subreg(a.bits, low), b.bits = tnum_with_subreg(b.bits, low);
+        return true;
+    }
+    raise(a.umin, b.umin), lower(a.umax, b.umax), raise(a.smin, b.smin), lower(a.smax, b.smax);
+    b.umin = a.umin, b.umax = a.umax, b.smin = a.smin, b.smax = a.smax;
+    a.bits = b.bits = tnum_intersect(a.bits, b.bits);
+    return true;
+}
+
+/// Takes the number `v` off both ends of a range. False: it was the only one.
+template <class T> bool trim(T &lo, T &hi, T v) {
+    if (lo == v && hi == v)
+        return false;
+    if (lo == v)
+        lo = static_cast<T>(lo + T(1));
+    if (hi == v)
+        hi = static_cast<T>(hi - T(1));
+    return true;
+}
+
+template <class V> bool assume_unequal(bool jmp32, V &a, V &b) {
+    using S = typename V::sword;
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    auto known = [&](const V &v) { return jmp32 ? v.is_const32() : v.is_const(); };
+    if (!known(a) && !known(b))
+        return true;
+    V &x = known(b) ? a : b;
+    const V &c = known(b) ? b : a;
+    if (jmp32) {
+        H h = static_cast<H>(c.bits.value);
+        return trim(x.u32_min, x.u32_max, h) && trim(x.s32_min, x.s32_max, static_cast<SH>(h));
+    }
+    return trim(x.umin, x.umax, c.bits.value) && trim(x.smin, x.smax, static_cast<S>(c.bits.value));
+}
+
+/// (a & b) != 0, or == 0: something is learnt about one operand when the other is a constant.
+template <class V> bool assume_set(bool jmp32, bool set, V &a, V &b) {
+    using U = typename V::word;
+    using T = typename V::bits_type;
+    auto known = [&](const V &v) { return jmp32 ? v.is_const32() : v.is_const(); };
+    branch b0 = decide_set(jmp32, a, b);
+    if (b0 == (set ? branch::not_taken : branch::taken))
+        return false;
+    if (!known(a) && !known(b))
+        return true;
+    V &x = known(b) ? a : b;
+    U c = jmp32 ? tnum_subreg(known(b) ? b.bits : a.bits).value : (known(b) ? b.bits : a.bits).value;
+    if (!set) {
+        x.bits = tnum_and(x.bits, T::constant(static_cast<U>(~c)));
+        return true;
+    }
+    bool one_bit = c != U(0) && static_cast<U>(c & static_cast<U>(c - U(1))) == U(0);
+    if (one_bit)
+        x.bits = tnum_or(x.bits, T::constant(c));
+    return true;
+}
+
+template <class V> bool refine(u8 op, bool jmp32, V &a, V &b) {
+    switch (op) {
+    case BPF_JEQ:
+        return assume_equal(jmp32, a, b);
+    case BPF_JNE:
+        return assume_unequal(jmp32, a, b);
+    case BPF_JSET:
+        return assume_set(jmp32, true, a, b);
+    case BPF_JGT:
+    case BPF_JGE:
+        return jmp32 ? order(b.u32_min, b.u32_max, a.u32_min, a.u32_max, op == BPF_JGE)
+                     : order(b.umin, b.umax, a.umin, a.umax, op == BPF_JGE);
+    case BPF_JLT:
+    case BPF_JLE:
+        return jmp32 ? order(a.u32_min, a.u32_max, b.u32_min, b.u32_max, op == BPF_JLE)
+                     : order(a.umin, a.umax, b.umin, b.umax, op == BPF_JLE);
+    case BPF_JSGT:
+    case BPF_JSGE:
+        return jmp32 ? order(b.s32_min, b.s32_max, a.s32_min, a.s32_max, op == BPF_JSGE)
+                     : order(b.smin, b.smax, a.smin, a.smax, op == BPF_JSGE);
+    case BPF_JSLT:
+    case BPF_JSLE:
+        return jmp32 ? order(a.s32_min, a.s32_max, b.s32_min, b.s32_max, op == BPF_JSLE)
+                     : order(a.smin, a.smax, b.smin, b.smax, op == BPF_JSLE);
+    default:
+        return true;
+    }
+}
+
+template <class V> bool synced_pair(bool possible, V &a, V &b) {
+    if (!possible)
+        return false;
+    sync(a), sync(b);
+    return a.valid() && b.valid();
+}
+
+template <class V> bool assume(u8 op, bool jmp32, V &a, V &b) { return synced_pair(refine(op, jmp32, a, b), a, b); }
+
+inline u8 opposite(u8 op) {
+    switch (op) {
+    case BPF_JEQ: return BPF_JNE;
+    case BPF_JNE: return BPF_JEQ;
+    case BPF_JGT: return BPF_JLE;
+    case BPF_JGE: return BPF_JLT;
+    case BPF_JLT: return BPF_JGE;
+    case BPF_JLE: return BPF_JGT;
+    case BPF_JSGT: return BPF_JSLE;
+    case BPF_JSGE: return BPF_JSLT;
+    case BPF_JSLT: return BPF_JSGE;
+    case BPF_JSLE: return BPF_JSGT;
+    default: return op;
+    }
+}
+
+template <class V> bool assume_not(u8 op, bool jmp32, V &a, V &b) {
+    bool possible = op == BPF_JSET ? assume_set(jmp32, false, a, b) : refine(opposite(op), jmp32, a, b);
+    return synced_pair(possible, a, b);
+}
+
+template <class V> bool subset(const V &a, const V &b) {
+    return b.umin <= a.umin && a.umax <= b.umax && b.smin <= a.smin && a.smax <= b.smax && b.u32_min <= a.u32_min &&
+           a.u32_max <= b.u32_max && b.s32_min <= a.s32_min && a.s32_max <= b.s32_max && tnum_in(b.bits, a.bits);
+}
+
+}  // namespace modbpf::scalar_impl
+
+namespace modbpf {
+
+template <class U, class S, class UH, class SH, unsigned N>
+basic_scalar<U, S, UH, SH, N> basic_scalar<U, S, UH, SH, N>::unknown() {
+    basic_scalar v;
+    v.bits = bits_type::unknown();
+    scalar_impl::forget_word(v);
+    scalar_impl::forget_half(v);
+    return v;
+}
+
+template <class U, class S, class UH, class SH, unsigned N>
+basic_scalar<U, S, UH, SH, N> basic_scalar<U, S, UH, SH, N>::constant(U c) {
+    basic_scalar v;
+    v.bits = bits_type::constant(c);
+    v.umin = v.umax = c;
+    v.smin = v.smax = static_cast<S>(c);
+    v.u32_min = v.u32_max = static_cast<UH>(c);
+    v.s32_min = v.s32_max = static_cast<SH>(v.u32_min);
+    return v;
+}
+
+template <class U, class S, class UH, class SH, unsigned N> bool basic_scalar<U, S, UH, SH, N>::is_unknown() const {
+    using namespace scalar_impl;
+    return bits.is_unknown() && subset(unknown(), *this);
+}
+
+template <class U, class S, class UH, class SH, unsigned N> bool basic_scalar<U, S, UH, SH, N>::contains(U v) const {
+    return scalar_impl::subset(constant(v), *this);
+}
+
+template <class U, class S, class UH, class SH, unsigned N> bool basic_scalar<U, S, UH, SH, N>::valid() const {
+    if (umax < umin || smax < smin || u32_max < u32_min || s32_max < s32_min || !bits.valid())
+        return false;
+    if (!tnum_overlap(bits, bits_type::range(umin, umax)))
+        return false;
+    auto low = tnum_subreg(bits);
+    if (!tnum_overlap(low, bits_type::range(static_cast<U>(u32_min), static_cast<U>(u32_max))))
+        return false;
+    if (is_const() && !contains(value()))
+        return false;
+    if (is_const32()) {
+        UH h = static_cast<UH>(low.value);
+        return u32_min == h && u32_max == h && s32_min == static_cast<SH>(h) && s32_max == static_cast<SH>(h);
+    }
+    return true;
+}
+
+}  // namespace modbpf
