@@ -2,7 +2,7 @@
 // verifier_log: the text that PROG_LOAD and BTF_LOAD give back, with Linux's rolling and fixed (BPF_LOG_FIXED) buffers.
 //
 // Linux 6.4 and later: without BPF_LOG_FIXED the buffer keeps the last log_size-1 bytes of a log that is too long; with it,
-// the first, and the load fails with ENOSPC. log_true_size is the full length with the NUL in either case. The text goes to user memory piece
+// the first. In both cases the load then fails with ENOSPC. log_true_size is the full length with the NUL in either case. The text goes to user memory piece
 // by piece; a fault makes finalize() return EFAULT. Level 0: nothing is kept. Task context; not shared.
 #pragma once
 
@@ -34,14 +34,18 @@ public:
     status finalize(u32 *true_size);
 
 private:
+    void append_fixed(char *text, u32 n);
+    void append_rolling(const char *text, u32 n);
+    void write_ring(u64 pos, const char *text, u32 n);
+    void fail() { buf_ = 0, fault_ = true; }
+
     u32 level_ = 0;
-    u64 buf_ = 0;   ///< user address
     u32 size_ = 0;
-    u64 start_ = 0; ///< text position of the first byte kept
-    u64 end_ = 0;   ///< text position behind the last byte written
-    u32 len_max_ = 0;
+    u64 buf_ = 0;     ///< user address; 0 when there is none or after a fault
+    u64 start_ = 0;   ///< text position of the first byte kept
+    u64 end_ = 0;     ///< text position behind the last byte written
+    u32 len_max_ = 0; ///< greatest length that the text had at any time, with the NUL
     bool fault_ = false;
-    bool truncated_ = false;
 };
 
 }  // namespace modbpf

@@ -535,9 +535,9 @@ template <class T> bool order(T &amin, T &amax, T &bmin, T &bmax, bool or_equal)
 template <class V> bool assume_equal(bool jmp32, V &a, V &b) {
     if (disjoint(jmp32, a, b))
         return false;
-    raise(a.u32_min, b.u32_min), lower(a.u32_max, b.u32_max), raise(a.s32_min, b.s32_min), lower(a.s32_max, b.s32_max);
-    b.u32_min = a.u32_min, b.u32_max = a.u32_max, b.s32_min = a.s32_min, b.s32_max = a.s32_max;
     if (jmp32) {
+        raise(a.u32_min, b.u32_min), lower(a.u32_max, b.u32_max), raise(a.s32_min, b.s32_min), lower(a.s32_max, b.s32_max);
+        b.u32_min = a.u32_min, b.u32_max = a.u32_max, b.s32_min = a.s32_min, b.s32_max = a.s32_max;
         auto low = tnum_intersect(tnum_subreg(a.bits), tnum_subreg(b.bits));
         a.bits = tnum_with_subreg(a.bits, low), b.bits = tnum_with_subreg(b.bits, low);
         return true;

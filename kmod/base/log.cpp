@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The verifier's log in user memory, in both of Linux's modes. Positions count bytes of the whole text since its start.
+//
+// Rolling mode writes the text with its NUL into the user buffer as into a ring, at position modulo size; the bytes kept are
+// [start_, end_]. finalize() then rotates the ring in place by three reversals, through a small buffer of ours, because the
+// user's buffer may be huge.
+#include "base/log.h"
+
+#include "port/port.h"
+
+namespace modbpf {
+namespace {
+
+constexpr u32 line_max = 1024; ///< bytes of one printf with the NUL, as in Linux; what is longer is cut
+
+void reverse(char *p, u32 n) {
+    for (u32 i = 0; i < n / 2; i++)
+        swap(p[i], p[n - 1 - i]);
+}
+
+/// Reverses user bytes [from, to), a chunk from each end at a time. False: fault.
+bool reverse_user(u64 buf, u64 from, u64 to) {
+    char left[128], right[128];
+    while (to - from > 1) {
+        u32 n = static_cast<u32>(min<u64>(sizeof(left), (to - from) / 2));
+        if (port_copy_from_user(left, buf + from, n) || port_copy_from_user(right, buf + to - n, n))
+            return false;
+        reverse(left, n), reverse(right, n);
+        if (port_copy_to_user(buf + from, right, n) || port_copy_to_user(buf + to - n, left, n))
+            return false;
+        from += n, to -= n;
+    }
+    return true;
+}
+
+}  // namespace
+
+status verifier_log::init(u32 level, u64 user_buf, u32 size) {
+    if ((user_buf != 0) != (size != 0) || (user_buf && !level) || (level & ~BPF_LOG_MASK) || size > ~0u >> 2)
+        return error(EINVAL);
+    level_ = level, buf_ = user_buf, size_ = size;
+    return {};
+}
+
+/// Writes text bytes [pos, pos + n) of the rolling text to their places in the ring.
+void verifier_log::write_ring(u64 pos, const char *text, u32 n) {
+    u32 at = static_cast<u32>(pos % size_);
+    u32 first = min(n, size_ - at);
+    if (port_copy_to_user(buf_ + at, text, first) || (n > first && port_copy_to_user(buf_, text + first, n - first)))
+        fail();
+}
+
+void verifier_log::append_fixed(char *text, u32 n) {
+    u64 pos = end_;
+    u32 fits = pos < size_ ? static_cast<u32>(min<u64>(size_ - pos, n)) : 0;
+    end_ += n - 1;
+    if (!fits || !buf_)
+        return;
+    text[fits - 1] = 0;
+    if (port_copy_to_user(buf_ + pos, text, fits))
+        fail();
+}
+
+void verifier_log::append_rolling(const char *text, u32 n) {
+    u64 after = end_ + n;
+    if (after - start_ >= size_)
+        start_ = after - size_;
+    end_ = after - 1;
+    if (!buf_)
+        return;
+    u32 keep = min(n, size_);
+    write_ring(after - keep, text + n - keep, keep);
+}
+
+void verifier_log::vprintf(const char *fmt, __builtin_va_list args) {
+    if (!level_)
+        return;
+    char line[line_max];
+    int len = port_vsnprintf(line, sizeof(line), fmt, args);
+    if (len < 0)
+        return;
+    u32 n = min<u32>(static_cast<u32>(len), line_max - 1) + 1; // with the NUL
+    len_max_ = static_cast<u32>(min<u64>(max<u64>(len_max_, end_ + n), ~0u));
+    if (level_ & BPF_LOG_FIXED)
+        append_fixed(line, n);
+    else
+        append_rolling(line, n);
+}
+
+void verifier_log::printf(const char *fmt, ...) {
+    __builtin_va_list args;
+    __builtin_va_start(args, fmt);
+    vprintf(fmt, args);
+    __builtin_va_end(args);
+}
+
+void verifier_log::reset(u64 pos) {
+    if (MODBPF_BUG_ON(pos > end_) || !level_)
+        return;
+    end_ = pos;
+    start_ = min(start_, pos);
+    if (!buf_)
+        return;
+    // As in Linux, the NUL of a fixed log goes one byte behind the new end; the next text overwrites both.
+    u64 at = level_ & BPF_LOG_FIXED ? pos + 1 : pos % size_;
+    const char nul = 0;
+    if (at < size_ && port_copy_to_user(buf_ + at, &nul, 1))
+        fail();
+}
+
+status verifier_log::finalize(u32 *true_size) {
+    *true_size = 0;
+    if (!level_)
+        return {};
+    if (buf_ && start_) {
+        u64 tail = size_ - start_ % size_; // length of the ring's last part, which holds the beginning of the text
+        if (!reverse_user(buf_, 0, size_) || !reverse_user(buf_, 0, tail) || !reverse_user(buf_, tail, size_))
+            fail();
+    }
+    *true_size = len_max_;
+    if (fault_)
+        return error(EFAULT);
+    if (buf_ && len_max_ > size_)
+        return error(ENOSPC);
+    return {};
+}
+
+}  // namespace modbpf
