@@ -22,6 +22,7 @@ enum class arg_type : u8 {
     mem,              ///< readable memory; the next argument is its size
     mem_or_null,      ///< the same, or NULL (with size 0)
     uninit_mem,       ///< writable memory; the next argument is its size
+    uninit_mem_or_null, ///< the same, or NULL (snprintf's output: Linux 6.12 forgets to ask for writable memory)
     const_size,       ///< size of the argument before, > 0
     const_size_or_zero,
     const_alloc_size_or_zero, ///< constant; size of the memory that the helper returns

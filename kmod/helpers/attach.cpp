@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "helpers/families.h"
+#include "helpers/helper.h"
+
+namespace modbpf {
+
+// What the attach layer knows about the event stands in the run context. Outside of an event both are 0.
+
+u64 bpf_get_func_ip(u64, u64, u64, u64, u64) {
+    const run_ctx *run = current_run();
+    return run ? run->func_ip : 0;
+}
+
+u64 bpf_get_attach_cookie(u64, u64, u64, u64, u64) {
+    const run_ctx *run = current_run();
+    return run ? run->cookie : 0;
+}
+
+}  // namespace modbpf

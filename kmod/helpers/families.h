@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The helper functions themselves, one file a family; helpers/table.cpp gives each its prototype.
+//
+// All have the type of helper_fn: five 64-bit argument words in, one out; an argument that Linux declares narrower is cut on
+// entry, so that its upper half never matters. Contexts: any (also NMI); preemption is off and an RCU read section is open.
+// They neither sleep nor allocate.
+#pragma once
+
+#include "base/types.h"
+
+namespace modbpf {
+
+#define MODBPF_HELPER(name) u64 bpf_##name(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)
+
+// map.cpp
+MODBPF_HELPER(map_lookup_elem);
+MODBPF_HELPER(map_update_elem);
+MODBPF_HELPER(map_delete_elem);
+MODBPF_HELPER(map_push_elem);
+MODBPF_HELPER(map_pop_elem);
+MODBPF_HELPER(map_peek_elem);
+// probe.cpp
+MODBPF_HELPER(probe_read);
+MODBPF_HELPER(probe_read_str);
+MODBPF_HELPER(probe_read_user);
+MODBPF_HELPER(probe_read_kernel);
+MODBPF_HELPER(probe_read_user_str);
+MODBPF_HELPER(probe_read_kernel_str);
+// time.cpp
+MODBPF_HELPER(ktime_get_ns);
+MODBPF_HELPER(ktime_get_boot_ns);
+MODBPF_HELPER(ktime_get_coarse_ns);
+MODBPF_HELPER(ktime_get_tai_ns);
+MODBPF_HELPER(jiffies64);
+// task.cpp
+MODBPF_HELPER(get_prandom_u32);
+MODBPF_HELPER(get_smp_processor_id);
+MODBPF_HELPER(get_numa_node_id);
+MODBPF_HELPER(get_current_pid_tgid);
+MODBPF_HELPER(get_current_uid_gid);
+MODBPF_HELPER(get_current_comm);
+MODBPF_HELPER(get_current_task);
+// string.cpp
+MODBPF_HELPER(strncmp);
+MODBPF_HELPER(strtol);
+MODBPF_HELPER(strtoul);
+// trace.cpp
+MODBPF_HELPER(trace_printk);
+MODBPF_HELPER(trace_vprintk);
+MODBPF_HELPER(snprintf);
+// perf.cpp
+MODBPF_HELPER(perf_event_output);
+// ringbuf.cpp
+MODBPF_HELPER(ringbuf_output);
+MODBPF_HELPER(ringbuf_reserve);
+MODBPF_HELPER(ringbuf_submit);
+MODBPF_HELPER(ringbuf_discard);
+MODBPF_HELPER(ringbuf_query);
+// tail.cpp
+MODBPF_HELPER(tail_call);
+// attach.cpp
+MODBPF_HELPER(get_func_ip);
+MODBPF_HELPER(get_attach_cookie);
+// packet.cpp
+MODBPF_HELPER(csum_diff);
+MODBPF_HELPER(skb_load_bytes);
+MODBPF_HELPER(skb_load_bytes_relative);
+MODBPF_HELPER(skb_pull_data);
+MODBPF_HELPER(xdp_get_buff_len);
+MODBPF_HELPER(xdp_load_bytes);
+MODBPF_HELPER(xdp_store_bytes);
+MODBPF_HELPER(xdp_adjust_head);
+MODBPF_HELPER(xdp_adjust_meta);
+MODBPF_HELPER(xdp_adjust_tail);
+
+/// A negative errno as the value of r0.
+constexpr u64 helper_errno(long e) { return static_cast<u64>(static_cast<s64>(e)); }
+
+}  // namespace modbpf
