@@ -121,10 +121,11 @@ struct map : refcounted<map> {
     static void dispose(map *m);
 };
 
+using map_hook = void (*)(map *m);
 /// Set once by cmd/ at start-up; map::dispose calls it first, in its own context (atomic, not NMI): the map leaves the id registry.
-inline constinit void (*map_gone_hook)(map *m) = nullptr;
+inline constinit map_hook map_gone_hook = nullptr;
 /// The same, called by map::dispose's last step in task context just before ops->free: drops btf_ref.
-inline constinit void (*map_free_hook)(map *m) = nullptr;
+inline constinit map_hook map_free_hook = nullptr;
 
 /// The type's operations, or null when modbpf does not have it (whether Linux knows the number or not).
 const map_ops *find_map_ops(u32 type);
