@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "interp/interp.h"
+
+#include "interp/alu.h"
+#include "isa/opcode.h"
+
+namespace modbpf {
+
+namespace {
+
+/// The machine: what one instruction changes.
+struct machine {
+    const interp_env &env;
+    const code *program;
+    u64 regs[16] = {}; // 11 are BPF's; a register field has 4 bits
+    u32 pc = 0;
+    u32 frame = 0;
+    u32 tail_calls = 0;
+    bool running = true;
+
+    machine(const interp_env &e, const code &c) : env(e), program(&c) {}
+
+    /// The code or the environment is wrong: end the run.
+    void stop() {
+        regs[0] = 0;
+        running = false;
+    }
+    u64 operand(const insn_desc &d) const { return d.reg ? regs[d.src] : static_cast<u64>(d.imm); }
+    void set_frame_pointer() { regs[BPF_REG_10] = addr_of(env.frames[frame].stack + max_bpf_stack); }
+
+    void step();
+    void compute(const insn_desc &d);
+    void load(const insn_desc &d);
+    void store(const insn_desc &d);
+    void atomic(const insn_desc &d);
+    void packet(const insn_desc &d);
+    void call_helper(const insn_desc &d);
+    void call_sub(const insn_desc &d);
+    void tail_call();
+    void load_imm64(const insn_desc &d);
+    void leave();
+};
+
+template <class T> T read_as(u64 addr) {
+    T v;
+    memcpy(&v, ptr_of<>(addr), sizeof(v));
+    return v;
+}
+
+void machine::compute(const insn_desc &d) {
+    u64 &dst = regs[d.dst];
+    switch (d.kind) {
+    case insn_kind::alu:
+        dst = alu_value(d.op, d.width, d.is_signed, dst, operand(d));
+        break;
+    case insn_kind::mov:
+        dst = truncate(d.sx_bytes ? sign_extend(regs[d.src], d.sx_bytes) : operand(d), d.width);
+        break;
+    case insn_kind::neg:
+        dst = truncate(0 - dst, d.width);
+        break;
+    case insn_kind::to_le:
+        dst = truncate(dst, d.width);
+        break;
+    default: // to_be, bswap
+        dst = byte_swap(dst, d.width);
+        break;
+    }
+}
+
+void machine::load(const insn_desc &d) {
+    u64 addr = regs[d.src] + static_cast<u64>(static_cast<s64>(d.off)), v;
+    switch (d.width) {
+    case 1:
+        v = read_as<u8>(addr);
+        break;
+    case 2:
+        v = read_as<u16>(addr);
+        break;
+    case 4:
+        v = read_as<u32>(addr);
+        break;
+    default:
+        v = read_as<u64>(addr);
+        break;
+    }
+    regs[d.dst] = d.is_signed ? sign_extend(v, d.width) : v;
+}
+
+void machine::store(const insn_desc &d) {
+    u64 addr = regs[d.dst] + static_cast<u64>(static_cast<s64>(d.off)), v = operand(d);
+    memcpy(ptr_of<>(addr), &v, d.width); // little-endian: the low bytes
+}
+
+template <class U> U atomic_apply(U *p, s32 op, U v, U expected) {
+    switch (op) {
+    case BPF_ADD:
+    case BPF_ADD | BPF_FETCH:
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    case BPF_AND:
+    case BPF_AND | BPF_FETCH:
+        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
+    case BPF_OR:
+    case BPF_OR | BPF_FETCH:
+        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+    case BPF_XOR:
+    case BPF_XOR | BPF_FETCH:
+        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
+    case BPF_XCHG:
+        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+    default: // BPF_CMPXCHG
+        __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        return expected;
+    }
+}
+
+void machine::atomic(const insn_desc &d) {
+    u64 addr = regs[d.dst] + static_cast<u64>(static_cast<s64>(d.off)), old;
+    s32 op = static_cast<s32>(d.imm);
+    if (d.width == 4)
+        old = atomic_apply(ptr_of<u32>(addr), op, static_cast<u32>(regs[d.src]), static_cast<u32>(regs[0]));
+    else
+        old = atomic_apply(ptr_of<u64>(addr), op, regs[d.src], regs[0]);
+    if (op == BPF_CMPXCHG)
+        regs[0] = old;
+    else if (op & BPF_FETCH)
+        regs[d.src] = old;
+}
+
+void machine::packet(const insn_desc &d) {
+    auto off = static_cast<s32>((d.reg ? regs[d.src] : 0) + static_cast<u64>(d.imm));
+    auto *fetch = env.packet ? env.packet : load_packet_bytes;
+    u64 v = 0;
+    if (fetch(ptr_of<>(regs[BPF_REG_6]), off, d.width, &v)) {
+        regs[0] = v;
+    } else {
+        regs[0] = 0;
+        leave();
+    }
+}
+
+void machine::tail_call() {
+    const code *next = env.tail ? env.tail(ptr_of<>(regs[BPF_REG_2]), static_cast<u32>(regs[BPF_REG_3])) : nullptr;
+    if (!next || tail_calls >= max_tail_calls)
+        return;
+    tail_calls++;
+    program = next;
+    pc = 0;
+}
+
+void machine::call_helper(const insn_desc &d) {
+    auto id = static_cast<u32>(d.imm);
+    if (id == BPF_FUNC_tail_call)
+        return tail_call();
+    const helper_proto *p = env.helper ? env.helper(id) : find_helper(id);
+    if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
+        return stop();
+    regs[0] = p->fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
+}
+
+void machine::call_sub(const insn_desc &d) {
+    if (MODBPF_BUG_ON(frame + 1 >= env.frame_count))
+        return stop();
+    interp_frame &f = env.frames[++frame];
+    memcpy(f.saved, &regs[BPF_REG_6], sizeof(f.saved));
+    f.return_code = program;
+    f.return_insn = pc;
+    set_frame_pointer();
+    pc = static_cast<u32>(d.target);
+}
+
+void machine::leave() {
+    if (frame == 0) {
+        running = false;
+        return;
+    }
+    const interp_frame &f = env.frames[frame--];
+    memcpy(&regs[BPF_REG_6], f.saved, sizeof(f.saved));
+    program = f.return_code;
+    pc = f.return_insn;
+    set_frame_pointer();
+}
+
+void machine::load_imm64(const insn_desc &d) {
+    // A function's address is meaningful to helpers that call back only; none of them can run interpreted code.
+    if (MODBPF_BUG_ON(d.src != 0))
+        return stop();
+    regs[d.dst] = static_cast<u64>(d.imm);
+}
+
+void machine::step() {
+    if (MODBPF_BUG_ON(pc >= program->insns.size()))
+        return stop();
+    if (env.trace)
+        env.trace->step(env.trace->priv, pc, regs, frame, env.frames[frame].stack);
+    insn_desc d = decode(program->insns.view(), pc);
+    pc += d.words;
+    switch (d.kind) {
+    case insn_kind::alu:
+    case insn_kind::mov:
+    case insn_kind::neg:
+    case insn_kind::to_le:
+    case insn_kind::to_be:
+    case insn_kind::bswap:
+        return compute(d);
+    case insn_kind::load:
+        return load(d);
+    case insn_kind::store:
+        return store(d);
+    case insn_kind::atomic:
+        return atomic(d);
+    case insn_kind::jump:
+        pc = static_cast<u32>(d.target);
+        return;
+    case insn_kind::branch:
+        if (branch_taken(d.op, d.width, regs[d.dst], operand(d)))
+            pc = static_cast<u32>(d.target);
+        return;
+    case insn_kind::call_helper:
+        return call_helper(d);
+    case insn_kind::call_sub:
+        return call_sub(d);
+    case insn_kind::exit:
+        return leave();
+    case insn_kind::ld_imm64:
+        return load_imm64(d);
+    case insn_kind::ld_packet:
+        return packet(d);
+    case insn_kind::unknown:
+    case insn_kind::may_goto:
+    case insn_kind::call_kfunc:
+        break;
+    }
+    static_cast<void>(MODBPF_BUG_ON(true));
+    stop();
+}
+
+}  // namespace
+
+u64 interpret(const code &c, const void *ctx, const interp_env &env) {
+    if (MODBPF_BUG_ON(env.frame_count == 0))
+        return 0;
+    machine m(env, c);
+    m.regs[BPF_REG_1] = addr_of(ctx);
+    m.set_frame_pointer();
+    while (m.running)
+        m.step();
+    return m.regs[0];
+}
+
+}  // namespace modbpf
