@@ -71,6 +71,7 @@ private:
 };
 
 /// Set once by cmd/ at start-up; btf::dispose calls it first: the object leaves the id registry.
-inline constinit void (*btf_gone_hook)(btf *b) = nullptr;
+using btf_hook = void (*)(btf *b);
+inline constinit btf_hook btf_gone_hook = nullptr;
 
 }  // namespace modbpf
