@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Log, time, randomness, current task, capabilities and kernel information on POSIX.
+//
+// Environment: MODBPF_LOG=err|warn|info|debug (default warn), MODBPF_TRACE=1 (trace_printk lines to standard error),
+// MODBPF_BUG_ABORT=1 (stop at the first self-check that fails), MODBPF_CAPS=real (the process's own capabilities instead of
+// all), MODBPF_VMLINUX_BTF=FILE (instead of /sys/kernel/btf/vmlinux).
+#include "base/errno.h"
+#include "port/user/user.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace {
+
+u64 bug_count;
+void (*trace_hook)(const char *);
+void (*log_hook)(port_log_level, const char *);
+u32 caps = ~0u;
+
+port_log_level log_threshold() {
+    static int cached = -1;
+    int level = __atomic_load_n(&cached, __ATOMIC_RELAXED);
+    if (level < 0) {
+        const char *s = getenv("MODBPF_LOG");
+        level = PORT_LOG_WARN;
+        if (s)
+            level = !strcmp(s, "debug")  ? PORT_LOG_DEBUG
+                    : !strcmp(s, "info") ? PORT_LOG_INFO
+                    : !strcmp(s, "err")  ? PORT_LOG_ERR
+                                         : PORT_LOG_WARN;
+        __atomic_store_n(&cached, level, __ATOMIC_RELAXED);
+    }
+    return static_cast<port_log_level>(level);
+}
+
+void log_line(port_log_level level, const char *text) {
+    static const char *const names[] = {"error: ", "warning: ", "", "debug: "};
+    if (log_hook) {
+        log_hook(level, text);
+        return;
+    }
+    if (level > log_threshold())
+        return;
+    size_t n = strlen(text);
+    fprintf(stderr, "modbpf: %s%s%s", names[level], text, n && text[n - 1] == '\n' ? "" : "\n");
+}
+
+u64 clock_ns(clockid_t id) {
+    timespec t;
+    clock_gettime(id, &t);
+    return static_cast<u64>(t.tv_sec) * 1000000000ull + static_cast<u64>(t.tv_nsec);
+}
+
+PORT_USER_TLS void *run_slot;
+PORT_USER_TLS u64 random_state;
+
+/// One bit a enum port_cap from the thread's effective set.
+u32 real_caps() {
+    __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct d[2] = {};
+    if (syscall(SYS_capget, &h, d))
+        return 0;
+    auto has = [&](unsigned int c) { return (d[c / 32].effective >> (c % 32)) & 1; };
+    u32 admin = has(CAP_SYS_ADMIN);
+    return (has(CAP_BPF) | admin) << PORT_CAP_BPF | (has(CAP_PERFMON) | admin) << PORT_CAP_PERFMON |
+           (has(CAP_NET_ADMIN) | admin) << PORT_CAP_NET_ADMIN | admin << PORT_CAP_SYS_ADMIN;
+}
+
+bool caps_are_real() {
+    static int cached = -1;
+    int real = __atomic_load_n(&cached, __ATOMIC_RELAXED);
+    if (real < 0) {
+        const char *s = getenv("MODBPF_CAPS");
+        real = s && !strcmp(s, "real");
+        __atomic_store_n(&cached, real, __ATOMIC_RELAXED);
+    }
+    return real;
+}
+
+struct {
+    pthread_once_t once = PTHREAD_ONCE_INIT;
+    void *data;
+    size_t size;
+} vmlinux;
+
+void read_vmlinux_btf() {
+    const char *path = getenv("MODBPF_VMLINUX_BTF");
+    int fd = open(path ? path : "/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    struct stat st;
+    if (!fstat(fd, &st) && st.st_size > 0 && st.st_size < (1 << 28)) {
+        size_t size = static_cast<size_t>(st.st_size), got = 0;
+        u8 *p = static_cast<u8 *>(malloc(size));
+        ssize_t n = 1;
+        while (p && got < size && (n = read(fd, p + got, size - got)) > 0)
+            got += static_cast<size_t>(n);
+        if (p && got == size) {
+            vmlinux.data = p;
+            vmlinux.size = size;
+        } else {
+            free(p);
+        }
+    }
+    close(fd);
+}
+
+} // namespace
+
+// ---- log ----
+
+void port_log(port_log_level level, const char *fmt, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    log_line(level, text);
+}
+
+void port_bug(const char *file, int line, const char *what) {
+    // Once per call site: a small set of sites seen, by line and file address.
+    static u64 seen[256];
+    u64 site = reinterpret_cast<u64>(file) * 31 + static_cast<u64>(line);
+    __atomic_fetch_add(&bug_count, 1, __ATOMIC_RELAXED);
+    u64 old = __atomic_exchange_n(&seen[site % 256], site, __ATOMIC_RELAXED);
+    if (old != site)
+        port_log(PORT_LOG_ERR, "BUG at %s:%d: %s", file, line, what);
+    const char *stop = getenv("MODBPF_BUG_ABORT");
+    if (stop && *stop == '1')
+        abort();
+}
+
+u64 port_user_bug_count(void) { return __atomic_load_n(&bug_count, __ATOMIC_RELAXED); }
+void port_user_set_trace_hook(void (*hook)(const char *)) { trace_hook = hook; }
+void port_user_set_log_hook(void (*hook)(port_log_level, const char *)) { log_hook = hook; }
+
+int port_vsnprintf(char *buf, size_t size, const char *fmt, va_list args) { return vsnprintf(buf, size, fmt, args); }
+
+int port_snprintf(char *buf, size_t size, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(buf, size, fmt, args);
+    va_end(args);
+    return n;
+}
+
+// ---- time and randomness ----
+
+u64 port_ktime_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+u64 port_ktime_boot_ns(void) { return clock_ns(CLOCK_BOOTTIME); }
+u64 port_ktime_coarse_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
+u64 port_ktime_tai_ns(void) { return clock_ns(CLOCK_TAI); }
+u64 port_realtime_ns(void) { return clock_ns(CLOCK_REALTIME); }
+u64 port_jiffies(void) { return clock_ns(CLOCK_MONOTONIC_COARSE) / 4000000; } // HZ=250, Debian's
+
+u64 port_random_seed(void) {
+    u64 v;
+    if (getrandom(&v, sizeof(v), 0) != sizeof(v))
+        v = clock_ns(CLOCK_MONOTONIC) * 0x9e3779b97f4a7c15ull ^ static_cast<u64>(getpid());
+    return v;
+}
+
+u32 port_random_u32(void) {
+    if (!random_state)
+        random_state = port_random_seed() | 1;
+    u64 x = random_state; // xorshift64*
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    random_state = x;
+    return static_cast<u32>((x * 0x2545f4914f6cdd1dull) >> 32);
+}
+
+void port_cond_resched(void) {}
+bool port_signal_pending(void) { return false; }
+void **port_run_slot(void) { return &run_slot; }
+
+// ---- current task and capabilities ----
+
+u64 port_current(void) { return static_cast<u64>(pthread_self()); }
+u64 port_current_pid_tgid(void) { return static_cast<u64>(getpid()) << 32 | static_cast<u32>(syscall(SYS_gettid)); }
+u64 port_current_uid_gid(void) { return static_cast<u64>(getgid()) << 32 | getuid(); }
+
+void port_current_comm(char *buf, size_t size) {
+    char name[16] = {};
+    prctl(PR_GET_NAME, name);
+    if (!size)
+        return;
+    memset(buf, 0, size);
+    memcpy(buf, name, strnlen(name, size - 1 < 15 ? size - 1 : 15));
+}
+
+void port_user_set_caps(u32 mask) { caps = mask; }
+
+bool port_capable(port_cap cap) {
+    u32 mask = caps_are_real() ? real_caps() & caps : caps;
+    return mask >> cap & 1;
+}
+
+// ---- kernel information ----
+
+u64 port_ksym_lookup(const char *) { return 0; }
+
+int port_vmlinux_btf(const void **data, size_t *size) {
+    pthread_once(&vmlinux.once, read_vmlinux_btf);
+    if (!vmlinux.data)
+        return -ENOENT;
+    *data = vmlinux.data;
+    *size = vmlinux.size;
+    return 0;
+}
+
+void port_trace_line(const char *text) {
+    if (trace_hook)
+        trace_hook(text);
+    else if (getenv("MODBPF_TRACE"))
+        fprintf(stderr, "bpf_trace_printk: %s\n", text);
+}
+
+void port_trace_line_enable(void) {}
+
+int port_format_symbol(char *buf, size_t size, char, u64 addr) { return snprintf(buf, size, "0x%llx", addr); }
+
+const char *port_missing_symbol(unsigned int) { return nullptr; }

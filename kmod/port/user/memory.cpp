@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Memory on POSIX: calloc with the fail-Nth injector, per-CPU copies, page regions with a mirrored tail, executable text.
+//
+// A region is shared anonymous memory; mremap() with an old size of 0 makes one more mapping of the same pages, which
+// serves the mirror here and the user mappings in file.cpp, with no descriptor held.
+#include "base/errno.h"
+#include "port/user/user.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+namespace {
+
+u64 fail_countdown; // 0: off
+u64 alloc_count;
+
+bool inject_failure() {
+    __atomic_fetch_add(&alloc_count, 1, __ATOMIC_RELAXED);
+    u64 n = __atomic_load_n(&fail_countdown, __ATOMIC_RELAXED);
+    while (n)
+        if (__atomic_compare_exchange_n(&fail_countdown, &n, n - 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+            return n == 1;
+    return false;
+}
+
+size_t page_up(size_t n) { return (n + PORT_PAGE_SIZE - 1) & ~static_cast<size_t>(PORT_PAGE_SIZE - 1); }
+
+/// Head of a per-CPU allocation; the copies stand behind it. `stride` keeps each copy's alignment.
+struct percpu_head {
+    size_t stride;
+    u8 *base;
+};
+
+} // namespace
+
+void *port_alloc(size_t size, port_alloc_ctx) {
+    if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX)
+        return nullptr;
+    return calloc(1, size);
+}
+
+void port_free(void *p) { free(p); }
+
+u64 port_fail_nth_set(u64 n) {
+    __atomic_store_n(&fail_countdown, n, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&alloc_count, 0, __ATOMIC_RELAXED);
+}
+
+void *port_percpu_alloc(size_t size, size_t align, port_alloc_ctx ctx) {
+    if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX || align == 0 || align > PORT_PAGE_SIZE || (align & (align - 1)))
+        return nullptr;
+    // One heap block a CPU would let a sanitizer see overruns from one copy into the next; a line's padding does so
+    // for one block, and keeps the copies of two CPUs on lines of their own.
+    size_t unit = align < 64 ? 64 : align;
+    size_t stride = ((size + unit - 1) & ~(unit - 1)) + unit;
+    size_t total = stride * port_cpu_count();
+    percpu_head *h = static_cast<percpu_head *>(malloc(sizeof(percpu_head)));
+    void *base = nullptr;
+    if (!h || posix_memalign(&base, unit, total)) {
+        free(h);
+        return nullptr;
+    }
+    memset(base, 0, total);
+    h->stride = stride;
+    h->base = static_cast<u8 *>(base);
+    return h;
+}
+
+void port_percpu_free(void *p) {
+    percpu_head *h = static_cast<percpu_head *>(p);
+    if (!h)
+        return;
+    free(h->base);
+    free(h);
+}
+
+void *port_percpu_ptr(void *p, unsigned int cpu) {
+    percpu_head *h = static_cast<percpu_head *>(p);
+    return h->base + h->stride * cpu;
+}
+
+void *port_this_cpu_ptr(void *p) { return port_percpu_ptr(p, port_cpu_id()); }
+
+struct port_region {
+    u8 *addr;
+    size_t size;
+    size_t mirror;
+};
+
+port_region *port_region_create(size_t size, size_t mirror_size) {
+    if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX || mirror_size % PORT_PAGE_SIZE || mirror_size > page_up(size))
+        return nullptr;
+    size = page_up(size);
+    port_region *r = static_cast<port_region *>(malloc(sizeof(*r)));
+    if (!r)
+        return nullptr;
+    void *space = mmap(nullptr, size + mirror_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED) {
+        free(r);
+        return nullptr;
+    }
+    u8 *addr = static_cast<u8 *>(space);
+    bool ok = mmap(addr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+    if (ok && mirror_size)
+        ok = mremap(addr + size - mirror_size, 0, mirror_size, MREMAP_MAYMOVE | MREMAP_FIXED, addr + size) != MAP_FAILED;
+    if (!ok) {
+        munmap(addr, size + mirror_size);
+        free(r);
+        return nullptr;
+    }
+    r->addr = addr;
+    r->size = size;
+    r->mirror = mirror_size;
+    return r;
+}
+
+void port_region_destroy(port_region *r) {
+    if (!r)
+        return;
+    munmap(r->addr, r->size + r->mirror);
+    free(r);
+}
+
+void *port_region_addr(port_region *r) { return r->addr; }
+size_t port_region_size(port_region *r) { return r->size; }
+size_t port_user_region_mirror(port_region *r) { return r->mirror; }
+
+void *port_text_alloc(size_t size) {
+    if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX)
+        return nullptr;
+    size_t bytes = page_up(size);
+    void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return nullptr;
+    memset(p, 0xcc, bytes);
+    return p;
+}
+
+int port_text_seal(void *text, size_t size) {
+    return mprotect(text, page_up(size), PROT_READ | PROT_EXEC) ? -EACCES : 0;
+}
+
+void port_text_free(void *text, size_t size) {
+    if (text)
+        munmap(text, page_up(size));
+}
+
+void port_jit_env(struct port_jit_env *out) { memset(out, 0, sizeof(*out)); }

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * user.h: what port/user offers beside port.h, to its own files, to the process back end (loader/) and to tests.
+ *
+ * Terms: a "file" is an object of the core behind real descriptors of this process. The descriptor is the read end of a
+ * pipe whose write end port/user keeps: dup, fork, epoll and SCM_RIGHTS work by themselves, the inode number tells
+ * which file it is, readiness is a byte in the pipe, and the write end polls POLLERR once the last descriptor is closed.
+ * The core does not call anything here. Every function: task context, any thread, no lock held.
+ */
+#ifndef MODBPF_PORT_USER_H
+#define MODBPF_PORT_USER_H
+
+#include "port/port.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Releases the objects whose last descriptor is gone and brings readiness up to date. Called by the back end before and
+ * after each bpf() call, and before a poll. */
+void port_user_sweep(void);
+
+/* True when fd is an object of ours. */
+bool port_user_owns_fd(int fd);
+/* mmap of an object's fd: the address, or a negative errno as a pointer value (MAP_FAILED is not used). */
+long port_user_mmap(void *addr, size_t size, int prot, int flags, int fd, u64 offset);
+/* To be told before the pages in this range go away (munmap, or mmap with MAP_FIXED over them). */
+void port_user_unmapped(void *addr, size_t size);
+/* ioctl on an object's fd: the result or -errno. */
+long port_user_ioctl(int fd, unsigned int cmd, u64 arg);
+/* The class's fdinfo text into buf (cut to size, terminated). -> full length, -EBADF. */
+long port_user_fdinfo(int fd, char *buf, size_t size);
+/* Name of the class, or NULL. */
+const char *port_user_class(int fd);
+
+/* Capabilities: by default all. A bit per enum port_cap. */
+void port_user_set_caps(u32 mask);
+/* How often port_bug() was reached. */
+u64 port_user_bug_count(void);
+/* Receives trace lines (NULL: standard error when MODBPF_TRACE is set). */
+void port_user_set_trace_hook(void (*hook)(const char *text));
+/* Receives log lines (NULL: standard error). */
+void port_user_set_log_hook(void (*hook)(enum port_log_level level, const char *text));
+
+/* Moves fd to a high number with CLOEXEC, so that programs see the low numbers they expect. -> new fd (fd itself when
+ * there is no room). */
+int port_user_high_fd(int fd);
+
+/* Bytes of the region's mirrored tail. */
+size_t port_user_region_mirror(struct port_region *r);
+
+/* For the files of port/user: fork handling, installed once; locks are held over the fork, and the child, with its one
+ * thread, starts anew. */
+void port_user_watch_forks(void);
+void port_user_file_before_fork(void);
+void port_user_file_after_fork_parent(void);
+void port_user_lock_after_fork(void);
+void port_user_rcu_after_fork(void);
+void port_user_file_after_fork(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+/* Per-thread state without a call to __tls_get_addr: a preloaded library gets static TLS. */
+#define PORT_USER_TLS __thread __attribute__((tls_model("initial-exec")))
+
+#endif
