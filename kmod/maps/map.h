@@ -7,7 +7,10 @@
 //
 // Ownership: a map is reference-counted. `refs` are all references; `user_refs` those of fds (and of a live mapping): when
 // the last of them goes, ops->user_gone runs (PROG_ARRAY and PERF_EVENT_ARRAY drop their elements, which breaks
-// reference cycles). dispose() waits a grace period, then calls ops->free in task context.
+// reference cycles). dispose() waits a grace period, then calls ops->free in task context. PERF_EVENT_ARRAY keeps its
+// elements until it is freed when it has BPF_F_PRESERVE_ELEMS; without, they go with the last fd of the map.
+//
+// User side operations take RCU and locks by themselves and may sleep: call them outside RCU sections.
 //
 // One file a map type, each ending with its `constinit const map_ops`; all of them stand in maps/registry.cpp.
 #pragma once
@@ -65,9 +68,12 @@ struct map_ops {
     /// key null: the first key. -ENOENT behind the last one.
     long (*next_key)(map *m, const void *key, void *next);
     long (*lookup_and_delete_user)(map *m, const void *key, void *value, u64 flags);
-    bool batch; ///< the four batch commands are there, built on the operations above
+    bool batch;        ///< MAP_LOOKUP_BATCH and MAP_UPDATE_BATCH are there, built on the operations above
+    bool batch_delete; ///< and MAP_DELETE_BATCH and MAP_LOOKUP_AND_DELETE_BATCH
     /// Hash maps' batch look-ups walk buckets, with a u32 bucket number as the batch token, as Linux does: up to
-    /// *count elements from bucket *bucket are copied; -ENOSPC when not even one bucket fits; -ENOENT at the end.
+    /// *count elements from bucket *bucket are copied and *bucket moves to the first one not copied; 0 when the next
+    /// bucket does not fit behind others; -ENOSPC when not even one bucket fits; -ENOENT at the end. *count is what was
+    /// copied in every case. keys and values are kernel memory for *count elements.
     long (*lookup_batch)(map *m, u32 *bucket, void *keys, void *values, u32 *count, bool remove, u64 elem_flags);
 
     // Files.
@@ -90,7 +96,8 @@ struct map_owner {
 };
 
 struct map : refcounted<map> {
-    map(const map_ops *o, const map_params &p) : ops(o), params(p) {}
+    /// BPF_F_RDONLY and BPF_F_WRONLY belong to the fd that MAP_CREATE returns, not to the map.
+    map(const map_ops *o, const map_params &p) : ops(o), params(p) { params.flags &= ~(BPF_F_RDONLY | BPF_F_WRONLY); }
 
     const map_ops *ops;
     map_params params;
@@ -117,6 +124,7 @@ struct map : refcounted<map> {
     bool prog_may_write() const { return !(params.flags & BPF_F_RDONLY_PROG); }
 
     void user_get() { __atomic_fetch_add(&user_refs, 1, __ATOMIC_RELAXED); }
+    /// The user reference only: the caller also holds a reference and put()s it afterwards. Task context.
     void user_put();
     static void dispose(map *m);
 };
@@ -131,6 +139,8 @@ inline constinit map_hook map_free_hook = nullptr;
 const map_ops *find_map_ops(u32 type);
 /// All of them, for `modbpf features` and tests.
 span<const map_ops *const> all_map_ops();
+/// Waits until every map whose last reference is gone has been freed. Task context; for the module's exit and for tests.
+void map_free_barrier();
 
 /// What a PROG_ARRAY slot points to: the head of a loaded program. prog/prog.h's program derives from it; a tail call
 /// jumps to tail_entry with the same context.
@@ -153,8 +163,8 @@ struct perf_sink {
     u32 cpu = 0;
 };
 struct perf_array_hooks {
-    result<perf_sink *> (*get)(int fd);
-    void (*put)(perf_sink *s);
+    result<perf_sink *> (*get)(int fd); ///< a reference to the event behind fd; task context
+    void (*put)(perf_sink *s);          ///< atomic or task context; the sink lives on for a grace period
 };
 extern constinit prog_array_hooks prog_hooks; ///< set once before the device appears
 extern constinit perf_array_hooks perf_hooks;

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "maps/hash.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u64 kmalloc_max = 4 << 20;     ///< Linux's limits of an element, which programs may rely on to be refused
+constexpr u64 linux_elem_header = 48;
+constexpr u32 percpu_value_max = 32 << 10;
+constexpr u32 max_buckets = 1u << 27;
+
+/// Both halves of the 128-bit product: each bit of the result depends on all bits of both factors.
+u64 mix(u64 a, u64 b) {
+    unsigned __int128 p = static_cast<unsigned __int128>(a) * b;
+    return static_cast<u64>(p) ^ static_cast<u64>(p >> 64);
+}
+
+u64 hash_bytes(const u8 *p, u32 n, const u64 (&seed)[2]) {
+    u64 h = seed[0] ^ n;
+    for (; n >= 16; p += 16, n -= 16)
+        h = mix(load8(p) ^ seed[1], load8(p + 8) ^ h);
+    u64 a = 0, b = 0;
+    if (n >= 8) {
+        a = load8(p);
+        b = load8(p + n - 8);
+    } else if (n >= 4) {
+        a = load4(p);
+        b = load4(p + n - 4);
+    } else if (n) {
+        a = p[0] | p[n / 2] << 8 | p[n - 1] << 16;
+    }
+    if (n)
+        h = mix(a ^ seed[1], b ^ h);
+    return mix(h ^ seed[0], seed[1]);
+}
+
+template <u32 K> bool same_key(const hash_elem *e, const void *key, u32 key_size, u32 hash) {
+    if constexpr (K == 8)
+        return load8(e->key) == load8(key);
+    else if constexpr (K == 4)
+        return load4(e->key) == load4(key);
+    else if (__atomic_load_n(&e->hash, __ATOMIC_RELAXED) != hash)
+        return false;
+    else if constexpr (K == 16)
+        return !((load8(e->key) ^ load8(key)) | (load8(e->key + 8) ^ load8(static_cast<const u8 *>(key) + 8)));
+    else
+        return !memcmp(e->key, key, key_size);
+}
+
+template <u32 K> u32 find_in_chain(const hash_map *m, const void *key, u32 hash) {
+    u32 bucket = hash & m->bucket_mask;
+    for (;;) {
+        u32 i = __atomic_load_n(&m->buckets[bucket].first, __ATOMIC_ACQUIRE);
+        while (!(i & hash_map::chain_end)) {
+            const hash_elem *e = m->elem(i);
+            if (same_key<K>(e, key, m->params.key_size, hash))
+                return i;
+            i = __atomic_load_n(&e->next, __ATOMIC_ACQUIRE);
+        }
+        if (__builtin_expect(i == (hash_map::chain_end | bucket), 1))
+            return hash_map::none;
+    }
+}
+
+status check_hash(const map_params &p) {
+    bool percpu = p.type == BPF_MAP_TYPE_PERCPU_HASH;
+    if ((p.flags & BPF_F_ZERO_SEED) && !port_capable(PORT_CAP_SYS_ADMIN))
+        return error(EPERM);
+    constexpr u32 access = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
+    if (p.flags & ~(BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | access))
+        return error(EINVAL);
+    if ((p.flags & BPF_F_RDONLY_PROG) && (p.flags & BPF_F_WRONLY_PROG))
+        return error(EINVAL);
+    if ((p.flags & BPF_F_NUMA_NODE) && percpu)
+        return error(EINVAL);
+    if (!p.max_entries || !p.key_size || !p.value_size)
+        return error(EINVAL);
+    if (static_cast<u64>(p.key_size) + p.value_size >= kmalloc_max - linux_elem_header)
+        return error(E2BIG);
+    if (percpu && align_up(p.value_size, 8) > percpu_value_max)
+        return error(E2BIG);
+    return {};
+}
+
+status build(hash_map *m) {
+    const map_params &p = m->params;
+    if (p.max_entries > max_buckets)
+        return error(E2BIG);
+    u32 buckets = 1;
+    while (buckets < p.max_entries)
+        buckets *= 2;
+    m->bucket_mask = buckets - 1;
+    u32 key_end = sizeof(hash_elem) + static_cast<u32>(align_up(p.key_size, 8));
+    u32 value_size = static_cast<u32>(align_up(p.value_size, 8));
+    m->value_offset = key_end;
+    m->cpu_value_size = m->percpu() ? value_size : 0;
+    if (!(p.flags & BPF_F_ZERO_SEED))
+        m->seed[0] = port_random_seed(), m->seed[1] = port_random_seed();
+    // An odd second factor: no key loses its low bits, not even with a zero seed.
+    m->seed[1] = (m->seed[1] ^ 0x9e3779b97f4a7c15) | 1;
+
+    m->buckets = static_cast<hash_bucket *>(port_alloc(sizeof(hash_bucket) * static_cast<u64>(buckets), PORT_SLEEPING));
+    if (!m->buckets)
+        return error(ENOMEM);
+    for (u32 b = 0; b < buckets; b++)
+        m->buckets[b].first = hash_map::chain_end | b;
+    bool spares = m->prealloc() && !m->percpu();
+    // Without preallocation every CPU may hold one more element while it replaces another.
+    u32 capacity = p.max_entries + (m->prealloc() ? 0 : port_cpu_count());
+    return m->pool.init({.elem_size = m->percpu() ? key_end : key_end + value_size,
+                         .value_size = m->cpu_value_size,
+                         .capacity = capacity,
+                         .spares = spares,
+                         .prefilled = m->prealloc()});
+}
+
+result<map *> create_with(const map_ops *ops, const map_params &p) {
+    own<hash_map> m(make<hash_map>(PORT_SLEEPING, ops, p));
+    if (!m)
+        return error(ENOMEM);
+    TRY(build(m.get()));
+    return static_cast<map *>(m.release());
+}
+
+void free_hash(map *m) {
+    destroy(as_hash(m));
+}
+
+u64 hash_memory(const map *m) {
+    auto *h = static_cast<const hash_map *>(m);
+    return sizeof(hash_map) + (static_cast<u64>(h->bucket_mask) + 1) * sizeof(hash_bucket) + h->pool.bytes();
+}
+
+void *lookup_hash(map *map, const void *key) {
+    hash_map *m = as_hash(map);
+    u32 i = m->find(key, m->hash_key(key));
+    return i == hash_map::none ? nullptr : m->value_in(m->elem(i));
+}
+
+void *lookup_percpu(map *map, const void *key) {
+    hash_map *m = as_hash(map);
+    u32 i = m->find(key, m->hash_key(key));
+    return i == hash_map::none ? nullptr : m->pool.value(i, port_cpu_id());
+}
+
+/// EEXIST or ENOENT where the flags ask for the other state of the key.
+long check_presence(bool there, u64 flags) {
+    if (there && flags == BPF_NOEXIST)
+        return -EEXIST;
+    if (!there && flags == BPF_EXIST)
+        return -ENOENT;
+    return 0;
+}
+
+/// A free element for an insertion, counted; or -E2BIG, -ENOMEM.
+long take_new(hash_map *m, u32 cpu, u32 *i) {
+    if (!m->prealloc()) {
+        u32 n = __atomic_load_n(&m->count, __ATOMIC_RELAXED);
+        do {
+            if (n >= m->params.max_entries)
+                return -E2BIG;
+        } while (!__atomic_compare_exchange_n(&m->count, &n, n + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    }
+    *i = m->pool.pop(cpu);
+    if (*i != hash_map::none)
+        return 0;
+    if (m->prealloc())
+        return -E2BIG;
+    __atomic_fetch_sub(&m->count, 1, __ATOMIC_RELAXED);
+    return -ENOMEM;
+}
+
+/// An element to stand in for one that is there: a CPU's spare, or one of the pool's.
+long take_replacement(hash_map *m, u32 cpu, u32 *i) {
+    *i = m->prealloc() ? m->pool.take_spare(cpu) : m->pool.pop(cpu);
+    if (*i != hash_map::none)
+        return 0;
+    return m->prealloc() ? -EBUSY : -ENOMEM;
+}
+
+/// Key and hash of element i, whose value is complete, and the link that makes it visible. Bucket lock held.
+void publish(hash_map *m, hash_bucket &b, u32 i, const void *key, u32 hash) {
+    hash_elem *e = m->elem(i);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    copy_value(e->key, key, m->params.key_size);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_store_n(&e->hash, hash, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
+    __atomic_store_n(&b.first, i, __ATOMIC_RELEASE);
+}
+
+long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags) {
+    u32 before, fresh;
+    u32 old = m->find_locked(b, key, hash, &before);
+    bool there = old != hash_map::none;
+    long r = check_presence(there, flags);
+    if (!r)
+        r = there ? take_replacement(m, cpu, &fresh) : take_new(m, cpu, &fresh);
+    if (r)
+        return r;
+    copy_value(m->value_in(m->elem(fresh)), value, m->params.value_size);
+    publish(m, b, fresh, key, hash);
+    if (!there)
+        return 0;
+    m->unlink(b, before == hash_map::none ? fresh : before, old);
+    if (m->prealloc())
+        m->pool.put_spare(cpu, old);
+    else
+        m->pool.push(cpu, old);
+    return 0;
+}
+
+long update_hash(map *map, const void *key, const void *value, u64 flags) {
+    if ((flags & ~BPF_F_LOCK) > BPF_EXIST)
+        return -EINVAL;
+    if (flags & BPF_F_LOCK)
+        return -EINVAL; // no value of ours holds a bpf_spin_lock
+    hash_map *m = as_hash(map);
+    u32 hash = m->hash_key(key);
+    hash_bucket &b = m->bucket_of(hash);
+    long r;
+    {
+        lock_section s(b.lock);
+        if (!s)
+            return -EBUSY;
+        r = update_locked(m, b, s.cpu(), key, hash, value, flags);
+    }
+    m->pool.refill_if_low();
+    return r;
+}
+
+/// all: `value` holds every CPU's value, as user space gives it; else this CPU's.
+void write_cpu_values(hash_map *m, u32 i, u32 cpu, const void *value, bool all, bool fresh) {
+    for (u32 c = 0, n = port_cpu_count(); c < n; c++) {
+        u8 *v = m->pool.value(i, c);
+        if (all)
+            copy_value(v, static_cast<const u8 *>(value) + static_cast<u64>(c) * m->cpu_value_size, m->cpu_value_size);
+        else if (c == cpu)
+            copy_value(v, value, m->params.value_size);
+        else if (fresh)
+            memset(v, 0, m->params.value_size);
+    }
+}
+
+long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags,
+                          bool all) {
+    u32 before;
+    u32 i = m->find_locked(b, key, hash, &before);
+    long r = check_presence(i != hash_map::none, flags);
+    if (r)
+        return r;
+    if (i != hash_map::none) {
+        if (all)
+            write_cpu_values(m, i, cpu, value, true, false);
+        else
+            copy_value(m->pool.value(i, cpu), value, m->params.value_size);
+        return 0;
+    }
+    r = take_new(m, cpu, &i);
+    if (r)
+        return r;
+    write_cpu_values(m, i, cpu, value, all, true);
+    publish(m, b, i, key, hash);
+    return 0;
+}
+
+long update_percpu(map *map, const void *key, const void *value, u64 flags, bool all) {
+    if (flags > BPF_EXIST)
+        return -EINVAL;
+    hash_map *m = as_hash(map);
+    u32 hash = m->hash_key(key);
+    hash_bucket &b = m->bucket_of(hash);
+    long r;
+    {
+        lock_section s(b.lock);
+        if (!s)
+            return -EBUSY;
+        r = update_percpu_locked(m, b, s.cpu(), key, hash, value, flags, all);
+    }
+    m->pool.refill_if_low();
+    return r;
+}
+
+long update_percpu_here(map *m, const void *key, const void *value, u64 flags) {
+    return update_percpu(m, key, value, flags, false);
+}
+
+long remove_hash(map *map, const void *key) {
+    hash_map *m = as_hash(map);
+    u32 hash = m->hash_key(key);
+    hash_bucket &b = m->bucket_of(hash);
+    lock_section s(b.lock);
+    if (!s)
+        return -EBUSY;
+    u32 before;
+    u32 i = m->find_locked(b, key, hash, &before);
+    if (i == hash_map::none)
+        return -ENOENT;
+    m->unlink(b, before, i);
+    u32 cpu = s.cpu();
+    s.release();
+    m->give_back(cpu, i);
+    return 0;
+}
+
+/// User space can wait: where the reserve of a map without preallocation is used up, it grows now.
+template <class F> long update_from_user(map *m, F update) {
+    for (;;) {
+        long r = retry_busy([&] {
+            rcu_read_guard rcu;
+            return update();
+        });
+        if (r != -ENOMEM || !as_hash(m)->pool.grow())
+            return r;
+    }
+}
+
+long update_hash_user(map *m, const void *key, const void *value, u64 flags) {
+    return update_from_user(m, [&] { return update_hash(m, key, value, flags); });
+}
+
+long update_percpu_user(map *m, const void *key, const void *value, u64 flags) {
+    return update_from_user(m, [&] { return update_percpu(m, key, value, flags, true); });
+}
+
+long remove_hash_user(map *m, const void *key) {
+    return retry_busy([&] {
+        rcu_read_guard rcu;
+        return remove_hash(m, key);
+    });
+}
+
+}  // namespace
+
+u32 hash_map::hash_key(const void *key) const {
+    switch (params.key_size) {
+    case 4:
+        return static_cast<u32>(mix(load4(key) ^ seed[0], seed[1]));
+    case 8:
+        return static_cast<u32>(mix(load8(key) ^ seed[0], seed[1]));
+    default:
+        return static_cast<u32>(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
+    }
+}
+
+u32 hash_map::find(const void *key, u32 hash) const {
+    switch (params.key_size) {
+    case 4:
+        return find_in_chain<4>(this, key, hash);
+    case 8:
+        return find_in_chain<8>(this, key, hash);
+    case 16:
+        return find_in_chain<16>(this, key, hash);
+    default:
+        return find_in_chain<0>(this, key, hash);
+    }
+}
+
+u32 hash_map::find_locked(const hash_bucket &b, const void *key, u32 hash, u32 *before) const {
+    u32 prev = none;
+    for (u32 i = b.first; !(i & chain_end); prev = i, i = elem(i)->next) {
+        if (elem(i)->hash == hash && !memcmp(elem(i)->key, key, params.key_size)) {
+            *before = prev;
+            return i;
+        }
+    }
+    *before = prev;
+    return none;
+}
+
+void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
+    u32 *link = before == none ? &b.first : &elem(before)->next;
+    __atomic_store_n(link, elem(i)->next, __ATOMIC_RELEASE);
+}
+
+void hash_map::give_back(u32 cpu, u32 i) {
+    if (!prealloc())
+        __atomic_fetch_sub(&count, 1, __ATOMIC_RELAXED);
+    pool.push(cpu, i);
+}
+
+extern constinit const map_ops hash_ops;
+extern constinit const map_ops percpu_hash_ops;
+
+constinit const map_ops hash_ops = {
+    .type = BPF_MAP_TYPE_HASH,
+    .name = "hash",
+    .check = check_hash,
+    .create = [](const map_params &p) { return create_with(&hash_ops, p); },
+    .free = free_hash,
+    .lookup = lookup_hash,
+    .update = update_hash,
+    .remove = remove_hash,
+    .lookup_user = hash_lookup_user,
+    .update_user = update_hash_user,
+    .remove_user = remove_hash_user,
+    .next_key = hash_next_key,
+    .lookup_and_delete_user = hash_lookup_and_delete,
+    .batch = true,
+    .batch_delete = true,
+    .lookup_batch = hash_lookup_batch,
+    .memory = hash_memory,
+};
+
+constinit const map_ops percpu_hash_ops = {
+    .type = BPF_MAP_TYPE_PERCPU_HASH,
+    .name = "percpu_hash",
+    .check = check_hash,
+    .create = [](const map_params &p) { return create_with(&percpu_hash_ops, p); },
+    .free = free_hash,
+    .lookup = lookup_percpu,
+    .update = update_percpu_here,
+    .remove = remove_hash,
+    .lookup_user = hash_lookup_user,
+    .update_user = update_percpu_user,
+    .remove_user = remove_hash_user,
+    .next_key = hash_next_key,
+    .lookup_and_delete_user = hash_lookup_and_delete,
+    .batch = true,
+    .batch_delete = true,
+    .lookup_batch = hash_lookup_batch,
+    .memory = hash_memory,
+};
+
+}  // namespace modbpf

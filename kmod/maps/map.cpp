@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Lifetime of maps: user references, the grace period, and the free in task context.
+#include "maps/map.h"
+
+namespace modbpf {
+
+constinit prog_array_hooks prog_hooks{};
+constinit perf_array_hooks perf_hooks{};
+
+namespace {
+
+/// Maps between their last put() and the end of ops->free.
+constinit u32 dying_maps = 0;
+
+/// The object whose member `M` is at `p`: the member's offset is taken from an address that is never read.
+template <class M, M map::*P> map *map_of(M *p) {
+    const map *at = reinterpret_cast<const map *>(uptr{1} << 20);
+    uptr off = reinterpret_cast<uptr>(&(at->*P)) - (uptr{1} << 20);
+    return reinterpret_cast<map *>(reinterpret_cast<u8 *>(p) - off);
+}
+
+void free_in_task(port_work *w) {
+    map *m = map_of<port_work, &map::free_work>(w);
+    if (map_free_hook)
+        map_free_hook(m);
+    m->ops->free(m);
+    __atomic_fetch_sub(&dying_maps, 1, __ATOMIC_RELEASE);
+}
+
+void free_after_readers(port_rcu_head *head) {
+    map *m = map_of<port_rcu_head, &map::rcu>(head);
+    port_work_init(&m->free_work, free_in_task);
+    port_work_queue(&m->free_work);
+}
+
+}  // namespace
+
+u32 map::user_value_size() const {
+    if (percpu())
+        return static_cast<u32>(align_up(params.value_size, 8)) * port_cpu_count();
+    return params.value_size;
+}
+
+void map::user_put() {
+    if (__atomic_fetch_sub(&user_refs, 1, __ATOMIC_ACQ_REL) == 1 && ops->user_gone)
+        ops->user_gone(this);
+}
+
+void map::dispose(map *m) {
+    __atomic_fetch_add(&dying_maps, 1, __ATOMIC_RELAXED);
+    if (map_gone_hook)
+        map_gone_hook(m);
+    port_rcu_call(&m->rcu, free_after_readers);
+}
+
+void map_free_barrier() {
+    port_rcu_barrier();
+    // Each turn sleeps for a grace period.
+    while (__atomic_load_n(&dying_maps, __ATOMIC_ACQUIRE))
+        port_rcu_synchronize();
+}
+
+}  // namespace modbpf

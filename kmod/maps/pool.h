@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// elem_pool: fixed-size elements of one hash map, taken and given back in any context without locks or allocation.
+//
+// Elements have numbers from 0 below the capacity, so that 4 bytes link them. Their memory stays the pool's until the pool
+// goes: a reader that still walks over an element that was given back, and taken again, reads stale but mapped memory.
+// A prefilled pool has all its memory from the start, in one piece where it fits (the flat case, the fast one).
+// The other kind starts with a reserve and grows by chunks: ahead of need through deferred work, or at once by user-side
+// operations; it keeps what it has until it goes. A program that empties the reserve before the work has run finds
+// the pool empty.
+//
+// Each CPU has a stack of free elements, linked through the u32 at offset `link_offset` of the element; any CPU may
+// pop from any stack. The stacks' heads carry a counter, so that an element that was popped and pushed between a pop's
+// two steps is noticed. Elements that were never used come from `fresh_`, in order.
+// A "spare" is an element that a CPU keeps aside: replacing the value of a full map needs one more element for a moment.
+//
+// Contexts: at, value, pop, push, take_spare, put_spare, refill_if_low: any. init, grow and the destructor: task.
+#pragma once
+
+#include "base/lock.h"
+#include "base/memory.h"
+
+namespace modbpf {
+
+class elem_pool {
+public:
+    static constexpr u32 none = ~0u;
+    static constexpr u32 link_offset = 4;
+
+    struct shape {
+        u32 elem_size;  ///< bytes, a multiple of 8, at least 8
+        u32 value_size; ///< bytes of a per-CPU value, a multiple of 8; 0: elements have none
+        u32 capacity;   ///< elements without the spares, 1..2^30
+        bool spares;    ///< one more element a CPU, kept aside
+        bool prefilled; ///< all memory at once
+    };
+
+    elem_pool() = default;
+    elem_pool(const elem_pool &) = delete;
+    ~elem_pool();
+    /// ENOMEM. Once, before anything else.
+    status init(const shape &s);
+
+    u8 *at(u32 i) const {
+        if (__builtin_expect(flat_ != nullptr, 1))
+            return flat_ + static_cast<u64>(i) * elem_size_;
+        return chunks_[i >> shift_].elems + static_cast<u64>(i & mask_) * elem_size_;
+    }
+    /// CPU `cpu`'s value of element i.
+    u8 *value(u32 i, u32 cpu) const {
+        return chunks_[i >> shift_].values + cpu * cpu_stride_ + static_cast<u64>(i & mask_) * value_size_;
+    }
+
+    /// A free element, or `none`.
+    u32 pop(u32 cpu);
+    void push(u32 cpu, u32 i);
+    /// This CPU's spare, or `none` while an operation that was interrupted here has it.
+    u32 take_spare(u32 cpu) { return __atomic_exchange_n(&cpus_[cpu].spare, none, __ATOMIC_ACQ_REL); }
+    void put_spare(u32 cpu, u32 i);
+
+    /// Orders more memory when the reserve is small.
+    void refill_if_low();
+    /// Adds memory now. False when the pool is at its capacity or memory is short.
+    bool grow();
+
+    u64 bytes() const { return __atomic_load_n(&bytes_, __ATOMIC_RELAXED); }
+
+private:
+    struct chunk {
+        u8 *elems;
+        u8 *values; ///< cpu_stride_ bytes a CPU
+    };
+    struct alignas(64) per_cpu {
+        u64 head;  ///< counter << 32 | number of the first free element
+        u32 spare;
+    };
+    struct refill_work {
+        port_work work; ///< first: the callback gets its address
+        elem_pool *pool;
+    };
+
+    static void refill(port_work *w);
+    status alloc_tables(const shape &s);
+    bool add_chunk();
+    u32 pop_stack(u32 cpu);
+    u32 pop_fresh();
+    u32 reserve_wanted() const;
+    u32 *link(u32 i) const { return reinterpret_cast<u32 *>(at(i) + link_offset); }
+
+    u8 *flat_ = nullptr; ///< the one chunk's elements, in the flat case
+    u32 elem_size_ = 0;
+    u32 value_size_ = 0;
+    u32 shift_ = 31, mask_ = ~0u >> 1; ///< elements a chunk = 1 << shift_
+    chunk *chunks_ = nullptr;
+    u64 cpu_stride_ = 0;
+    per_cpu *cpus_ = nullptr;
+    u32 capacity_ = 0;  ///< elements that pop() may hand out
+    u32 fresh_ = 0;     ///< elements from here on were never used; atomic
+    u32 limit_ = 0;     ///< elements below have memory; atomic
+    bool prefilled_ = false;
+    bool ordered_ = false; ///< refill work is queued; atomic
+    u32 cpu_count_ = 0;
+    u32 total_ = 0;     ///< capacity and spares
+    u32 reserve_ = 0;   ///< never-used elements to keep at hand at least
+    u64 bytes_ = 0;     ///< atomic
+    void *cpus_memory_ = nullptr;
+    mutex grow_lock_{"map_pool"};
+    refill_work refill_{};
+};
+
+}  // namespace modbpf

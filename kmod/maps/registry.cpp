@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The table of map types.
+#include "maps/map.h"
+
+namespace modbpf {
+
+extern constinit const map_ops hash_ops;
+extern constinit const map_ops array_ops;
+extern constinit const map_ops prog_array_ops;
+extern constinit const map_ops perf_event_array_ops;
+extern constinit const map_ops percpu_hash_ops;
+extern constinit const map_ops percpu_array_ops;
+extern constinit const map_ops ringbuf_ops;
+
+namespace {
+
+constexpr const map_ops *table[] = {
+    &hash_ops, &array_ops, &prog_array_ops, &perf_event_array_ops, &percpu_hash_ops, &percpu_array_ops, &ringbuf_ops,
+};
+
+}  // namespace
+
+const map_ops *find_map_ops(u32 type) {
+    for (const map_ops *ops : table)
+        if (ops->type == type)
+            return ops;
+    return nullptr;
+}
+
+span<const map_ops *const> all_map_ops() {
+    return table;
+}
+
+}  // namespace modbpf
