@@ -19,7 +19,7 @@
 
 #ifdef __cplusplus
 extern "C" {
-#else
+#elif !defined(__KERNEL__) /* the kernel port has included <linux/types.h> */
 #include <stdbool.h>
 #include <stddef.h>
 #endif
@@ -31,7 +31,7 @@ void port_log(enum port_log_level level, const char *fmt, ...) __attribute__((fo
 /* modbpf itself is wrong: log once per call site with the text; never crash. The caller then refuses the request. */
 void port_bug(const char *file, int line, const char *what);
 /* C99 vsnprintf, and in the kernel its %p extensions. Returns the length that the whole text would have. */
-int port_vsnprintf(char *buf, size_t size, const char *fmt, __builtin_va_list args);
+int port_vsnprintf(char *buf, size_t size, const char *fmt, __builtin_va_list args) __attribute__((format(printf, 3, 0)));
 int port_snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- memory ------------------------------------------------------------------------------------------ */
@@ -168,7 +168,8 @@ int port_copy_from_user(void *dst, u64 src, size_t n);
 int port_copy_to_user(u64 dst, const void *src, size_t n);
 /* NUL-terminated, at most size-1 characters kept and terminated; length copied, -EFAULT. */
 long port_strncpy_from_user(char *dst, u64 src, size_t size);
-/* Any context, never fault in. 0 or -EFAULT; dst is zeroed by the caller on failure. */
+/* Any context, never fault in. 0, -EFAULT, or -ERANGE for a kernel read of an address that is none of the kernel's; dst is
+ * zeroed by the caller on failure. */
 int port_probe_read_kernel(void *dst, u64 src, size_t n);
 int port_probe_read_user(void *dst, u64 src, size_t n);
 /* Length with the NUL, or negative errno; dst always terminated if size > 0. */
@@ -270,7 +271,7 @@ int port_raw_tp_attach(const char *name, unsigned int nargs, port_raw_tp_fn fn, 
 bool port_raw_tp_exists(const char *name);
 
 void port_event_detach(struct port_event *e);
-/* Return probes: how often a hit was missed for lack of instances; other events: 0. */
+/* How often a kprobe's hit was missed (nested in another probe, or a return probe without a free instance); else 0. */
 u64 port_event_missed(struct port_event *e);
 
 /* ---- kernel information ------------------------------------------------------------------------------- */

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Events: what is common to kprobe, tracepoint and raw tracepoint. Task context. */
+#include "port/kernel/internal.h"
+
+void port_event_detach(struct port_event *e)
+{
+	if (e)
+		e->detach(e);
+}
+
+u64 port_event_missed(struct port_event *e)
+{
+	return e->missed ? e->missed(e) : 0;
+}

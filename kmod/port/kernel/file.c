@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * File descriptors of the core's objects: anonymous inodes, one file_operations a class.
+ *
+ * file->private_data is the core's object; the file owns one reference to it and gives it back in release. fops.owner is
+ * this module, so an open file, a mapping or a pending close keeps the module in. A file's class is known by its f_op.
+ * The table is filled at start-up, before the device exists, and read without a lock afterwards.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/irq_work.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+struct file_class {
+	struct file_operations fops;
+	const struct port_file_ops *ops;
+};
+
+static struct file_class classes[PORT_FILE_CLASSES];
+static unsigned int class_count;
+
+struct port_poll {
+	struct file *file;
+	struct poll_table_struct *table;
+};
+
+struct port_waitq {
+	wait_queue_head_t head;
+	struct irq_work irq;
+};
+
+static const struct port_file_ops *ops_of(const struct file *file)
+{
+	return container_of(file->f_op, struct file_class, fops)->ops;
+}
+
+static int file_release(struct inode *inode, struct file *file)
+{
+	ops_of(file)->release(file->private_data);
+	return 0;
+}
+
+static __poll_t file_poll(struct file *file, struct poll_table_struct *table)
+{
+	struct port_poll p = { .file = file, .table = table };
+
+	return (__force __poll_t)ops_of(file)->poll(file->private_data, &p);
+}
+
+static void file_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	ops_of(file)->show_fdinfo(file->private_data, (struct port_seq *)m);
+}
+
+static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return ops_of(file)->ioctl(file->private_data, cmd, arg);
+}
+
+/*
+ * What counts as a writable mapping must not change during its life: VM_WRITE does (mprotect), VM_MAYWRITE does not.
+ * The core forbids later writing to what was mapped read-only, so the two agree when the mapping is made.
+ */
+static bool counts_as_writable(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MAYWRITE;
+}
+
+static void file_vma_open(struct vm_area_struct *vma)
+{
+	const struct port_file_ops *ops = ops_of(vma->vm_file);
+
+	if (ops->vma_open)
+		ops->vma_open(vma->vm_file->private_data, counts_as_writable(vma));
+}
+
+static void file_vma_close(struct vm_area_struct *vma)
+{
+	const struct port_file_ops *ops = ops_of(vma->vm_file);
+
+	if (ops->vma_close)
+		ops->vma_close(vma->vm_file->private_data, counts_as_writable(vma));
+}
+
+static const struct vm_operations_struct file_vm_ops = {
+	.open = file_vma_open,
+	.close = file_vma_close,
+};
+
+static int file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	int ret = ops_of(file)->mmap(file->private_data, (struct port_vma *)vma);
+
+	/* On failure the kernel drops the mapping without a close: the core then has counted nothing. */
+	if (!ret)
+		vma->vm_ops = &file_vm_ops;
+	return ret;
+}
+
+int port_file_class_register(const struct port_file_ops *ops)
+{
+	struct file_class *c;
+
+	if (!ops->release || !ops->name)
+		return -EINVAL;
+	if (class_count == PORT_FILE_CLASSES)
+		return -ENOSPC;
+	c = &classes[class_count++];
+	c->ops = ops;
+	c->fops = (struct file_operations){
+		.owner = THIS_MODULE,
+		.release = file_release,
+		.mmap = ops->mmap ? file_mmap : NULL,
+		.poll = ops->poll ? file_poll : NULL,
+		.show_fdinfo = ops->show_fdinfo ? file_show_fdinfo : NULL,
+		.unlocked_ioctl = ops->ioctl ? file_ioctl : NULL,
+		.compat_ioctl = ops->ioctl ? compat_ptr_ioctl : NULL,
+	};
+	return 0;
+}
+
+void port_file_class_unregister_all(void)
+{
+	memset(classes, 0, sizeof(classes));
+	class_count = 0;
+}
+
+static struct file_class *class_of(const struct port_file_ops *ops)
+{
+	unsigned int i;
+
+	for (i = 0; i < class_count; i++)
+		if (classes[i].ops == ops)
+			return &classes[i];
+	return NULL;
+}
+
+int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flags)
+{
+	struct file_class *c = class_of(ops);
+	int mode = O_RDWR;
+
+	if (!c)
+		return -EINVAL;
+	if (flags & PORT_FD_RDONLY)
+		mode = O_RDONLY;
+	else if (flags & PORT_FD_WRONLY)
+		mode = O_WRONLY;
+	if (flags & PORT_FD_CLOEXEC)
+		mode |= O_CLOEXEC;
+	if (modbpf_fail_nth())
+		return -ENOMEM;
+	return anon_inode_getfd(ops->name, &c->fops, obj, mode);
+}
+
+int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **out, void **obj)
+{
+	struct file_class *c = class_of(ops);
+	struct file *file = fget(fd);
+
+	if (!file)
+		return -EBADF;
+	if (!c || file->f_op != &c->fops) {
+		fput(file);
+		return -EINVAL;
+	}
+	*out = (struct port_file *)file;
+	*obj = file->private_data;
+	return 0;
+}
+
+void port_file_put(struct port_file *f)
+{
+	fput((struct file *)f);
+}
+
+unsigned int port_file_access(struct port_file *f)
+{
+	fmode_t mode = ((struct file *)f)->f_mode & (FMODE_READ | FMODE_WRITE);
+
+	if (mode == FMODE_READ)
+		return PORT_FD_RDONLY;
+	return mode == FMODE_WRITE ? PORT_FD_WRONLY : 0;
+}
+
+/* ---- mappings: called inside ops->mmap, under the caller's mmap lock ---------------------------------- */
+
+static struct vm_area_struct *vma_of(struct port_vma *v)
+{
+	return (struct vm_area_struct *)v;
+}
+
+static void vma_set_flags(struct vm_area_struct *vma, unsigned long flags)
+{
+#ifdef MODBPF_HAVE_VM_FLAGS_SET
+	vm_flags_set(vma, flags);
+#else
+	vma->vm_flags |= flags;
+#endif
+}
+
+static void vma_clear_flags(struct vm_area_struct *vma, unsigned long flags)
+{
+#ifdef MODBPF_HAVE_VM_FLAGS_SET
+	vm_flags_clear(vma, flags);
+#else
+	vma->vm_flags &= ~flags;
+#endif
+}
+
+size_t port_vma_size(struct port_vma *v)
+{
+	return vma_of(v)->vm_end - vma_of(v)->vm_start;
+}
+
+/* mmap(2) refuses offsets whose end does not fit in an unsigned long, so the shift loses nothing. */
+u64 port_vma_offset(struct port_vma *v)
+{
+	return (u64)vma_of(v)->vm_pgoff << PAGE_SHIFT;
+}
+
+bool port_vma_writable(struct port_vma *v)
+{
+	return vma_of(v)->vm_flags & VM_WRITE;
+}
+
+bool port_vma_shared(struct port_vma *v)
+{
+	return vma_of(v)->vm_flags & VM_SHARED;
+}
+
+bool port_vma_may_write(struct port_vma *v)
+{
+	return vma_of(v)->vm_flags & VM_MAYWRITE;
+}
+
+void port_vma_forbid_write(struct port_vma *v)
+{
+	vma_clear_flags(vma_of(v), VM_MAYWRITE);
+}
+
+void port_vma_forbid_exec(struct port_vma *v)
+{
+	vma_clear_flags(vma_of(v), VM_MAYEXEC);
+}
+
+int port_vma_map(struct port_vma *v, struct port_region *r, size_t region_off)
+{
+	struct vm_area_struct *vma = vma_of(v);
+	size_t pages = port_vma_size(v) >> PAGE_SHIFT;
+	size_t first = region_off >> PAGE_SHIFT;
+	struct page **page;
+	size_t count, i;
+	int ret;
+
+	page = modbpf_region_pages(r, &count);
+	if (!PAGE_ALIGNED(region_off) || first > count || pages > count - first)
+		return -EINVAL;
+	vma_set_flags(vma, VM_DONTEXPAND | VM_DONTDUMP);
+	for (i = 0; i < pages; i++) {
+		ret = vm_insert_page(vma, vma->vm_start + (i << PAGE_SHIFT), page[first + i]);
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* ---- wait queues ---------------------------------------------------------------------------------------- */
+
+static void wake_irq(struct irq_work *irq)
+{
+	wake_up_all(&container_of(irq, struct port_waitq, irq)->head);
+}
+
+struct port_waitq *port_waitq_create(void)
+{
+	struct port_waitq *q = port_alloc(sizeof(*q), PORT_SLEEPING);
+
+	if (!q)
+		return NULL;
+	init_waitqueue_head(&q->head);
+	q->irq = IRQ_WORK_INIT_HARD(wake_irq);
+	return q;
+}
+
+/* Pollers are gone: each holds the file, and through it the object that owns q. */
+void port_waitq_destroy(struct port_waitq *q)
+{
+	if (!q)
+		return;
+	irq_work_sync(&q->irq);
+	port_free(q);
+}
+
+notrace void port_waitq_wake(struct port_waitq *q)
+{
+	irq_work_queue(&q->irq);
+}
+
+void port_poll_wait(struct port_poll *p, struct port_waitq *q)
+{
+	poll_wait(p->file, &q->head, p->table);
+}
+
+void port_seq_printf(struct port_seq *s, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	seq_vprintf((struct seq_file *)s, fmt, args);
+	va_end(args);
+}

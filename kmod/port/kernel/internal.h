@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * internal.h: what the files of the kernel port share. Nothing outside port/kernel includes it.
+ *
+ * Start-up order is main.c's ladder; every *_init has its *_exit, called in reverse. Functions that a program's run can
+ * reach are `notrace`, and the event handlers and locks are closed to kprobes, so that an event on them cannot recurse.
+ */
+#ifndef MODBPF_PORT_KERNEL_INTERNAL_H
+#define MODBPF_PORT_KERNEL_INTERNAL_H
+
+#define pr_fmt(fmt) "modbpf: " fmt
+
+#include <linux/kernel.h>
+#include <linux/preempt.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+#include "port/kernel/probes.h"
+#include "port/port.h"
+
+/* True where sleeping is allowed for certain: false negatives only send work to a worker. */
+static inline bool modbpf_may_sleep(void)
+{
+	return preemptible() && !rcu_preempt_depth();
+}
+
+struct mutex;
+struct page;
+
+/* work.c: the module's own worker pool, and the count of deferred things, for quiescing. */
+extern struct workqueue_struct *modbpf_wq;
+int modbpf_work_init(void);
+void modbpf_work_exit(void);
+void modbpf_count_deferred(void); /* any context: one more callback or work was handed out */
+/*
+ * Task context, at the end of the module's life: returns when no RCU callback, work or deferred free of the module is
+ * pending or running, and those have handed out no new ones.
+ */
+void modbpf_quiesce(void);
+
+void modbpf_log_exit(void);
+void modbpf_random_init(void);
+
+bool modbpf_fail_nth(void); /* memory.c: true when this allocation must fail */
+
+/* region.c: frees what was destroyed in atomic context. */
+struct page **modbpf_region_pages(struct port_region *r, size_t *count);
+
+/*
+ * ksym.c. Unexported functions are called through static calls, which are direct calls: on a CPU with IBT, an indirect
+ * call to a function whose address the kernel itself never takes would fault, because its endbr64 was sealed.
+ * Each is valid only when the matching modbpf_has_* says so.
+ */
+int modbpf_ksym_init(void);
+bool modbpf_has_text(void);
+void *modbpf_ksym_text_alloc(size_t size);
+void modbpf_ksym_text_free(void *p);
+int modbpf_ksym_set_memory_ro(void *p, int pages);
+int modbpf_ksym_set_memory_rw(void *p, int pages);
+int modbpf_ksym_set_memory_x(void *p, int pages);
+int modbpf_ksym_set_memory_nx(void *p, int pages);
+/* Negative errno -ENOSYS where the kernel's function was not found. */
+long modbpf_ksym_strncpy_from_kernel(char *dst, const void *src, long size);
+long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, long size);
+struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
+/* How many kernel functions carry this name; -ENOSYS when that cannot be told. */
+int modbpf_ksym_count(const char *name);
+
+/* event.c: the head of each kind's own structure. */
+struct port_event {
+	void (*detach)(struct port_event *e);
+	u64 (*missed)(struct port_event *e); /* NULL: nothing is ever missed */
+};
+
+int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
+void modbpf_tracepoint_exit(void);
+int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */
+void modbpf_raw_tp_exit(void);
+
+#endif

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Unexported kernel symbols, resolved once at start-up and all optional: what is missing turns a feature off, and
+ * port_missing_symbol names it. Nothing else in modbpf looks up a kernel function to call it.
+ *
+ * kallsyms_lookup_name itself is found by placing a kprobe on it and reading where it landed. Functions are then called
+ * through static calls (internal.h says why); data symbols by address. Everything here is constant after init.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/kprobes.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/static_call.h>
+#ifdef MODBPF_HAVE_EXECMEM
+#include <linux/execmem.h>
+#endif
+
+/* Prototypes for the static calls; the functions are the kernel's, under these names without the k_. */
+unsigned long k_kallsyms_lookup_name(const char *name);
+int k_kallsyms_on_each_match_symbol(int (*fn)(void *, unsigned long), const char *name, void *data);
+int k_set_memory_ro(unsigned long addr, int pages);
+int k_set_memory_rw(unsigned long addr, int pages);
+int k_set_memory_x(unsigned long addr, int pages);
+int k_set_memory_nx(unsigned long addr, int pages);
+long k_strncpy_from_kernel_nofault(char *dst, const void *src, long size);
+long k_strncpy_from_user_nofault(char *dst, const void __user *src, long size);
+#ifdef MODBPF_HAVE_EXECMEM
+void *k_execmem_alloc(enum execmem_type type, size_t size);
+void k_execmem_free(void *p);
+#else
+void *k_module_alloc(unsigned long size);
+void k_module_memfree(void *p);
+#endif
+
+DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_name, k_kallsyms_lookup_name);
+DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, k_kallsyms_on_each_match_symbol);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, k_set_memory_ro);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, k_set_memory_rw);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_x, k_set_memory_x);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_nx, k_set_memory_nx);
+DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_kernel_nofault, k_strncpy_from_kernel_nofault);
+DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_user_nofault, k_strncpy_from_user_nofault);
+#ifdef MODBPF_HAVE_EXECMEM
+DEFINE_STATIC_CALL_NULL(modbpf_execmem_alloc, k_execmem_alloc);
+DEFINE_STATIC_CALL_NULL(modbpf_execmem_free, k_execmem_free);
+#else
+DEFINE_STATIC_CALL_NULL(modbpf_module_alloc, k_module_alloc);
+DEFINE_STATIC_CALL_NULL(modbpf_module_memfree, k_module_memfree);
+#endif
+
+enum ksym {
+	KALLSYMS_LOOKUP_NAME,
+	KALLSYMS_ON_EACH_MATCH_SYMBOL,
+	SET_MEMORY_RO,
+	SET_MEMORY_RW,
+	SET_MEMORY_X,
+	SET_MEMORY_NX,
+	TEXT_ALLOC,
+	TEXT_FREE,
+	STRNCPY_FROM_KERNEL,
+	STRNCPY_FROM_USER,
+	FTRACE_EVENTS,
+	EVENT_MUTEX,
+	START_BTF,
+	STOP_BTF,
+	X86_RETURN_THUNK,
+	KSYM_COUNT,
+};
+
+static const char *const names[KSYM_COUNT] = {
+	[KALLSYMS_LOOKUP_NAME] = "kallsyms_lookup_name",
+	[KALLSYMS_ON_EACH_MATCH_SYMBOL] = "kallsyms_on_each_match_symbol",
+	[SET_MEMORY_RO] = "set_memory_ro",
+	[SET_MEMORY_RW] = "set_memory_rw",
+	[SET_MEMORY_X] = "set_memory_x",
+	[SET_MEMORY_NX] = "set_memory_nx",
+#ifdef MODBPF_HAVE_EXECMEM
+	[TEXT_ALLOC] = "execmem_alloc",
+	[TEXT_FREE] = "execmem_free",
+#else
+	[TEXT_ALLOC] = "module_alloc",
+	[TEXT_FREE] = "module_memfree",
+#endif
+	[STRNCPY_FROM_KERNEL] = "strncpy_from_kernel_nofault",
+	[STRNCPY_FROM_USER] = "strncpy_from_user_nofault",
+	[FTRACE_EVENTS] = "ftrace_events",
+	[EVENT_MUTEX] = "event_mutex",
+	[START_BTF] = "__start_BTF",
+	[STOP_BTF] = "__stop_BTF",
+	[X86_RETURN_THUNK] = "x86_return_thunk",
+};
+
+static unsigned long found[KSYM_COUNT];
+
+#define BIND(index, name) static_call_update(modbpf_##name, (typeof(&k_##name))found[index])
+
+static void bind(void)
+{
+	BIND(KALLSYMS_ON_EACH_MATCH_SYMBOL, kallsyms_on_each_match_symbol);
+	BIND(SET_MEMORY_RO, set_memory_ro);
+	BIND(SET_MEMORY_RW, set_memory_rw);
+	BIND(SET_MEMORY_X, set_memory_x);
+	BIND(SET_MEMORY_NX, set_memory_nx);
+	BIND(STRNCPY_FROM_KERNEL, strncpy_from_kernel_nofault);
+	BIND(STRNCPY_FROM_USER, strncpy_from_user_nofault);
+#ifdef MODBPF_HAVE_EXECMEM
+	BIND(TEXT_ALLOC, execmem_alloc);
+	BIND(TEXT_FREE, execmem_free);
+#else
+	BIND(TEXT_ALLOC, module_alloc);
+	BIND(TEXT_FREE, module_memfree);
+#endif
+}
+
+static unsigned long find_kallsyms(void)
+{
+	struct kprobe kp = { .symbol_name = names[KALLSYMS_LOOKUP_NAME], .flags = KPROBE_FLAG_DISABLED };
+	unsigned long addr;
+
+	if (register_kprobe(&kp))
+		return 0;
+	addr = (unsigned long)kp.addr;
+	unregister_kprobe(&kp);
+	return addr;
+}
+
+int modbpf_ksym_init(void)
+{
+	unsigned int i;
+
+	found[KALLSYMS_LOOKUP_NAME] = find_kallsyms();
+	if (found[KALLSYMS_LOOKUP_NAME])
+		BIND(KALLSYMS_LOOKUP_NAME, kallsyms_lookup_name);
+	for (i = 1; i < KSYM_COUNT; i++) {
+		found[i] = port_ksym_lookup(names[i]);
+		if (!found[i])
+			pr_info("kernel symbol %s is not there; what needs it is off\n", names[i]);
+	}
+	bind();
+	return 0;
+}
+
+const char *port_missing_symbol(unsigned int index)
+{
+	unsigned int i;
+
+	for (i = 0; i < KSYM_COUNT; i++)
+		if (!found[i] && !index--)
+			return names[i];
+	return NULL;
+}
+
+u64 port_ksym_lookup(const char *name)
+{
+	return found[KALLSYMS_LOOKUP_NAME] ? static_call(modbpf_kallsyms_lookup_name)(name) : 0;
+}
+
+static int count_match(void *data, unsigned long addr)
+{
+	++*(int *)data;
+	return 0;
+}
+
+int modbpf_ksym_count(const char *name)
+{
+	int n = 0;
+
+	if (!found[KALLSYMS_ON_EACH_MATCH_SYMBOL])
+		return -ENOSYS;
+	static_call(modbpf_kallsyms_on_each_match_symbol)(count_match, name, &n);
+	return n;
+}
+
+int port_vmlinux_btf(const void **data, size_t *size)
+{
+	if (!found[START_BTF] || found[STOP_BTF] <= found[START_BTF])
+		return -ENOENT;
+	*data = (const void *)found[START_BTF];
+	*size = found[STOP_BTF] - found[START_BTF];
+	return 0;
+}
+
+bool modbpf_has_text(void)
+{
+	unsigned int i;
+
+	for (i = SET_MEMORY_RO; i <= TEXT_FREE; i++)
+		if (!found[i])
+			return false;
+	return true;
+}
+
+void *modbpf_ksym_text_alloc(size_t size)
+{
+#ifdef MODBPF_HAVE_EXECMEM
+	return static_call(modbpf_execmem_alloc)(EXECMEM_BPF, size);
+#else
+	return static_call(modbpf_module_alloc)(size);
+#endif
+}
+
+void modbpf_ksym_text_free(void *p)
+{
+#ifdef MODBPF_HAVE_EXECMEM
+	static_call(modbpf_execmem_free)(p);
+#else
+	static_call(modbpf_module_memfree)(p);
+#endif
+}
+
+int modbpf_ksym_set_memory_ro(void *p, int pages)
+{
+	return static_call(modbpf_set_memory_ro)((unsigned long)p, pages);
+}
+
+int modbpf_ksym_set_memory_rw(void *p, int pages)
+{
+	return static_call(modbpf_set_memory_rw)((unsigned long)p, pages);
+}
+
+int modbpf_ksym_set_memory_x(void *p, int pages)
+{
+	return static_call(modbpf_set_memory_x)((unsigned long)p, pages);
+}
+
+int modbpf_ksym_set_memory_nx(void *p, int pages)
+{
+	return static_call(modbpf_set_memory_nx)((unsigned long)p, pages);
+}
+
+notrace long modbpf_ksym_strncpy_from_kernel(char *dst, const void *src, long size)
+{
+	if (!found[STRNCPY_FROM_KERNEL])
+		return -ENOSYS;
+	return static_call(modbpf_strncpy_from_kernel_nofault)(dst, src, size);
+}
+
+notrace long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, long size)
+{
+	if (!found[STRNCPY_FROM_USER])
+		return -ENOSYS;
+	return static_call(modbpf_strncpy_from_user_nofault)(dst, src, size);
+}
+
+struct list_head *modbpf_ksym_trace_events(struct mutex **lock)
+{
+	if (!found[FTRACE_EVENTS] || !found[EVENT_MUTEX])
+		return NULL;
+	*lock = (struct mutex *)found[EVENT_MUTEX];
+	return (struct list_head *)found[FTRACE_EVENTS];
+}

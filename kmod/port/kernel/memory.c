@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory: kvzalloc'ed objects and per-CPU storage, charged to the caller's memory cgroup.
+ *
+ * vfree may sleep, and port_free may not: what was vmalloc'ed and is freed in atomic context goes on a lock-free list
+ * and a worker frees it. The list's node lies in the dying memory itself.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/llist.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#ifdef MODBPF_DEBUG
+static DEFINE_RAW_SPINLOCK(fail_lock); /* guards the two below; task and atomic context */
+static u64 fail_countdown;
+static u64 fail_counted;
+
+bool modbpf_fail_nth(void)
+{
+	unsigned long flags;
+	bool fail;
+
+	raw_spin_lock_irqsave(&fail_lock, flags);
+	fail_counted++;
+	fail = fail_countdown && --fail_countdown == 0;
+	raw_spin_unlock_irqrestore(&fail_lock, flags);
+	return fail;
+}
+
+u64 port_fail_nth_set(u64 n)
+{
+	unsigned long flags;
+	u64 counted;
+
+	raw_spin_lock_irqsave(&fail_lock, flags);
+	counted = fail_counted;
+	fail_counted = 0;
+	fail_countdown = n;
+	raw_spin_unlock_irqrestore(&fail_lock, flags);
+	return counted;
+}
+#else
+bool modbpf_fail_nth(void)
+{
+	return false;
+}
+
+u64 port_fail_nth_set(u64 n)
+{
+	return 0;
+}
+#endif
+
+void *port_alloc(size_t size, enum port_alloc_ctx ctx)
+{
+	if (!size || size > PORT_ALLOC_MAX || modbpf_fail_nth())
+		return NULL;
+	if (ctx == PORT_SLEEPING)
+		return kvzalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+	if (size > KMALLOC_MAX_SIZE)
+		return NULL;
+	return kzalloc(size, GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);
+}
+
+static LLIST_HEAD(dying);
+
+static void free_dying(struct work_struct *work)
+{
+	struct llist_node *n = llist_del_all(&dying);
+
+	while (n) {
+		struct llist_node *next = n->next;
+
+		vfree(n);
+		cond_resched();
+		n = next;
+	}
+}
+
+static DECLARE_WORK(dying_work, free_dying);
+
+void port_free(void *p)
+{
+	if (!is_vmalloc_addr(p)) {
+		kfree(p);
+		return;
+	}
+	if (modbpf_may_sleep()) {
+		vfree(p);
+		return;
+	}
+	modbpf_count_deferred();
+	if (llist_add(p, &dying))
+		queue_work(modbpf_wq, &dying_work);
+}
+
+/* The per-CPU allocator's own limit; asking for more would warn. */
+#define PERCPU_ALLOC_MAX (32u << 10)
+
+void *port_percpu_alloc(size_t size, size_t align, enum port_alloc_ctx ctx)
+{
+	gfp_t gfp = ctx == PORT_SLEEPING ? GFP_KERNEL_ACCOUNT : GFP_ATOMIC | __GFP_ACCOUNT;
+
+	if (!size || size > PERCPU_ALLOC_MAX || align > PAGE_SIZE || modbpf_fail_nth())
+		return NULL;
+	return (__force void *)__alloc_percpu_gfp(size, align, gfp | __GFP_NOWARN);
+}
+
+void port_percpu_free(void *p)
+{
+	free_percpu((__force void __percpu *)p);
+}
+
+notrace void *port_percpu_ptr(void *p, unsigned int cpu)
+{
+	return per_cpu_ptr((__force void __percpu *)p, cpu);
+}
+
+notrace void *port_this_cpu_ptr(void *p)
+{
+	return this_cpu_ptr((__force void __percpu *)p);
+}

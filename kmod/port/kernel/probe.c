@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kprobe and kretprobe events.
+ *
+ * A probe is registered disabled, looked at, and then armed, so that its handler never sees it half built. Probes in this
+ * module are refused: a program would run inside its own engine. Handlers run with preemption off, so unregistering,
+ * which waits for an RCU grace period, waits for them too.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/security.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <asm/ibt.h>
+
+/* As tracefs accepts. */
+#define MAXACTIVE_MAX 4096
+
+struct kprobe_event {
+	struct port_event event;
+	port_kprobe_fn fn;
+	void *priv;
+	u64 func; /* entry of the probed function, 0 when the probe is elsewhere; set before the probe is armed */
+	union {
+		struct kprobe kp;
+		struct kretprobe rp;
+	};
+	char symbol[]; /* the probe keeps a pointer to its name */
+};
+
+static notrace int on_kprobe(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct kprobe_event *e = container_of(kp, struct kprobe_event, kp);
+
+	e->fn(e->priv, regs, e->func);
+	return 0;
+}
+NOKPROBE_SYMBOL(on_kprobe);
+
+static notrace int on_kretprobe(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct kretprobe *rp = get_kretprobe(ri);
+	struct kprobe_event *e;
+
+	if (!rp) /* being unregistered */
+		return 0;
+	e = container_of(rp, struct kprobe_event, rp);
+	e->fn(e->priv, regs, e->func);
+	return 0;
+}
+NOKPROBE_SYMBOL(on_kretprobe);
+
+/* A probe at a function's entry sits behind its endbr64 where there is one. */
+static u64 entry_of(const struct kprobe *kp)
+{
+	unsigned long addr = (unsigned long)kp->addr;
+	u32 before;
+
+	if (!(kp->flags & KPROBE_FLAG_ON_FUNC_ENTRY))
+		return 0;
+	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT) &&
+	    !get_kernel_nofault(before, (u32 *)(addr - sizeof(u32))) && is_endbr(before))
+		addr -= sizeof(u32);
+	return addr;
+}
+
+static void kprobe_detach(struct port_event *event)
+{
+	struct kprobe_event *e = container_of(event, struct kprobe_event, event);
+
+	unregister_kprobe(&e->kp);
+	kfree(e);
+}
+
+static void kretprobe_detach(struct port_event *event)
+{
+	struct kprobe_event *e = container_of(event, struct kprobe_event, event);
+
+	unregister_kretprobe(&e->rp);
+	kfree(e);
+}
+
+static u64 kprobe_missed(struct port_event *event)
+{
+	return container_of(event, struct kprobe_event, event)->kp.nmissed;
+}
+
+static u64 kretprobe_missed(struct port_event *event)
+{
+	struct kprobe_event *e = container_of(event, struct kprobe_event, event);
+
+	return e->rp.nmissed + e->rp.kp.nmissed;
+}
+
+static void target(struct kprobe_event *e, struct kprobe *kp, const struct port_kprobe_spec *spec)
+{
+	if (spec->symbol)
+		kp->symbol_name = e->symbol;
+	else
+		kp->addr = (kprobe_opcode_t *)(unsigned long)spec->addr;
+	kp->offset = spec->offset;
+	kp->flags = KPROBE_FLAG_DISABLED;
+}
+
+static int add_kprobe(struct kprobe_event *e, const struct port_kprobe_spec *spec)
+{
+	int ret;
+
+	target(e, &e->kp, spec);
+	e->kp.pre_handler = on_kprobe;
+	ret = register_kprobe(&e->kp);
+	if (ret)
+		return ret;
+	e->event.detach = kprobe_detach;
+	e->event.missed = kprobe_missed;
+	e->func = entry_of(&e->kp);
+	ret = within_module((unsigned long)e->kp.addr, THIS_MODULE) ? -EINVAL : enable_kprobe(&e->kp);
+	if (ret)
+		unregister_kprobe(&e->kp);
+	return ret;
+}
+
+static int add_kretprobe(struct kprobe_event *e, const struct port_kprobe_spec *spec)
+{
+	int ret;
+
+	target(e, &e->rp.kp, spec);
+	e->rp.handler = on_kretprobe;
+	e->rp.maxactive = spec->maxactive;
+	ret = register_kretprobe(&e->rp);
+	if (ret)
+		return ret;
+	e->event.detach = kretprobe_detach;
+	e->event.missed = kretprobe_missed;
+	e->func = entry_of(&e->rp.kp);
+	ret = within_module((unsigned long)e->rp.kp.addr, THIS_MODULE) ? -EINVAL : enable_kretprobe(&e->rp);
+	if (ret)
+		unregister_kretprobe(&e->rp);
+	return ret;
+}
+
+int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, void *priv, struct port_event **out)
+{
+	size_t len = spec->symbol ? strlen(spec->symbol) : 0;
+	struct kprobe_event *e;
+	int ret;
+
+	if ((!spec->symbol && !spec->addr) || spec->offset > UINT_MAX || spec->maxactive < 0 ||
+	    spec->maxactive > MAXACTIVE_MAX)
+		return -EINVAL;
+	ret = security_locked_down(LOCKDOWN_KPROBES);
+	if (ret)
+		return ret;
+	/* One name, several functions: nobody could say which one was meant. */
+	if (spec->symbol && modbpf_ksym_count(spec->symbol) > 1)
+		return -EADDRNOTAVAIL;
+	if (modbpf_fail_nth())
+		return -ENOMEM;
+	e = kzalloc(struct_size(e, symbol, len + 1), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	if (spec->symbol)
+		memcpy(e->symbol, spec->symbol, len);
+	e->fn = fn;
+	e->priv = priv;
+	ret = spec->retprobe ? add_kretprobe(e, spec) : add_kprobe(e, spec);
+	if (ret) {
+		kfree(e);
+		return ret;
+	}
+	*out = &e->event;
+	return 0;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* CPUs, clocks, random numbers and the run slot. Any context, unless port.h says task. */
+#include "port/kernel/internal.h"
+
+#include <linux/cpumask.h>
+#include <linux/jiffies.h>
+#include <linux/kprobes.h>
+#include <linux/percpu.h>
+#include <linux/prandom.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/smp.h>
+#include <linux/timekeeping.h>
+#include <linux/topology.h>
+
+static DEFINE_PER_CPU(struct rnd_state, random_state);
+static DEFINE_PER_CPU(void *, run_slot);
+
+notrace unsigned int port_cpu_count(void)
+{
+	return num_possible_cpus();
+}
+
+notrace bool port_cpu_online(unsigned int cpu)
+{
+	return cpu < nr_cpu_ids && cpu_online(cpu);
+}
+
+notrace unsigned int port_cpu_id(void)
+{
+	return raw_smp_processor_id();
+}
+
+notrace int port_numa_node(void)
+{
+	return numa_node_id();
+}
+
+notrace u64 port_ktime_ns(void)
+{
+	return ktime_get_mono_fast_ns();
+}
+
+notrace u64 port_ktime_boot_ns(void)
+{
+	return ktime_get_boot_fast_ns();
+}
+
+notrace u64 port_ktime_coarse_ns(void)
+{
+	return ktime_get_coarse_ns();
+}
+
+notrace u64 port_ktime_tai_ns(void)
+{
+	return ktime_get_tai_fast_ns();
+}
+
+notrace u64 port_realtime_ns(void)
+{
+	return ktime_get_real_fast_ns();
+}
+
+notrace u64 port_jiffies(void)
+{
+	return get_jiffies_64();
+}
+
+void modbpf_random_init(void)
+{
+	prandom_seed_full_state(&random_state);
+}
+
+/* An event that lands in the middle of another's step may repeat a value: these numbers are for sampling, not for keys. */
+notrace u32 port_random_u32(void)
+{
+	u32 v;
+
+	preempt_disable_notrace();
+	v = prandom_u32_state(this_cpu_ptr(&random_state));
+	preempt_enable_notrace();
+	return v;
+}
+
+u64 port_random_seed(void)
+{
+	return get_random_u64();
+}
+
+void port_cond_resched(void)
+{
+	cond_resched();
+}
+
+bool port_signal_pending(void)
+{
+	return signal_pending(current);
+}
+
+notrace void **port_run_slot(void)
+{
+	return this_cpu_ptr(&run_slot);
+}
+NOKPROBE_SYMBOL(port_run_slot);

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tracepoint events: one kernel perf counter a CPU, period 1, whose overflow handler gets the record. So the kernel
+ * fills the record, filters recursion and enables the tracepoint, and all of that is exported interface.
+ *
+ * Locks: `events_lock` guards the list of attached events and their counters. It is a leaf above perf's own locks, which
+ * themselves wait for CPU hotplug; so the hotplug callback may not take it. A CPU that comes up is only marked stale,
+ * and a worker gives it new counters; its first events, for milliseconds, are not seen.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/cpuhotplug.h>
+#include <linux/cpumask.h>
+#include <linux/kprobes.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/perf_event.h>
+#include <linux/slab.h>
+#include <linux/trace_events.h>
+#include <linux/tracepoint.h>
+
+struct tracepoint_event {
+	struct port_event event;
+	struct list_head node; /* in events */
+	port_tracepoint_fn fn;
+	void *priv;
+	u32 id;
+	struct perf_event *counters[]; /* by CPU; NULL while that CPU is down */
+};
+
+static DEFINE_MUTEX(events_lock);
+static LIST_HEAD(events);
+static struct cpumask stale_cpus; /* came up since the worker ran; bits set and cleared atomically */
+static enum cpuhp_state hotplug_state;
+
+static notrace void on_overflow(struct perf_event *counter, struct perf_sample_data *data, struct pt_regs *regs)
+{
+	struct tracepoint_event *e = counter->overflow_handler_context;
+	struct perf_raw_record *raw = data->raw;
+
+	if (raw)
+		e->fn(e->priv, raw->frag.data, raw->frag.size, regs);
+}
+NOKPROBE_SYMBOL(on_overflow);
+
+static int add_counter(struct tracepoint_event *e, unsigned int cpu)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attr),
+		.config = e->id,
+		.sample_period = 1,
+		.sample_type = PERF_SAMPLE_RAW,
+	};
+	struct perf_event *counter;
+
+	if (modbpf_fail_nth())
+		return -ENOMEM;
+	counter = perf_event_create_kernel_counter(&attr, cpu, NULL, on_overflow, e);
+	if (IS_ERR(counter))
+		return PTR_ERR(counter);
+	e->counters[cpu] = counter;
+	return 0;
+}
+
+static void drop_counter(struct tracepoint_event *e, unsigned int cpu)
+{
+	if (e->counters[cpu])
+		perf_event_release_kernel(e->counters[cpu]);
+	e->counters[cpu] = NULL;
+}
+
+/* Handlers run in the tracepoint, with preemption off, and may be running yet on a CPU whose counter is gone. */
+static void drop_all(struct tracepoint_event *e)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		drop_counter(e, cpu);
+	tracepoint_synchronize_unregister();
+	kfree(e);
+}
+
+static void detach(struct port_event *event)
+{
+	struct tracepoint_event *e = container_of(event, struct tracepoint_event, event);
+
+	mutex_lock(&events_lock);
+	list_del(&e->node);
+	mutex_unlock(&events_lock);
+	drop_all(e);
+}
+
+int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, struct port_event **out)
+{
+	struct tracepoint_event *e;
+	unsigned int cpu;
+	int ret = 0;
+
+	if (modbpf_fail_nth())
+		return -ENOMEM;
+	e = kzalloc(struct_size(e, counters, nr_cpu_ids), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	e->event.detach = detach;
+	e->fn = fn;
+	e->priv = priv;
+	e->id = id;
+
+	mutex_lock(&events_lock);
+	for_each_online_cpu(cpu) {
+		ret = add_counter(e, cpu);
+		if (ret == -ENODEV) /* it just went down */
+			ret = 0;
+		if (ret)
+			break;
+	}
+	if (!ret)
+		list_add_tail(&e->node, &events);
+	mutex_unlock(&events_lock);
+	if (ret) {
+		drop_all(e);
+		return ret;
+	}
+	*out = &e->event;
+	return 0;
+}
+
+/* Counters on a CPU that went down are dead for good, though still ours to release. */
+static void renew_counters(struct work_struct *work)
+{
+	struct tracepoint_event *e;
+	unsigned int cpu;
+	int ret;
+
+	mutex_lock(&events_lock);
+	for_each_possible_cpu(cpu) {
+		if (!cpumask_test_and_clear_cpu(cpu, &stale_cpus))
+			continue;
+		list_for_each_entry(e, &events, node) {
+			drop_counter(e, cpu);
+			ret = add_counter(e, cpu);
+			if (ret && ret != -ENODEV)
+				port_log(PORT_LOG_WARN, "tracepoint %u is not seen on CPU %u: error %d", e->id, cpu, ret);
+		}
+	}
+	mutex_unlock(&events_lock);
+}
+
+static DECLARE_WORK(renew_work, renew_counters);
+
+static int cpu_came_up(unsigned int cpu)
+{
+	cpumask_set_cpu(cpu, &stale_cpus);
+	queue_work(modbpf_wq, &renew_work);
+	return 0;
+}
+
+int modbpf_tracepoint_init(void)
+{
+	int ret = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "modbpf:online", cpu_came_up, NULL);
+
+	if (ret < 0)
+		return ret;
+	hotplug_state = ret;
+	return 0;
+}
+
+void modbpf_tracepoint_exit(void)
+{
+	cpuhp_remove_state_nocalls(hotplug_state);
+	flush_work(&renew_work);
+}
+
+int port_tracepoint_name(u32 id, char *buf, size_t size)
+{
+	struct trace_event_call *call;
+	struct list_head *all;
+	struct mutex *lock;
+	int ret = -ENOENT;
+
+	all = modbpf_ksym_trace_events(&lock);
+	if (!all)
+		return -ENOENT;
+	mutex_lock(lock);
+	list_for_each_entry(call, all, list) {
+		if (call->event.type != id)
+			continue;
+		snprintf(buf, size, "%s:%s", call->class->system, trace_event_name(call));
+		ret = 0;
+		break;
+	}
+	mutex_unlock(lock);
+	return ret;
+}

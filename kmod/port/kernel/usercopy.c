@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User copies in task context, and reads that never fault in, from any context.
+ *
+ * The string forms use the kernel's own functions where they were found, else a bytewise loop over the exported block
+ * reads: slower, same results.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/uaccess.h>
+
+static void __user *uptr(u64 addr)
+{
+	return (void __user *)(unsigned long)addr;
+}
+
+int port_copy_from_user(void *dst, u64 src, size_t n)
+{
+	return copy_from_user(dst, uptr(src), n) ? -EFAULT : 0;
+}
+
+int port_copy_to_user(u64 dst, const void *src, size_t n)
+{
+	return copy_to_user(uptr(dst), src, n) ? -EFAULT : 0;
+}
+
+long port_strncpy_from_user(char *dst, u64 src, size_t size)
+{
+	long n;
+
+	if (!size)
+		return -EINVAL;
+	n = strncpy_from_user(dst, uptr(src), size - 1);
+	dst[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+notrace int port_probe_read_kernel(void *dst, u64 src, size_t n)
+{
+	return copy_from_kernel_nofault(dst, (const void *)(unsigned long)src, n);
+}
+
+notrace int port_probe_read_user(void *dst, u64 src, size_t n)
+{
+	return copy_from_user_nofault(dst, (const void __user *)(unsigned long)src, n);
+}
+
+/* Both loops end with the text terminated: at its own NUL, or cut at size. */
+static notrace long kernel_str_bytewise(char *dst, u64 src, size_t size)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < size; i++) {
+		ret = port_probe_read_kernel(dst + i, src + i, 1);
+		if (ret) {
+			dst[0] = '\0';
+			return ret;
+		}
+		if (!dst[i])
+			return i + 1;
+	}
+	dst[size - 1] = '\0';
+	return size;
+}
+
+static notrace long user_str_bytewise(char *dst, u64 src, size_t size)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < size; i++) {
+		ret = port_probe_read_user(dst + i, src + i, 1);
+		if (ret) {
+			dst[0] = '\0';
+			return ret;
+		}
+		if (!dst[i])
+			return i + 1;
+	}
+	dst[size - 1] = '\0';
+	return size;
+}
+
+notrace long port_probe_read_kernel_str(char *dst, u64 src, size_t size)
+{
+	long ret;
+
+	if (!size)
+		return 0;
+	ret = modbpf_ksym_strncpy_from_kernel(dst, (const void *)(unsigned long)src, size);
+	if (ret == -ENOSYS)
+		return kernel_str_bytewise(dst, src, size);
+	if (ret < 0)
+		dst[0] = '\0';
+	return ret;
+}
+
+notrace long port_probe_read_user_str(char *dst, u64 src, size_t size)
+{
+	long ret;
+
+	if (!size)
+		return 0;
+	ret = modbpf_ksym_strncpy_from_user(dst, (const void __user *)(unsigned long)src, size);
+	if (ret == -ENOSYS)
+		return user_str_bytewise(dst, src, size);
+	if (ret < 0)
+		dst[0] = '\0';
+	return ret;
+}
