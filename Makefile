@@ -44,6 +44,8 @@ $(foreach d,$(UNIT_DIRS),$(eval $(call unit_rule,$(d))))
 unit: $(call unit_bin,$(D))
 	$(call unit_bin,$(D)) --gtest_brief=1 $(if $(FILTER),--gtest_filter=$(FILTER))
 
+include loader/loader.mk
+
 .PHONY: all clean
 all: $(B)/rel/libcore.a
 clean:

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the process back end needs beside syscall(): mmap, munmap, ioctl and waiting on its objects' descriptors.
+//
+// With the other back ends each of these goes straight to the kernel, with the same results and errno as libc's.
+#include "loader/lib/transport.h"
+
+#include "port/user/user.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+using namespace transport;
+
+namespace {
+
+bool ours() { return !in_core() && backend() == backend_kind::process; }
+
+long result(long r) {
+    if (r >= 0 || r < -4095)
+        return r;
+    errno = static_cast<int>(-r);
+    return -1;
+}
+
+/// libc's own: waiting is a cancellation point, which a bare system call would not be.
+template <class F> F next(F &cache, const char *name) {
+    F f = __atomic_load_n(&cache, __ATOMIC_RELAXED);
+    if (!f) {
+        f = reinterpret_cast<F>(dlsym(RTLD_NEXT, name));
+        __atomic_store_n(&cache, f, __ATOMIC_RELAXED);
+    }
+    return f;
+}
+
+void bring_up_to_date() {
+    if (!ours())
+        return;
+    core_section section;
+    port_user_sweep();
+}
+
+} // namespace
+
+extern "C" {
+
+void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset) noexcept {
+    if (fd >= 0 && !(flags & MAP_ANONYMOUS) && ours() && port_user_owns_fd(fd)) {
+        core_section section;
+        return reinterpret_cast<void *>(result(port_user_mmap(addr, size, prot, flags, fd, static_cast<u64>(offset))));
+    }
+    if ((flags & MAP_FIXED) && ours()) { // replaces what was there
+        core_section section;
+        port_user_unmapped(addr, size);
+    }
+    // libc refuses an offset that is not a multiple of the page size itself, with the kernel's errno.
+    return reinterpret_cast<void *>(result(raw(SYS_mmap, reinterpret_cast<long>(addr), static_cast<long>(size), prot, flags,
+                                               fd, offset)));
+}
+
+void *mmap64(void *addr, size_t size, int prot, int flags, int fd, off64_t offset) noexcept
+    __attribute__((alias("mmap")));
+
+int munmap(void *addr, size_t size) noexcept {
+    if (ours()) {
+        core_section section;
+        port_user_unmapped(addr, size);
+    }
+    return static_cast<int>(result(raw(SYS_munmap, reinterpret_cast<long>(addr), static_cast<long>(size))));
+}
+
+int ioctl(int fd, unsigned long request, ...) noexcept {
+    va_list args;
+    va_start(args, request);
+    unsigned long arg = va_arg(args, unsigned long);
+    va_end(args);
+    if (ours() && port_user_owns_fd(fd)) {
+        core_section section;
+        return static_cast<int>(result(port_user_ioctl(fd, static_cast<unsigned int>(request), arg)));
+    }
+    return static_cast<int>(result(raw(SYS_ioctl, fd, static_cast<long>(request), static_cast<long>(arg))));
+}
+
+int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout) {
+    static int (*real)(int, struct epoll_event *, int, int);
+    bring_up_to_date();
+    return next(real, "epoll_wait")(epfd, events, max, timeout);
+}
+
+int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *mask) {
+    static int (*real)(int, struct epoll_event *, int, int, const sigset_t *);
+    bring_up_to_date();
+    return next(real, "epoll_pwait")(epfd, events, max, timeout, mask);
+}
+
+int poll(struct pollfd *fds, nfds_t n, int timeout) {
+    static int (*real)(struct pollfd *, nfds_t, int);
+    bring_up_to_date();
+    return next(real, "poll")(fds, n, timeout);
+}
+
+} // extern "C"

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Routing: bpf() and perf_event_open() to the back end.
+#include "loader/lib/transport.h"
+#include "loader/lib/libmodbpf.h"
+
+#include "uapi/modbpf.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace transport {
+
+namespace {
+
+int chosen = -1; // a backend_kind, or -1: not decided
+
+int parse(const char *name) {
+    if (!strcmp(name, "device"))
+        return static_cast<int>(backend_kind::device);
+    if (!strcmp(name, "process"))
+        return static_cast<int>(backend_kind::process);
+    if (!strcmp(name, "kernel"))
+        return static_cast<int>(backend_kind::kernel);
+    return -1;
+}
+
+int from_environment() {
+    const char *name = getenv("MODBPF_BACKEND");
+    if (!name || !*name)
+        return static_cast<int>(backend_kind::device);
+    int k = parse(name);
+    if (k >= 0)
+        return k;
+    fprintf(stderr, "modbpf: MODBPF_BACKEND=%s is unknown; use device, process or kernel. Using device.\n", name);
+    return static_cast<int>(backend_kind::device);
+}
+
+/// The number of the kprobe PMU on this machine, -1 without one.
+int kprobe_pmu() {
+    static int cached = -2;
+    int type = __atomic_load_n(&cached, __ATOMIC_RELAXED);
+    if (type == -2) {
+        type = -1;
+        FILE *f = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
+        if (f) {
+            if (fscanf(f, "%d", &type) != 1)
+                type = -1;
+            fclose(f);
+        }
+        __atomic_store_n(&cached, type, __ATOMIC_RELAXED);
+    }
+    return type;
+}
+
+/// True for the events that modbpf serves: kprobes, tracepoints, BPF output. The others stay the kernel's.
+/// `attr` is the caller's pointer and may be bad: the head is fetched so that a bad one is an EFAULT of the callee.
+bool serves_event(uint64_t attr) {
+    uint32_t head[2]; // type, size
+    uint64_t config;
+    struct {
+        void *base;
+        size_t len;
+    } local[2] = {{head, sizeof(head)}, {&config, sizeof(config)}}, remote = {reinterpret_cast<void *>(attr), 16};
+    if (raw(SYS_process_vm_readv, getpid(), reinterpret_cast<long>(local), 2, reinterpret_cast<long>(&remote), 1, 0) != 16)
+        return false;
+    if (head[0] == PERF_TYPE_TRACEPOINT)
+        return true;
+    if (head[0] == PERF_TYPE_SOFTWARE)
+        return config == PERF_COUNT_SW_BPF_OUTPUT;
+    return kprobe_pmu() >= 0 && head[0] == static_cast<uint32_t>(kprobe_pmu());
+}
+
+long bpf(long cmd, long attr, long size) {
+    uint32_t c = static_cast<uint32_t>(cmd), n = static_cast<uint32_t>(size);
+    if (backend() == backend_kind::process)
+        return process_bpf(c, static_cast<uint64_t>(attr), n);
+    modbpf_bpf request = {c, n, static_cast<uint64_t>(attr)};
+    return device_ioctl(MODBPF_IOC_BPF, &request);
+}
+
+long perf_event_open(long attr, long pid, long cpu, long group, long flags) {
+    if (backend() == backend_kind::process)
+        return process_perf_event_open(static_cast<uint64_t>(attr), static_cast<int>(pid), static_cast<int>(cpu),
+                                       static_cast<int>(group), static_cast<uint64_t>(flags));
+    modbpf_perf_event_open request = {};
+    request.attr = static_cast<uint64_t>(attr);
+    request.pid = static_cast<int>(pid);
+    request.cpu = static_cast<int>(cpu);
+    request.group_fd = static_cast<int>(group);
+    request.flags = static_cast<uint64_t>(flags);
+    return device_ioctl(MODBPF_IOC_PERF_EVENT_OPEN, &request);
+}
+
+} // namespace
+
+backend_kind backend() {
+    int k = __atomic_load_n(&chosen, __ATOMIC_RELAXED);
+    if (k < 0) {
+        k = from_environment();
+        __atomic_store_n(&chosen, k, __ATOMIC_RELAXED);
+    }
+    return static_cast<backend_kind>(k);
+}
+
+long raw(long nr, long a, long b, long c, long d, long e, long f) {
+    register long r10 asm("r10") = d;
+    register long r8 asm("r8") = e;
+    register long r9 asm("r9") = f;
+    long ret;
+    asm volatile("syscall"
+                 : "=a"(ret)
+                 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                 : "rcx", "r11", "memory");
+    return ret;
+}
+
+} // namespace transport
+
+using namespace transport;
+
+extern "C" __attribute__((visibility("hidden"))) long modbpf_fail(long negative_errno) {
+    errno = static_cast<int>(-negative_errno);
+    return -1;
+}
+
+/// Reached from syscall() with its own arguments.
+extern "C" __attribute__((visibility("hidden"))) long modbpf_route(long nr, long a, long b, long c, long d, long e, long f) {
+    int saved = errno;
+    long r;
+    if (in_core() || backend() == backend_kind::kernel)
+        r = raw(nr, a, b, c, d, e, f);
+    else if (static_cast<int>(nr) == SYS_bpf)
+        r = bpf(a, b, c);
+    else if (serves_event(static_cast<uint64_t>(a)))
+        r = perf_event_open(a, b, c, d, e);
+    else
+        r = raw(nr, a, b, c, d, e, f);
+    errno = saved;
+    return r < 0 && r >= -4095 ? modbpf_fail(r) : r;
+}
+
+extern "C" int modbpf_select_backend(const char *name) {
+    int k = parse(name);
+    if (k < 0)
+        return -1;
+    __atomic_store_n(&chosen, k, __ATOMIC_RELAXED);
+    return 0;
+}
+
+extern "C" long modbpf_features(char *buf, size_t size) {
+    uint32_t n = size > 1u << 30 ? 1u << 30 : static_cast<uint32_t>(size);
+    long r;
+    if (backend() == backend_kind::kernel) {
+        r = -ENODEV;
+    } else if (backend() == backend_kind::process) {
+        r = process_features(buf, n);
+    } else {
+        struct modbpf_features request = {reinterpret_cast<uint64_t>(buf), n, 0};
+        r = device_ioctl(MODBPF_IOC_FEATURES, &request);
+    }
+    return r < 0 ? modbpf_fail(r) : r;
+}

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The modbpf command and libmodbpf.so, included by the top Makefile.
+LIB_SRC := $(wildcard loader/lib/*.cpp)
+CLI_SRC := $(wildcard loader/cli/*.cpp)
+LIB_REL := $(LIB_SRC:%.cpp=$(B)/rel/%.o) $(B)/rel/loader/lib/syscall.o
+LIB_ASAN := $(LIB_SRC:%.cpp=$(B)/asan/%.o) $(B)/asan/loader/lib/syscall.o
+CLI_FLAGS := -std=gnu++20 -g -I. -Iuapi -Wall -Wextra -Wno-missing-field-initializers -MMD -MP
+LIBS := -lbpf -lelf -lz
+
+$(B)/rel/loader/lib/%.o $(B)/asan/loader/lib/%.o: EXTRA += -I.
+$(B)/%/loader/lib/syscall.o: loader/lib/syscall.S
+	@mkdir -p $(@D)
+	$(CXX) -c $< -o $@
+$(B)/rel/loader/cli/%.o: loader/cli/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CLI_FLAGS) $(REL) -c $< -o $@
+$(B)/asan/loader/cli/%.o: loader/cli/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CLI_FLAGS) $(ASAN) -c $< -o $@
+
+# Linked by the C driver: a library that is preloaded into everything does not bring libstdc++ along.
+$(B)/libmodbpf.so: $(LIB_REL) $(B)/rel/libcore.a loader/lib/libmodbpf.map
+	gcc -shared -pthread -Wl,-z,defs -Wl,-z,relro,-z,now -Wl,-Bsymbolic -Wl,-soname,libmodbpf.so \
+		-Wl,--version-script=loader/lib/libmodbpf.map -o $@ $(LIB_REL) $(B)/rel/libcore.a
+
+# libmodbpf.so stands first: libbpf's syscall() must find ours.
+$(B)/modbpf: $(CLI_SRC:%.cpp=$(B)/rel/%.o) $(B)/libmodbpf.so
+	$(CXX) -pthread -o $@ $(filter %.o,$^) -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed $(LIBS) \
+		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/modbpf'
+
+# All in one program under the sanitizers: process back end only.
+$(B)/asan/modbpf: $(CLI_SRC:%.cpp=$(B)/asan/%.o) $(LIB_ASAN) $(B)/asan/libcore.a
+	$(CXX) $(ASAN) -pthread -o $@ $(filter %.o,$^) $(B)/asan/libcore.a $(LIBS)
+
+.PHONY: loader
+loader: $(B)/modbpf
+
+
+# The library with a double of the core, for the transport's own test.
+$(B)/test/libmodbpf_double.so: $(LIB_REL) loader/test/core_double.cpp $(filter $(B)/rel/kmod/port/user/%,$(CORE_REL))
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_COMMON) $(REL) -c loader/test/core_double.cpp -o $(B)/test/core_double.o
+	gcc -shared -pthread -Wl,-z,defs -Wl,-Bsymbolic -Wl,--version-script=loader/lib/libmodbpf.map -o $@ \
+		$(filter %.o,$^) $(B)/test/core_double.o
+$(B)/test/transport_test: loader/test/transport_test.c
+	@mkdir -p $(@D)
+	gcc -O1 -g -Wall -pthread -o $@ $<
