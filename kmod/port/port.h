@@ -136,6 +136,9 @@ void port_work_flush(struct port_work *w); /* task: after it returns the work is
 unsigned int port_cpu_count(void); /* number of possible CPUs; ids are 0..count-1 */
 bool port_cpu_online(unsigned int cpu);
 unsigned int port_cpu_id(void);
+/* Task context, preemption on: runs fn(arg) on that CPU with preemption off (kernel: interrupts off) and waits for its end.
+ * -ENXIO when the CPU does not exist or is offline. */
+int port_call_on_cpu(unsigned int cpu, void (*fn)(void *arg), void *arg);
 int port_numa_node(void);
 u64 port_ktime_ns(void);        /* CLOCK_MONOTONIC, NMI-safe */
 u64 port_ktime_boot_ns(void);   /* CLOCK_BOOTTIME, NMI-safe */
@@ -282,7 +285,8 @@ int port_vmlinux_btf(const void **data, size_t *size);
 /* One line to the trace buffer, as "bpf_trace_printk: TEXT" appears in trace_pipe; any context. */
 void port_trace_line(const char *text);
 void port_trace_line_enable(void); /* task: switch that event on, once a program uses it */
-/* The kernel's text for an address ("name+0x1/0x2") as %pS, %ps, %pB print it; kind is that letter. Any. */
+/* The kernel's text for an address as %pS, %ps, %pB, %p and %pK print it: kind is that letter, 'p' for %p. S, s, B: a symbol
+ * ("name+0x1/0x2") or the address in hexadecimal; p, K: 16 hexadecimal digits, hashed as the kernel's settings ask. Any. */
 int port_format_symbol(char *buf, size_t size, char kind, u64 addr);
 /* Features that this kernel lacks, for `modbpf features`: the name of an optional symbol that was not found, by index;
  * NULL at the end. */

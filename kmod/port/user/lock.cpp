@@ -99,6 +99,18 @@ unsigned int port_cpu_id(void) {
     return now < 0 ? 0 : static_cast<unsigned int>(now) % port_cpu_count();
 }
 
+int port_call_on_cpu(unsigned int cpu, void (*fn)(void *), void *arg) {
+    if (MODBPF_BUG_ON(preempt_depth) || !port_cpu_online(cpu))
+        return -ENXIO;
+    while (!try_cpu(cpu))
+        sched_yield();
+    my_cpu = cpu;
+    preempt_depth = 1;
+    fn(arg);
+    port_preempt_enable();
+    return 0;
+}
+
 int port_numa_node(void) {
     unsigned int cpu, node;
     return getcpu(&cpu, &node) ? 0 : static_cast<int>(node);
