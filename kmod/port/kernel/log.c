@@ -117,6 +117,10 @@ notrace int port_format_symbol(char *buf, size_t size, char kind, u64 addr)
 		return snprintf(buf, size, "%ps", p);
 	case 'B':
 		return snprintf(buf, size, "%pB", p);
+	case 'p':
+		return snprintf(buf, size, "%p", p);
+	case 'K':
+		return snprintf(buf, size, "%pK", p);
 	default:
 		return snprintf(buf, size, "%pS", p);
 	}

@@ -32,6 +32,13 @@ notrace unsigned int port_cpu_id(void)
 	return raw_smp_processor_id();
 }
 
+int port_call_on_cpu(unsigned int cpu, void (*fn)(void *arg), void *arg)
+{
+	if (!port_cpu_online(cpu))
+		return -ENXIO;
+	return smp_call_function_single(cpu, fn, arg, 1);
+}
+
 notrace int port_numa_node(void)
 {
 	return numa_node_id();
