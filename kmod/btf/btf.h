@@ -2,7 +2,9 @@
 // btf: parsed BTF type information: validated once at load, then looked up. Format: docs.kernel.org/bpf/btf.html.
 //
 // A btf object is immutable after parse() and reference-counted; it stands behind a "btf" fd or wraps the kernel's own
-// (vmlinux). Bytes are copied; offsets and ids are checked before they are kept, so look-ups by valid id cannot fail.
+// (vmlinux). What parse() accepts has only ids and name offsets in range, sizes that fit their structures and no cycle of
+// modifiers or arrays. The kernel's own is only scanned for its type boundaries: look-ups check every id and bound every walk.
+// Look-ups: any context. dispose: task or atomic context; memory goes after an RCU grace period.
 #pragma once
 
 #include "base/bpf.h"
@@ -25,7 +27,22 @@ struct btf_type {
     btf_kind kind() const { return static_cast<btf_kind>(info >> 24 & 0x1f); }
     u32 vlen() const { return info & 0xffff; }
     bool kind_flag() const { return info >> 31; }
+
+    bool is_modifier() const {
+        btf_kind k = kind();
+        return k == btf_kind::typedef_ || k == btf_kind::volatile_ || k == btf_kind::const_ || k == btf_kind::restrict_ ||
+               k == btf_kind::type_tag;
+    }
+    bool is_composite() const { return kind() == btf_kind::structure || kind() == btf_kind::union_; }
+    bool is_enum() const { return kind() == btf_kind::enum_ || kind() == btf_kind::enum64; }
+    /// size_or_type is a size.
+    bool has_size() const {
+        btf_kind k = kind();
+        return k == btf_kind::integer || is_composite() || is_enum() || k == btf_kind::datasec || k == btf_kind::float_;
+    }
 };
+/// Bytes behind a btf_type of this kind and vlen; false for a kind that does not exist.
+bool btf_tail_size(btf_kind kind, u32 vlen, u32 *bytes);
 
 class btf : public refcounted<btf> {
 public:
@@ -48,12 +65,13 @@ public:
     u32 find(const char *name, btf_kind kind) const;
     /// Follows typedef, const, volatile, restrict, type_tag. -> id, or 0 for void.
     u32 skip_modifiers(u32 id) const;
-    /// Size in bytes of a complete type; false when it has none.
+    /// Size in bytes of a complete type, through modifiers, variables and arrays; false when it has none.
     bool size_of(u32 id, u32 *size) const;
-    /// Bytes of each argument of raw tracepoint `name` (typedef btf_trace_<name>), without the first (void *) one. -> count, or ENOENT.
+    /// Bytes of each argument of raw tracepoint `name` (typedef btf_trace_<name>), without the first (void *) one. -> count;
+    /// ENOENT: no such tracepoint; EINVAL: not a function of at most 12 arguments of 1 to 8 bytes.
     result<u32> raw_tp_args(const char *name, u8 sizes[12]) const;
 
-    span<const u8> data() const { return data_.view(); }
+    span<const u8> data() const { return data_; }
     u32 id = 0;              ///< in the BTF id registry
     bool kernel = false;
     char module_name[64]{};  ///< "vmlinux" for the kernel's
@@ -62,12 +80,20 @@ private:
     friend struct btf_parser;
     template <class T, class... A> friend T *make(port_alloc_ctx, A &&...);
     btf() = default;
-    vec<u8> data_;
+    struct deferred {
+        port_rcu_head head; ///< first: the callback gets its address
+        btf *self;
+    };
+    result<bool> scan();
+
+    vec<u8> owned_;
+    span<const u8> data_; ///< owned_, or the kernel's own for ever
     const u8 *types_ = nullptr;
     const char *strings_ = nullptr;
     u32 types_len_ = 0;
     u32 strings_len_ = 0;
     vec<u32> offsets_; ///< of each type in types_, by id; [0] unused
+    deferred free_{};
 };
 
 /// Set once by cmd/ at start-up; btf::dispose calls it first: the object leaves the id registry.

@@ -8,6 +8,7 @@
 #include "base/bpf.h"
 #include "base/memory.h"
 #include "base/vec.h"
+#include "btf/prog_info.h"
 #include "isa/code.h"
 #include "maps/map.h"
 #include "verifier/context.h"
@@ -16,18 +17,6 @@
 namespace modbpf {
 
 class btf;
-
-/// struct bpf_func_info and bpf_line_info of the user interface.
-struct func_info {
-    u32 insn_off;
-    u32 type_id;
-};
-struct line_info {
-    u32 insn_off;
-    u32 file_name_off;
-    u32 line_off;
-    u32 line_col; ///< line << 10 | column
-};
 
 struct verify_request {
     span<const bpf_insn> insns;

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Look-ups in parsed BTF, and the kernel's own BTF.
+#include "btf/btf.h"
+
+#include "btf/format.h"
+#include "port/port.h"
+
+namespace modbpf {
+namespace {
+
+/// Longest walk along type references. Validated BTF has at most 32 modifiers in a row; the kernel's own is not validated.
+constexpr u32 max_walk = 64;
+
+/// The kernel's BTF once it was asked for; holds one reference.
+constinit btf *kernel_types = nullptr;
+
+}  // namespace
+
+bool btf_tail_size(btf_kind kind, u32 vlen, u32 *bytes) {
+    switch (kind) {
+    case btf_kind::integer:
+        *bytes = sizeof(btf_int_data);
+        return true;
+    case btf_kind::array:
+        *bytes = sizeof(btf_array);
+        return true;
+    case btf_kind::structure:
+    case btf_kind::union_:
+        *bytes = vlen * sizeof(btf_member);
+        return true;
+    case btf_kind::enum_:
+        *bytes = vlen * sizeof(btf_enum);
+        return true;
+    case btf_kind::enum64:
+        *bytes = vlen * sizeof(btf_enum64);
+        return true;
+    case btf_kind::func_proto:
+        *bytes = vlen * sizeof(btf_param);
+        return true;
+    case btf_kind::var:
+        *bytes = sizeof(btf_var);
+        return true;
+    case btf_kind::datasec:
+        *bytes = vlen * sizeof(btf_var_secinfo);
+        return true;
+    case btf_kind::decl_tag:
+        *bytes = sizeof(btf_decl_tag);
+        return true;
+    case btf_kind::pointer:
+    case btf_kind::forward:
+    case btf_kind::typedef_:
+    case btf_kind::volatile_:
+    case btf_kind::const_:
+    case btf_kind::restrict_:
+    case btf_kind::type_tag:
+    case btf_kind::func:
+    case btf_kind::float_:
+        *bytes = 0;
+        return true;
+    default:
+        return false;
+    }
+}
+
+const btf_type *btf::type(u32 id) const {
+    if (!id || id >= offsets_.size())
+        return nullptr;
+    return reinterpret_cast<const btf_type *>(types_ + offsets_[id]);
+}
+
+const char *btf::string(u32 off) const { return off < strings_len_ ? strings_ + off : nullptr; }
+
+const char *btf::name(u32 id) const {
+    const btf_type *t = type(id);
+    return t ? string(t->name_off) : nullptr;
+}
+
+u32 btf::find(const char *wanted, btf_kind kind) const {
+    for (u32 id = 1; id < offsets_.size(); id++) {
+        const btf_type *t = type(id);
+        const char *n = t->kind() == kind ? string(t->name_off) : nullptr;
+        if (n && !strcmp(n, wanted))
+            return id;
+    }
+    return 0;
+}
+
+u32 btf::skip_modifiers(u32 id) const {
+    for (u32 i = 0; i < max_walk; i++) {
+        const btf_type *t = type(id);
+        if (!t)
+            return 0;
+        if (!t->is_modifier())
+            return id;
+        id = t->size_or_type;
+    }
+    return 0;
+}
+
+bool btf::size_of(u32 id, u32 *size) const {
+    u64 elems = 1;
+    for (u32 i = 0; i < max_walk; i++) {
+        const btf_type *t = type(id);
+        if (!t)
+            return false;
+        if (t->has_size() || t->kind() == btf_kind::pointer) {
+            u64 bytes = elems * (t->has_size() ? t->size_or_type : 8);
+            *size = static_cast<u32>(bytes);
+            return bytes <= ~0u;
+        }
+        if (t->is_modifier() || t->kind() == btf_kind::var) {
+            id = t->size_or_type;
+        } else if (t->kind() == btf_kind::array) {
+            const auto *a = tail<btf_array>(t);
+            elems *= a->nelems; // both factors are below 2^32
+            if (elems > ~0u)
+                return false;
+            id = a->type;
+        } else {
+            return false;
+        }
+    }
+    return false;
+}
+
+result<u32> btf::raw_tp_args(const char *tp, u8 sizes[12]) const {
+    char wanted[256];
+    int n = port_snprintf(wanted, sizeof(wanted), "btf_trace_%s", tp);
+    if (n < 0 || static_cast<u32>(n) >= sizeof(wanted))
+        return error(ENOENT);
+    const btf_type *t = type(find(wanted, btf_kind::typedef_));
+    if (!t)
+        return error(ENOENT);
+    t = type(skip_modifiers(t->size_or_type));
+    if (!t || t->kind() != btf_kind::pointer)
+        return error(EINVAL);
+    t = type(skip_modifiers(t->size_or_type));
+    if (!t || t->kind() != btf_kind::func_proto || !t->vlen() || t->vlen() - 1 > 12)
+        return error(EINVAL);
+    const auto *params = tail<btf_param>(t);
+    for (u32 i = 1; i < t->vlen(); i++) {
+        u32 size;
+        if (!size_of(params[i].type, &size) || !size || size > 8)
+            return error(EINVAL);
+        sizes[i - 1] = static_cast<u8>(size);
+    }
+    return t->vlen() - 1;
+}
+
+void btf::dispose(btf *b) {
+    if (btf_gone_hook)
+        btf_gone_hook(b);
+    b->free_.self = b;
+    port_rcu_call(&b->free_.head, [](port_rcu_head *head) { destroy(reinterpret_cast<deferred *>(head)->self); });
+}
+
+/// Finds the boundaries of the types of trusted data. False: it is not well-formed.
+result<bool> btf::scan() {
+    btf_header h;
+    if (data_.size() < sizeof(h))
+        return false;
+    memcpy(&h, data_.data(), sizeof(h));
+    u64 size = data_.size();
+    u64 types = static_cast<u64>(h.hdr_len) + h.type_off, strings = static_cast<u64>(h.hdr_len) + h.str_off;
+    if (h.magic != btf_magic || h.version != 1 || types + h.type_len > size || strings + h.str_len > size || !h.str_len ||
+        data_[strings + h.str_len - 1])
+        return false;
+    types_ = data_.data() + types, types_len_ = h.type_len;
+    strings_ = reinterpret_cast<const char *>(data_.data() + strings), strings_len_ = h.str_len;
+    TRY(offsets_.push(0));
+    for (u32 at = 0; at < types_len_;) {
+        u32 left = types_len_ - at, tail_bytes;
+        const auto *t = reinterpret_cast<const btf_type *>(types_ + at);
+        if (left < sizeof(*t) || !btf_tail_size(t->kind(), t->vlen(), &tail_bytes) || left - sizeof(*t) < tail_bytes)
+            return false;
+        TRY(offsets_.push(at));
+        at += sizeof(*t) + tail_bytes;
+    }
+    return true;
+}
+
+result<ref<btf>> btf::vmlinux() {
+    if (btf *known = __atomic_load_n(&kernel_types, __ATOMIC_ACQUIRE))
+        return ref<btf>(known);
+    const void *bytes;
+    size_t size;
+    if (port_vmlinux_btf(&bytes, &size))
+        return error(ENOENT);
+    own<btf> b(make<btf>(PORT_SLEEPING));
+    if (!b)
+        return error(ENOMEM);
+    b->data_ = {static_cast<const u8 *>(bytes), size};
+    b->kernel = true;
+    memcpy(b->module_name, "vmlinux", sizeof("vmlinux"));
+    if (!TRY(b->scan()))
+        return error(ENOENT);
+    // Two may get here at once: the first to publish wins, the other's copy goes.
+    btf *expected = nullptr;
+    if (!__atomic_compare_exchange_n(&kernel_types, &expected, b.get(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return ref<btf>(expected);
+    return ref<btf>(b.release());
+}
+
+void btf::release_vmlinux() {
+    if (btf *b = __atomic_exchange_n(&kernel_types, nullptr, __ATOMIC_ACQ_REL))
+        b->put();
+}
+
+}  // namespace modbpf

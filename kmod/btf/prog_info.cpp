@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "btf/prog_info.h"
+
+#include "btf/btf.h"
+#include "btf/format.h"
+
+namespace modbpf {
+namespace {
+
+constexpr u32 max_rec_size = 252;
+
+/// Copies record `i` into *out, zero-filling what it lacks. False: it has non-zero bytes behind what modbpf knows.
+template <class T> bool take_record(const raw_records &raw, u32 i, T *out) {
+    const u8 *p = raw.bytes.data() + static_cast<size_t>(i) * raw.rec_size;
+    for (u32 k = sizeof(T); k < raw.rec_size; k++)
+        if (p[k])
+            return false;
+    memcpy(out, p, min<size_t>(sizeof(T), raw.rec_size));
+    return true;
+}
+
+bool complete(const raw_records &raw) { return static_cast<u64>(raw.count) * raw.rec_size <= raw.bytes.size(); }
+
+status check_func_record(const func_info &f, const func_info *prev, const btf &types, verifier_log &log) {
+    if (!prev && f.insn_off) {
+        log.printf("nonzero insn_off %u for the first func info record", f.insn_off);
+        return error(EINVAL);
+    }
+    if (prev && f.insn_off <= prev->insn_off) {
+        log.printf("same or smaller insn offset (%u) than previous func info record (%u)", f.insn_off, prev->insn_off);
+        return error(EINVAL);
+    }
+    const btf_type *t = types.type(f.type_id);
+    if (!t || t->kind() != btf_kind::func) {
+        log.printf("invalid type id %d in func info", static_cast<s32>(f.type_id));
+        return error(EINVAL);
+    }
+    const btf_type *proto = types.type(t->size_or_type);
+    if (!proto || proto->kind() != btf_kind::func_proto)
+        return error(EINVAL);
+    return {};
+}
+
+/// An integer of at most 8 bytes or an enumeration.
+bool returns_scalar(const btf &types, u32 func_id) {
+    const btf_type *proto = types.type(types.type(func_id)->size_or_type);
+    const btf_type *ret = types.type(types.skip_modifiers(proto->size_or_type));
+    return ret && (ret->is_enum() || (ret->kind() == btf_kind::integer && ret->size_or_type <= 8));
+}
+
+status check_line_record(const line_info &l, u32 i, u32 prev, const btf &types, span<const bpf_insn> insns,
+                         verifier_log &log) {
+    u32 len = static_cast<u32>(insns.size());
+    if ((i && l.insn_off <= prev) || l.insn_off >= len) {
+        log.printf("Invalid line_info[%u].insn_off:%u (prev_offset:%u prog->len:%u)\n", i, l.insn_off, prev, len);
+        return error(EINVAL);
+    }
+    if (!insns[l.insn_off].code) { // the second half of a 64-bit immediate load
+        log.printf("Invalid insn code at line_info[%u].insn_off\n", i);
+        return error(EINVAL);
+    }
+    if (!types.string(l.line_off) || !types.string(l.file_name_off)) {
+        log.printf("Invalid line_info[%u].line_off or .file_name_off\n", i);
+        return error(EINVAL);
+    }
+    return {};
+}
+
+}  // namespace
+
+status func_info_rec_size_check(u32 rec_size, verifier_log &log) {
+    if (rec_size < sizeof(func_info) || rec_size > max_rec_size || rec_size % sizeof(u32)) {
+        log.printf("invalid func info rec size %u\n", rec_size);
+        return error(EINVAL);
+    }
+    return {};
+}
+
+status line_info_rec_size_check(u32 count, u32 rec_size) {
+    if (count > 0x7fffffff / sizeof(line_info) || rec_size < sizeof(line_info) || rec_size > max_rec_size || rec_size & 3)
+        return error(EINVAL);
+    return {};
+}
+
+result<vec<func_info>> func_info_parse(const raw_records &raw, const btf &types, verifier_log &log) {
+    TRY(func_info_rec_size_check(raw.rec_size, log));
+    if (!complete(raw))
+        return error(EFAULT);
+    vec<func_info> funcs;
+    TRY(funcs.reserve(raw.count));
+    for (u32 i = 0; i < raw.count; i++) {
+        func_info f{};
+        if (!take_record(raw, i, &f)) {
+            log.printf("nonzero tailing record in func info");
+            return error(E2BIG);
+        }
+        TRY(check_func_record(f, i ? &funcs.back() : nullptr, types, log));
+        TRY(funcs.push(f));
+    }
+    return funcs;
+}
+
+status func_info_check(span<const func_info> funcs, const btf &types, span<const subprog_facts> subprogs, verifier_log &log) {
+    if (funcs.size() != subprogs.size()) {
+        log.printf("number of funcs in func_info doesn't match number of subprogs\n");
+        return error(EINVAL);
+    }
+    for (size_t i = 0; i < funcs.size(); i++) {
+        if (funcs[i].insn_off != subprogs[i].start) {
+            log.printf("func_info BTF section doesn't match subprog layout in BPF program\n");
+            return error(EINVAL);
+        }
+        bool scalar = returns_scalar(types, funcs[i].type_id);
+        if (i && !scalar && subprogs[i].has_ld_abs) {
+            log.printf("LD_ABS is only allowed in functions that return 'int'.\n");
+            return error(EINVAL);
+        }
+        if (i && !scalar && subprogs[i].has_tail_call) {
+            log.printf("tail_call is only allowed in functions that return 'int'.\n");
+            return error(EINVAL);
+        }
+    }
+    return {};
+}
+
+status func_info_absent_check(span<const subprog_facts> subprogs, verifier_log &log) {
+    for (size_t i = 1; i < subprogs.size(); i++) {
+        if (subprogs[i].has_ld_abs) {
+            log.printf("LD_ABS is not allowed in subprogs without BTF\n");
+            return error(EINVAL);
+        }
+        if (subprogs[i].has_tail_call) {
+            log.printf("tail_call is not allowed in subprogs without BTF\n");
+            return error(EINVAL);
+        }
+    }
+    return {};
+}
+
+result<vec<line_info>> line_info_parse(const raw_records &raw, const btf &types, span<const bpf_insn> insns,
+                                       span<const subprog_facts> subprogs, verifier_log &log) {
+    vec<line_info> lines;
+    if (!raw.count)
+        return lines;
+    TRY(line_info_rec_size_check(raw.count, raw.rec_size));
+    if (!complete(raw))
+        return error(EFAULT);
+    TRY(lines.reserve(raw.count));
+    u32 sub = 0, subs = static_cast<u32>(subprogs.size()), prev = 0;
+    for (u32 i = 0; i < raw.count; i++) {
+        line_info l{};
+        if (!take_record(raw, i, &l)) {
+            log.printf("nonzero tailing record in line_info");
+            return error(E2BIG);
+        }
+        TRY(check_line_record(l, i, prev, types, insns, log));
+        if (sub != subs && l.insn_off == subprogs[sub].start) {
+            sub++;
+        } else if (sub != subs && subprogs[sub].start < l.insn_off) {
+            log.printf("missing bpf_line_info for func#%u\n", sub);
+            return error(EINVAL);
+        }
+        prev = l.insn_off;
+        TRY(lines.push(l));
+    }
+    if (sub != subs) {
+        log.printf("missing bpf_line_info for %u funcs starting from func#%u\n", subs - sub, sub);
+        return error(EINVAL);
+    }
+    return lines;
+}
+
+const line_info *line_info_find(span<const line_info> lines, u32 insn) {
+    size_t lo = 0, hi = lines.size(); // the records below lo are at or before insn, those from hi on behind it
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (lines[mid].insn_off <= insn)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo ? &lines[lo - 1] : nullptr;
+}
+
+namespace {
+
+/// The type that gives a size: modifiers and variables skipped.
+const btf_type *sized_type(const btf &types, u32 id) {
+    const btf_type *t = types.type(types.skip_modifiers(id));
+    if (t && t->kind() == btf_kind::var)
+        t = types.type(types.skip_modifiers(t->size_or_type));
+    return t;
+}
+
+status check_array_types(const btf &types, u32 key_id, u32 value_id, const map_shape &map) {
+    if (!key_id) {
+        const btf_type *value = sized_type(types, value_id);
+        bool section = value && value->kind() == btf_kind::datasec;
+        if (map.map_type != BPF_MAP_TYPE_ARRAY || map.max_entries != 1 || !section)
+            return error(EINVAL);
+        return {};
+    }
+    const btf_type *key = sized_type(types, key_id);
+    if (!key || key->kind() != btf_kind::integer)
+        return error(EINVAL);
+    const auto *i = types.tail<btf_int_data>(key);
+    if (i->bits() != 32 || i->bit_offset())
+        return error(EINVAL);
+    return {};
+}
+
+enum class key_rule : u8 { required, optional, array, no_btf };
+
+key_rule rule_of(u32 map_type) {
+    switch (map_type) {
+    case BPF_MAP_TYPE_ARRAY:
+    case BPF_MAP_TYPE_PERCPU_ARRAY:
+        return key_rule::array;
+    case BPF_MAP_TYPE_HASH:
+    case BPF_MAP_TYPE_PERCPU_HASH:
+    case BPF_MAP_TYPE_LRU_HASH:
+    case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+        return key_rule::optional;
+    case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+    case BPF_MAP_TYPE_CGROUP_ARRAY:
+    case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+    case BPF_MAP_TYPE_HASH_OF_MAPS:
+    case BPF_MAP_TYPE_STACK_TRACE:
+        return key_rule::no_btf;
+    default:
+        return key_rule::required;
+    }
+}
+
+}  // namespace
+
+status btf_check_key_value(const btf &types, u32 key_id, u32 value_id, const map_shape &map) {
+    key_rule rule = rule_of(map.map_type);
+    u32 size;
+    if (key_id ? !types.size_of(key_id, &size) || size != map.key_size : rule == key_rule::required)
+        return error(EINVAL);
+    if (!types.size_of(value_id, &size) || size != map.value_size)
+        return error(EINVAL);
+    if (rule == key_rule::no_btf)
+        return error(ENOTSUPP);
+    if (rule == key_rule::array)
+        return check_array_types(types, key_id, value_id, map);
+    return {};
+}
+
+}  // namespace modbpf
