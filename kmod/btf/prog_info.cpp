@@ -137,8 +137,7 @@ status func_info_absent_check(span<const subprog_facts> subprogs, verifier_log &
     return {};
 }
 
-result<vec<line_info>> line_info_parse(const raw_records &raw, const btf &types, span<const bpf_insn> insns,
-                                       span<const subprog_facts> subprogs, verifier_log &log) {
+result<vec<line_info>> line_info_parse(const raw_records &raw, const btf &types, span<const bpf_insn> insns, verifier_log &log) {
     vec<line_info> lines;
     if (!raw.count)
         return lines;
@@ -146,28 +145,35 @@ result<vec<line_info>> line_info_parse(const raw_records &raw, const btf &types,
     if (!complete(raw))
         return error(EFAULT);
     TRY(lines.reserve(raw.count));
-    u32 sub = 0, subs = static_cast<u32>(subprogs.size()), prev = 0;
     for (u32 i = 0; i < raw.count; i++) {
         line_info l{};
         if (!take_record(raw, i, &l)) {
             log.printf("nonzero tailing record in line_info");
             return error(E2BIG);
         }
-        TRY(check_line_record(l, i, prev, types, insns, log));
-        if (sub != subs && l.insn_off == subprogs[sub].start) {
+        TRY(check_line_record(l, i, i ? lines.back().insn_off : 0, types, insns, log));
+        TRY(lines.push(l));
+    }
+    return lines;
+}
+
+status line_info_check(span<const line_info> lines, span<const subprog_facts> subprogs, verifier_log &log) {
+    u32 sub = 0, subs = static_cast<u32>(subprogs.size());
+    for (const line_info &l : lines) {
+        if (sub == subs)
+            break;
+        if (l.insn_off == subprogs[sub].start) {
             sub++;
-        } else if (sub != subs && subprogs[sub].start < l.insn_off) {
+        } else if (subprogs[sub].start < l.insn_off) {
             log.printf("missing bpf_line_info for func#%u\n", sub);
             return error(EINVAL);
         }
-        prev = l.insn_off;
-        TRY(lines.push(l));
     }
     if (sub != subs) {
         log.printf("missing bpf_line_info for %u funcs starting from func#%u\n", subs - sub, sub);
         return error(EINVAL);
     }
-    return lines;
+    return {};
 }
 
 const line_info *line_info_find(span<const line_info> lines, u32 insn) {

@@ -3,8 +3,8 @@
 // checked against a btf. Errno and texts are those of Linux 6.12's check_btf_func_early, check_btf_func, check_btf_line and
 // map_check_btf.
 //
-// Order in Linux: func_info_parse before the program's subprograms are found; func_info_check and line_info_parse with the table of
-// subprograms at hand. Pure functions over copied input; task context (they allocate).
+// The *_parse functions run before the program's subprograms are known (cmd/), the *_check functions with their table at hand
+// (verifier/, before the exploration). Pure functions over copied input; task context (they allocate).
 #pragma once
 
 #include "base/bpf.h"
@@ -54,9 +54,10 @@ status func_info_check(span<const func_info> funcs, const btf &types, span<const
 /// Without func_info only the main program may use LD_ABS and tail calls. EINVAL.
 status func_info_absent_check(span<const subprog_facts> subprogs, verifier_log &log);
 
-/// line_info against program and subprograms. Errors as func_info_parse.
-result<vec<line_info>> line_info_parse(const raw_records &raw, const btf &types, span<const bpf_insn> insns,
-                                       span<const subprog_facts> subprogs, verifier_log &log);
+/// line_info against the program. Errors as func_info_parse.
+result<vec<line_info>> line_info_parse(const raw_records &raw, const btf &types, span<const bpf_insn> insns, verifier_log &log);
+/// Parsed line_info, not empty, against the subprograms: each must have a record at its start. EINVAL.
+status line_info_check(span<const line_info> lines, span<const subprog_facts> subprogs, verifier_log &log);
 /// The record that covers instruction `insn`, or null: the last one at or before it. `lines` ascend.
 const line_info *line_info_find(span<const line_info> lines, u32 insn);
 

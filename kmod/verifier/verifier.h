@@ -26,8 +26,8 @@ struct verify_request {
     bool gpl_compatible;
     bool perfmon;         ///< CAP_PERFMON: pointers may leak, helpers that need it
     const btf *types;     ///< or null
-    span<const func_info> funcs;   ///< validated by btf/ and cmd/ against `types`; may be empty
-    span<const line_info> lines;   ///< likewise
+    span<const func_info> funcs;   ///< from func_info_parse, or empty; verify() calls func_info_check (or _absent_check)
+    span<const line_info> lines;   ///< from line_info_parse, or empty; verify() calls line_info_check
     u64 fd_array;         ///< user address for BPF_PSEUDO_MAP_IDX*, or 0
     /// The map behind an fd, with a reference; EBADF, EINVAL as the fd look-up gives them.
     result<ref<map>> (*map_from_fd)(int fd);
