@@ -5,6 +5,7 @@
 // (read-only, executable), and freed by the owner after every possible runner is gone.
 #pragma once
 
+#include "helpers/helper.h"
 #include "isa/code.h"
 
 namespace modbpf {
@@ -22,11 +23,12 @@ public:
     jit_image &operator=(jit_image &&o) noexcept;
     ~jit_image(); ///< frees the text; task context
     u64 (*entry() const)(const void *ctx);
-    const void *tail_entry() const; ///< where a tail call enters; see tail_call in x86.h
+    const void *tail_entry() const; ///< where a tail call enters; see jit/frame.h
     span<const u8> text() const { return {static_cast<const u8 *>(text_), used_}; } ///< the emitted bytes
     size_t allocated() const { return size_; }
     span<const jit_func> funcs() const { return funcs_.view(); }
-    /// Native offset of each instruction of the code, for line info; the last entry is the end.
+    /// Native offset of each instruction of the code, for line info; the last entry is the end. The second of two
+    /// instructions that became one, and the second word of a 64-bit load, have the offset of what follows.
     span<const u32> insn_offsets() const { return insn_offsets_.view(); }
 
 private:
@@ -40,8 +42,19 @@ private:
     vec<u32> insn_offsets_;
 };
 
+/// What the machine asks of generated code; the structure shares its name with the function that fills it.
+using jit_machine = struct ::port_jit_env;
+
+/// For tests: what the image calls, and what the machine asks for. Null: the real ones.
+struct jit_options {
+    const helper_proto *(*helper)(u32 id) = nullptr;
+    runnable *(*slot)(map *m, u32 index) = nullptr;
+    bool (*packet)(const void *ctx, s32 off, u32 size, u64 *value) = nullptr;
+    const jit_machine *env = nullptr;
+};
+
 /// Translates and seals. ENOMEM; E2BIG when the image would not fit rel32; EINVAL never (the code is verified): what cannot
 /// be translated is a bug of ours and is reported (EFAULT). Task context.
-result<jit_image> jit_compile(const code &c);
+result<jit_image> jit_compile(const code &c, const jit_options &options = {});
 
 }  // namespace modbpf

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "jit/jit.h"
+
+#include "jit/lower.h"
+
+namespace modbpf {
+
+jit_image::jit_image(jit_image &&o) noexcept { *this = move(o); }
+
+jit_image &jit_image::operator=(jit_image &&o) noexcept {
+    swap(text_, o.text_);
+    swap(size_, o.size_);
+    swap(used_, o.used_);
+    swap(entry_offset_, o.entry_offset_);
+    swap(tail_offset_, o.tail_offset_);
+    funcs_ = move(o.funcs_);
+    insn_offsets_ = move(o.insn_offsets_);
+    return *this;
+}
+
+jit_image::~jit_image() {
+    if (text_)
+        port_text_free(text_, size_);
+}
+
+u64 (*jit_image::entry() const)(const void *ctx) {
+    return reinterpret_cast<u64 (*)(const void *)>(addr_of(text_) + entry_offset_);
+}
+
+const void *jit_image::tail_entry() const { return static_cast<const u8 *>(text_) + tail_offset_; }
+
+/// The steps of one translation: facts, lowering, layout, text.
+struct jit_builder {
+    const code &c;
+    const jit_options &options;
+    jit_machine env{};
+    jit_facts facts;
+    assembler out;
+    jit_image image;
+
+    status write(lowering &lower, u32 size) {
+        image.text_ = port_text_alloc(size);
+        if (!image.text_)
+            return error(ENOMEM);
+        image.size_ = image.used_ = size;
+        TRY(out.emit(static_cast<u8 *>(image.text_), size));
+        int err = port_text_seal(image.text_, size);
+        if (err)
+            return error(-err);
+        image.entry_offset_ = out.offset(lower.entry_label(0));
+        image.tail_offset_ = out.offset(lower.tail_label());
+        return {};
+    }
+
+    status describe(lowering &lower) {
+        TRY(image.insn_offsets_.reserve(c.insns.size() + 1));
+        for (u32 i = 0; i <= c.insns.size(); i++)
+            TRY(image.insn_offsets_.push(out.offset(i)));
+        TRY(image.funcs_.reserve(facts.frames.size()));
+        for (u32 i = 0; i < facts.frames.size(); i++) {
+            u32 from = out.offset(lower.entry_label(i));
+            TRY(image.funcs_.push({facts.frames[i].start, from, out.offset(lower.end_label(i)) - from}));
+        }
+        return {};
+    }
+
+    status run() {
+        TRY(jit_analyse(c, facts));
+        lowering lower(c, facts, env, options, out);
+        TRY(out.set_labels(lower.label_count()));
+        TRY(lower.run());
+        u32 size = TRY(out.resolve());
+        TRY(describe(lower));
+        return write(lower, size);
+    }
+};
+
+result<jit_image> jit_compile(const code &c, const jit_options &options) {
+    jit_builder b{c, options, {}, {}, {}, {}};
+    if (options.env)
+        b.env = *options.env;
+    else
+        port_jit_env(&b.env);
+    TRY(b.run());
+    return move(b.image);
+}
+
+}  // namespace modbpf

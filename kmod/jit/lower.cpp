@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Control: subprograms, frames, calls, jumps. Computation and memory are in lower_alu.cpp and lower_mem.cpp.
+#include "jit/lower.h"
+
+namespace modbpf {
+
+using x86::reg;
+
+x86::reg lowering::use(u8 r, reg scratch) {
+    if (r != BPF_REG_10 || frame_->below_rbp == 0)
+        return native_reg[r];
+    out_.e.lea(true, scratch, {reg::rbp, -static_cast<s32>(frame_->below_rbp)});
+    return scratch;
+}
+
+x86::mem lowering::at(u8 base, s32 off) const {
+    return {native_reg[base], base == BPF_REG_10 ? off - static_cast<s32>(frame_->below_rbp) : off};
+}
+
+/// Return to the caller, as the machine wants it. The frame is gone.
+void lowering::ret() {
+    if (env_.return_thunk)
+        out_.jmp_addr(env_.return_thunk);
+    else
+        out_.e.ret();
+    if (env_.sls)
+        out_.e.int3();
+}
+
+void lowering::jump_register(reg r) {
+    if (u64 thunk = env_.indirect_thunk[x86::num(r)])
+        out_.jmp_addr(thunk);
+    else
+        out_.e.jmp_reg(r);
+    if (env_.sls)
+        out_.e.int3();
+}
+
+/// Calls C code; rax is free, because the result goes there.
+void lowering::call_address(u64 addr) {
+    if (env_.rel32)
+        return out_.call_addr(addr);
+    out_.e.mov_imm(reg::rax, addr);
+    if (u64 thunk = env_.indirect_thunk[x86::num(reg::rax)])
+        out_.call_addr(thunk);
+    else
+        out_.e.call_reg(reg::rax);
+}
+
+void lowering::prologue(u32 sub) {
+    x86::encoder &e = out_.e;
+    if (env_.endbr && (sub == 0 || frame_->address_taken))
+        e.endbr64();
+    if (frame_->present) {
+        u32 size = frame_->size;
+        e.push(reg::rbp);
+        e.mov(true, reg::rbp, reg::rsp);
+        if (frame_->reaches_tail_call && sub == 0) {
+            e.lea(true, reg::rax, {reg::rbp, tail_counter_slot});
+            e.push(reg::rax);
+            e.push_imm8(0);
+            size -= 16;
+        } else if (frame_->reaches_tail_call) {
+            e.push(reg::rax);
+            size -= 8;
+        }
+        if (size)
+            e.op(x86::alu::sub, true, reg::rsp, static_cast<s32>(size));
+    }
+    if (sub == 0)
+        out_.bind(body_label());
+    for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++)
+        if (frame_->saved & reg_bit(r))
+            e.push(native_reg[r]);
+}
+
+void lowering::restore_saved() {
+    for (u32 r = BPF_REG_9; r >= BPF_REG_6; r--)
+        if (frame_->saved & reg_bit(r))
+            out_.e.pop(native_reg[r]);
+}
+
+void lowering::epilogue(u32 sub) {
+    if (!epilogue_done_)
+        out_.bind(epilogue_label(sub));
+    epilogue_done_ = true;
+    restore_saved();
+    if (frame_->present)
+        out_.e.leave();
+    ret();
+}
+
+/// A tail call comes here with the frame pointer of the function that it replaces and r1 = ctx; rsp is below the tail words.
+void lowering::tail_entry() {
+    frame_ = &facts_.frames[0];
+    out_.bind(tail_label());
+    if (env_.endbr)
+        out_.e.endbr64();
+    if (frame_->present)
+        out_.e.lea(true, reg::rsp, {reg::rbp, -static_cast<s32>(frame_->size)});
+    else
+        out_.e.leave();
+    out_.jump(body_label());
+}
+
+/// The exit at `at`: the first long epilogue is shared by jumps, short ones are repeated.
+void lowering::exit(u32 at) {
+    bool short_one = !frame_->saved && !env_.return_thunk;
+    if (!epilogue_done_ || short_one)
+        return epilogue(sub_);
+    out_.jump(epilogue_label(sub_));
+}
+
+/// tail_call(ctx, map, index): on success the native frame is left and the target entered; on failure execution goes on.
+void lowering::tail_call() {
+    x86::encoder &e = out_.e;
+    x86::mem scratch{reg::rbp, -static_cast<s32>(frame_->below_rbp)};
+    auto *slot = options_.slot ? options_.slot : prog_array_slot;
+    e.store(8, scratch, reg::rdi);
+    e.mov(true, reg::rdi, reg::rsi);
+    e.mov(false, reg::rsi, reg::rdx);
+    call_address(reinterpret_cast<uptr>(slot));
+    e.test(true, reg::rax, reg::rax);
+    u8 *empty = e.jcc_ahead(x86::cond::e);
+    e.load(8, false, reg::rax, {reg::rax, __builtin_offsetof(runnable, tail_entry)});
+    e.test(true, reg::rax, reg::rax);
+    u8 *unsealed = e.jcc_ahead(x86::cond::e);
+    e.load(8, false, reg::rcx, {reg::rbp, tail_pointer_slot});
+    e.op(x86::alu::cmp, false, x86::mem{reg::rcx}, static_cast<s32>(max_tail_calls));
+    u8 *too_many = e.jcc_ahead(x86::cond::ae);
+    e.op(x86::alu::add, false, x86::mem{reg::rcx}, 1);
+    e.load(8, false, reg::rdi, scratch);
+    restore_saved();
+    jump_register(reg::rax);
+    e.land(empty);
+    e.land(unsealed);
+    e.land(too_many);
+}
+
+status lowering::helper(const insn_desc &d) {
+    auto id = static_cast<u32>(d.imm);
+    if (id == BPF_FUNC_tail_call) {
+        tail_call();
+        return {};
+    }
+    const helper_proto *p = options_.helper ? options_.helper(id) : find_helper(id);
+    if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
+        return error(EFAULT);
+    call_address(reinterpret_cast<uptr>(p->fn));
+    return {};
+}
+
+status lowering::control(u32 at, const insn_desc &d) {
+    switch (d.kind) {
+    case insn_kind::jump:
+        if (d.target != static_cast<s64>(at) + 1)
+            out_.jump(static_cast<u32>(d.target));
+        return {};
+    case insn_kind::branch:
+        if (d.target != static_cast<s64>(at) + 1) {
+            x86::cond cc = compare(d);
+            out_.branch(cc, static_cast<u32>(d.target));
+        }
+        return {};
+    case insn_kind::call_helper:
+        return helper(d);
+    case insn_kind::call_sub: {
+        u32 callee = facts_.frame_at(d.target);
+        if (facts_.frames[callee].reaches_tail_call)
+            out_.e.load(8, false, reg::rax, {reg::rbp, tail_pointer_slot});
+        out_.call(entry_label(callee));
+        return {};
+    }
+    case insn_kind::exit:
+        exit(at);
+        return {};
+    default:
+        static_cast<void>(MODBPF_BUG_ON(true));
+        return error(EFAULT);
+    }
+}
+
+result<u32> lowering::instruction(u32 at) {
+    insn_desc d = decode(code_.insns.view(), at);
+    if (u32 words = fuse(at, d))
+        return words;
+    switch (d.kind) {
+    case insn_kind::alu:
+        alu(d);
+        break;
+    case insn_kind::mov:
+        mov(d);
+        break;
+    case insn_kind::neg:
+        out_.e.op(x86::unary::neg, d.width == 8, native_reg[d.dst]);
+        break;
+    case insn_kind::to_le:
+    case insn_kind::to_be:
+    case insn_kind::bswap:
+        byte_order(d);
+        break;
+    case insn_kind::load:
+        out_.e.load(d.width, d.is_signed, native_reg[d.dst], this->at(d.src, d.off));
+        break;
+    case insn_kind::store:
+        store(d);
+        break;
+    case insn_kind::atomic:
+        atomic(d);
+        break;
+    case insn_kind::ld_imm64:
+        if (d.is_pseudo_func())
+            out_.lea(native_reg[d.dst], entry_label(facts_.frame_at(d.target)));
+        else if (d.imm == 0)
+            out_.e.zero(native_reg[d.dst]);
+        else
+            out_.e.mov_imm(native_reg[d.dst], static_cast<u64>(d.imm));
+        break;
+    case insn_kind::ld_packet:
+        packet(d);
+        break;
+    default:
+        TRY(control(at, d));
+        break;
+    }
+    return static_cast<u32>(d.words);
+}
+
+status lowering::subprogram(u32 sub) {
+    frame_ = &facts_.frames[sub];
+    sub_ = sub;
+    epilogue_done_ = false;
+    TRY(out_.room());
+    out_.align();
+    out_.bind(entry_label(sub));
+    prologue(sub);
+    for (u32 i = frame_->start; i < frame_->end;) {
+        TRY(out_.room());
+        out_.bind(i);
+        u32 words = TRY(instruction(i));
+        for (u32 k = 1; k < words; k++)
+            out_.bind(i + k);
+        i += words;
+    }
+    TRY(out_.room());
+    if (!epilogue_done_) // only packet loads lead there, or nothing does
+        epilogue(sub);
+    return {};
+}
+
+status lowering::run() {
+    for (u32 sub = 0; sub < facts_.frames.size(); sub++) {
+        TRY(subprogram(sub));
+        out_.bind(end_label(sub));
+    }
+    out_.bind(static_cast<u32>(code_.insns.size()));
+    TRY(out_.room());
+    tail_entry();
+    TRY(out_.room());
+    out_.align();
+    return {};
+}
+
+}  // namespace modbpf

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Memory: stores, atomics, legacy packet loads. RFC 9669 section 5.
+#include "jit/lower.h"
+
+namespace modbpf {
+
+using x86::reg;
+
+void lowering::store(const insn_desc &d) {
+    x86::mem m = at(d.dst, d.off);
+    if (d.reg)
+        out_.e.store(d.width, m, use(d.src, reg::r11));
+    else
+        out_.e.store_imm(d.width, m, static_cast<s32>(d.imm));
+}
+
+/// and, or, xor that fetch have no instruction of their own: compare and exchange until nobody came between.
+/// r0 lives in rax, which cmpxchg needs, and may be operand, address or both: r10 keeps it.
+void lowering::atomic_fetch_loop(const insn_desc &d, x86::alu op) {
+    x86::encoder &e = out_.e;
+    bool wide = d.width == 8;
+    x86::mem m = at(d.dst, d.off);
+    reg result = native_reg[d.src];
+    reg operand = result == reg::rax ? reg::r10 : result;
+    if (m.base == reg::rax)
+        m.base = reg::r10;
+    e.mov(true, reg::r10, reg::rax);
+    e.load(d.width, false, reg::rax, m);
+    u8 *again = e.at();
+    e.mov(wide, reg::r11, reg::rax);
+    e.op(op, wide, reg::r11, operand);
+    e.cmpxchg(wide, m, reg::r11);
+    e.jcc_back(x86::cond::ne, again);
+    if (result == reg::rax)
+        return;
+    e.mov(wide, result, reg::rax);
+    e.mov(true, reg::rax, reg::r10);
+}
+
+void lowering::atomic(const insn_desc &d) {
+    x86::encoder &e = out_.e;
+    bool wide = d.width == 8;
+    x86::mem m = at(d.dst, d.off);
+    reg src = use(d.src, reg::r11);
+    switch (d.imm) {
+    case BPF_ADD:
+        return e.op(x86::alu::add, wide, m, src, true);
+    case BPF_AND:
+        return e.op(x86::alu::and_, wide, m, src, true);
+    case BPF_OR:
+        return e.op(x86::alu::or_, wide, m, src, true);
+    case BPF_XOR:
+        return e.op(x86::alu::xor_, wide, m, src, true);
+    case BPF_ADD | BPF_FETCH:
+        return e.xadd(wide, m, src);
+    case BPF_AND | BPF_FETCH:
+        return atomic_fetch_loop(d, x86::alu::and_);
+    case BPF_OR | BPF_FETCH:
+        return atomic_fetch_loop(d, x86::alu::or_);
+    case BPF_XOR | BPF_FETCH:
+        return atomic_fetch_loop(d, x86::alu::xor_);
+    case BPF_XCHG:
+        return e.xchg(wide, m, src);
+    default: // BPF_CMPXCHG
+        e.cmpxchg(wide, m, src);
+        if (!wide) // when the exchange succeeds, the processor leaves the upper half of rax as it was
+            e.mov(false, reg::rax, reg::rax);
+        return;
+    }
+}
+
+/// r0 = packet bytes, or the subprogram ends with 0.
+void lowering::packet(const insn_desc &d) {
+    x86::encoder &e = out_.e;
+    auto imm = static_cast<s32>(d.imm);
+    x86::mem value{reg::rbp, -static_cast<s32>(frame_->below_rbp)};
+    auto *fetch = options_.packet ? options_.packet : load_packet_bytes;
+    if (d.reg) {
+        e.mov(false, reg::rsi, use(d.src, reg::r11));
+        if (imm)
+            e.op(x86::alu::add, false, reg::rsi, imm);
+    } else {
+        e.mov_imm(reg::rsi, static_cast<u32>(imm));
+    }
+    e.mov(true, reg::rdi, native_reg[BPF_REG_6]);
+    e.mov_imm(reg::rdx, d.width);
+    e.lea(true, reg::rcx, value);
+    call_address(reinterpret_cast<uptr>(fetch));
+    e.test8(reg::rax, reg::rax);
+    e.mov_imm(reg::rax, 0); // leaves the flags alone
+    out_.branch(x86::cond::e, epilogue_label(sub_));
+    e.load(8, false, reg::rax, value);
+}
+
+}  // namespace modbpf

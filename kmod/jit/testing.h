@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// For tests of the engines: build programs in a line each, run them by interpreter and by JIT, check an image with
+// an independent disassembler. Not part of the module.
+#pragma once
+
+#include "interp/interp.h"
+#include "jit/jit.h"
+#include "isa/opcode.h"
+
+#include <capstone/capstone.h>
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace modbpf::testing {
+
+// Instructions, named after what they do. R: register operand, K: immediate.
+inline bpf_insn alu64_k(u8 op, u8 dst, s32 imm, s16 off = 0) { return make_insn(BPF_ALU64 | op | BPF_K, dst, 0, off, imm); }
+inline bpf_insn alu64_r(u8 op, u8 dst, u8 src, s16 off = 0) { return make_insn(BPF_ALU64 | op | BPF_X, dst, src, off, 0); }
+inline bpf_insn alu32_k(u8 op, u8 dst, s32 imm, s16 off = 0) { return make_insn(BPF_ALU | op | BPF_K, dst, 0, off, imm); }
+inline bpf_insn alu32_r(u8 op, u8 dst, u8 src, s16 off = 0) { return make_insn(BPF_ALU | op | BPF_X, dst, src, off, 0); }
+inline bpf_insn mov_k(u8 dst, s32 imm) { return alu64_k(BPF_MOV, dst, imm); }
+inline bpf_insn mov_r(u8 dst, u8 src) { return alu64_r(BPF_MOV, dst, src); }
+inline bpf_insn jmp_k(u8 op, u8 dst, s32 imm, s16 off) { return make_insn(BPF_JMP | op | BPF_K, dst, 0, off, imm); }
+inline bpf_insn jmp_r(u8 op, u8 dst, u8 src, s16 off) { return make_insn(BPF_JMP | op | BPF_X, dst, src, off, 0); }
+inline bpf_insn jmp32_k(u8 op, u8 dst, s32 imm, s16 off) { return make_insn(BPF_JMP32 | op | BPF_K, dst, 0, off, imm); }
+inline bpf_insn jmp32_r(u8 op, u8 dst, u8 src, s16 off) { return make_insn(BPF_JMP32 | op | BPF_X, dst, src, off, 0); }
+inline bpf_insn jump_to(s16 off) { return make_insn(BPF_JMP | BPF_JA, 0, 0, off, 0); }
+inline bpf_insn jump_long(s32 off) { return make_insn(BPF_JMP32 | BPF_JA, 0, 0, 0, off); }
+inline bpf_insn call_id(u32 id) { return make_insn(BPF_JMP | BPF_CALL, 0, 0, 0, static_cast<s32>(id)); }
+inline bpf_insn call_off(s32 off) { return make_insn(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, off); }
+inline bpf_insn exit_insn() { return make_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
+inline bpf_insn ldx(u8 size, u8 dst, u8 src, s16 off) { return make_insn(BPF_LDX | BPF_MEM | size, dst, src, off, 0); }
+inline bpf_insn ldsx(u8 size, u8 dst, u8 src, s16 off) { return make_insn(BPF_LDX | BPF_MEMSX | size, dst, src, off, 0); }
+inline bpf_insn stx(u8 size, u8 dst, u8 src, s16 off) { return make_insn(BPF_STX | BPF_MEM | size, dst, src, off, 0); }
+inline bpf_insn st(u8 size, u8 dst, s16 off, s32 imm) { return make_insn(BPF_ST | BPF_MEM | size, dst, 0, off, imm); }
+inline bpf_insn atomic_op(u8 size, s32 op, u8 dst, u8 src, s16 off) {
+    return make_insn(BPF_STX | BPF_ATOMIC | size, dst, src, off, op);
+}
+inline bpf_insn endian(u8 order, u8 dst, s32 bits) { return make_insn(BPF_ALU | BPF_END | order, dst, 0, 0, bits); }
+inline bpf_insn swap_bytes(u8 dst, s32 bits) { return make_insn(BPF_ALU64 | BPF_END, dst, 0, 0, bits); }
+
+/// A sequence that also takes 64-bit immediate loads.
+struct program_text : std::vector<bpf_insn> {
+    using std::vector<bpf_insn>::vector;
+    program_text &add(bpf_insn i) { return push_back(i), *this; }
+    program_text &ld64(u8 dst, u64 v, u8 pseudo = 0) {
+        push_back(make_insn(BPF_LD | BPF_IMM | BPF_DW, dst, pseudo, 0, static_cast<s32>(v)));
+        push_back(make_insn(0, 0, 0, 0, static_cast<s32>(v >> 32)));
+        return *this;
+    }
+};
+
+/// Subprograms start at 0 and at `starts`.
+inline code make_code(const std::vector<bpf_insn> &insns, std::vector<u32> starts = {}, u16 stack = max_bpf_stack) {
+    code c;
+    for (bpf_insn i : insns)
+        EXPECT_TRUE(c.insns.push(i).ok());
+    starts.insert(starts.begin(), 0);
+    for (size_t i = 0; i < starts.size(); i++) {
+        u32 end = i + 1 < starts.size() ? starts[i + 1] : static_cast<u32>(insns.size());
+        EXPECT_TRUE(c.subprogs.push({starts[i], end, stack, false, false}).ok());
+    }
+    return c;
+}
+
+inline u64 run_interp(const code &c, const void *ctx = nullptr, interp_env env = {}) {
+    std::vector<interp_frame> frames(env.tail ? interp_frames_with_tail_calls : max_call_frames);
+    env.frames = frames.data();
+    env.frame_count = static_cast<u32>(frames.size());
+    return interpret(c, ctx, env);
+}
+
+/// X2: the text decodes without a gap, jumps land on instruction starts (or leave the image), padding is int3.
+inline void check_image(const jit_image &image) {
+    csh cs;
+    ASSERT_EQ(cs_open(CS_ARCH_X86, CS_MODE_64, &cs), CS_ERR_OK);
+    cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
+    span<const u8> text = image.text();
+    u64 base = addr_of(text.data());
+    cs_insn *insn = cs_malloc(cs);
+    const u8 *p = text.data();
+    size_t left = text.size();
+    uint64_t at = base;
+    std::set<u64> starts;
+    std::vector<std::pair<u64, u64>> jumps;
+    while (left) {
+        if (!cs_disasm_iter(cs, &p, &left, &at, insn)) {
+            ADD_FAILURE() << "undecodable byte at " << at - base << " of " << text.size();
+            break;
+        }
+        starts.insert(insn->address);
+        const cs_x86 &x = insn->detail->x86;
+        if ((cs_insn_group(cs, insn, CS_GRP_JUMP) || cs_insn_group(cs, insn, CS_GRP_CALL)) && x.op_count == 1 &&
+            x.operands[0].type == X86_OP_IMM)
+            jumps.push_back({insn->address, static_cast<u64>(x.operands[0].imm)});
+    }
+    for (auto [from, to] : jumps)
+        if (to >= base && to <= base + text.size()) {
+            EXPECT_TRUE(starts.count(to)) << "jump at " << from - base << " lands inside an instruction: " << to - base;
+        }
+    for (u32 off : image.insn_offsets())
+        EXPECT_TRUE(off == text.size() || starts.count(base + off));
+    for (size_t i = 0; i < image.funcs().size(); i++) { // alignment in front of each subprogram
+        size_t from = i ? image.funcs()[i - 1].offset + image.funcs()[i - 1].size : 0;
+        for (size_t k = from; k < image.funcs()[i].offset; k++)
+            EXPECT_EQ(text[k], 0xcc);
+    }
+    cs_free(insn, 1);
+    cs_close(&cs);
+}
+
+/// Translates, checks the image and runs it.
+inline u64 run_jit(const code &c, const void *ctx = nullptr, const jit_options &options = {}) {
+    result<jit_image> r = jit_compile(c, options);
+    if (!r.ok()) {
+        ADD_FAILURE() << "jit_compile: " << r.code();
+        return ~0ull;
+    }
+    check_image(*r);
+    return r->entry()(ctx);
+}
+
+/// The image's disassembly, for messages.
+inline std::string listing(const jit_image &image) {
+    csh cs;
+    std::string out;
+    if (cs_open(CS_ARCH_X86, CS_MODE_64, &cs) != CS_ERR_OK)
+        return out;
+    cs_insn *insns;
+    size_t n = cs_disasm(cs, image.text().data(), image.text().size(), 0, 0, &insns);
+    for (size_t i = 0; i < n; i++)
+        out += std::to_string(insns[i].address) + ": " + insns[i].mnemonic + " " + insns[i].op_str + "\n";
+    cs_free(insns, n);
+    cs_close(&cs);
+    return out;
+}
+
+}  // namespace modbpf::testing
