@@ -375,9 +375,9 @@ void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
 }
 
 void hash_map::give_back(u32 cpu, u32 i) {
-    if (!prealloc())
-        __atomic_fetch_sub(&count, 1, __ATOMIC_RELAXED);
     pool.push(cpu, i);
+    if (!prealloc()) // behind the push: who finds room finds an element
+        __atomic_fetch_sub(&count, 1, __ATOMIC_RELEASE);
 }
 
 extern constinit const map_ops hash_ops;

@@ -234,6 +234,24 @@ TEST(hash, lock_held_elsewhere) {
     EXPECT_EQ(l.holder, port_cpu_count() + 1);
 }
 
+/// A reader that stood on an element which moved to another bucket comes to that bucket's end, and starts again.
+TEST(hash, reader_led_astray) {
+    test_map m(params_of(hash, 8, 8, 64));
+    hash_map *h = as_hash(m.m);
+    u64 key = 1, other = 2;
+    while (&h->bucket_of(h->hash_key(&other)) == &h->bucket_of(h->hash_key(&key)))
+        other++;
+    put(m.m, key, 11);
+    put(m.m, other, 22);
+    hash_bucket &b = h->bucket_of(h->hash_key(&key));
+    u32 right = b.first;
+    __atomic_store_n(&b.first, h->bucket_of(h->hash_key(&other)).first, __ATOMIC_RELEASE);
+    std::thread reader([&] { EXPECT_EQ(get(m.m, key), 11u); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    __atomic_store_n(&b.first, right, __ATOMIC_RELEASE);
+    reader.join();
+}
+
 TEST(hash, next_key) {
     test_map m(params_of(hash, 8, 8, 500));
     u64 key = 3, next = 0;

@@ -115,14 +115,11 @@ bool elem_pool::grow() {
     if (prefilled_)
         return false;
     mutex_guard g(grow_lock_);
-    bool grown = false;
     u32 wanted = reserve_wanted();
-    while (limit_ < total_ && limit_ - __atomic_load_n(&fresh_, __ATOMIC_RELAXED) < wanted) {
+    while (limit_ < total_ && limit_ - __atomic_load_n(&fresh_, __ATOMIC_RELAXED) < wanted)
         if (!add_chunk())
             break;
-        grown = true;
-    }
-    return grown;
+    return __atomic_load_n(&fresh_, __ATOMIC_RELAXED) < limit_;
 }
 
 void elem_pool::refill(port_work *w) {

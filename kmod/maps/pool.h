@@ -59,7 +59,8 @@ public:
 
     /// Orders more memory when the reserve is small.
     void refill_if_low();
-    /// Adds memory now. False when the pool is at its capacity or memory is short.
+    /// Adds memory now, as far as the reserve wants it. True when there are never-used elements (this call's or those of
+    /// work that ran meanwhile); false when the pool is at its capacity or memory is short.
     bool grow();
 
     u64 bytes() const { return __atomic_load_n(&bytes_, __ATOMIC_RELAXED); }
