@@ -46,9 +46,100 @@ unit: $(call unit_bin,$(D))
 
 include loader/loader.mk
 
-.PHONY: all clean
-all: $(B)/rel/libcore.a
+# ---- options: Kconfig.example through the kernel's own conf ------------------------------------------------
+CONF := $(firstword $(wildcard /lib/modules/*/build/scripts/kconfig/conf))
+$(B)/config.mk: Kconfig.example $(wildcard .config)
+	@mkdir -p $(@D)
+	@[ -n "$(CONF)" ] || scripts/deps build
+	@conf=$$(ls /lib/modules/*/build/scripts/kconfig/conf | head -1); if [ -f .config ]; then cp .config $(B)/dotconfig; else rm -f $(B)/dotconfig; fi; \
+	 cd $(B) && KCONFIG_CONFIG=dotconfig $$conf --olddefconfig ../Kconfig.example >/dev/null 2>&1 || \
+		{ echo "Kconfig.example or .config is not valid: see the text above" >&2; exit 1; }
+	@{ grep '^CONFIG_' $(B)/dotconfig || true; $(foreach v,$(filter CONFIG_MODBPF_%,$(.VARIABLES)),$(if $(filter command line environment,$(origin $(v))),echo '$(v)=$($(v))';)) true; } > $@
+.PHONY: config
+config: $(B)/config.mk
+	cp $(B)/dotconfig .config
+	@echo ".config is written; edit it, then run make"
+
+# ---- the module ------------------------------------------------------------------------------------------
+KERNEL ?= 6.12
+KERNELS := 6.1 6.12
+.PHONY: kmod
+kmod: $(B)/config.mk
+ifdef KVER
+	@scripts/kmod-build $(KVER)
+else
+	@scripts/deps build
+	@set -e; for k in $(KERNELS); do scripts/kmod-build $$(scripts/kernel-version $$k); done
+endif
+
+# ---- tests -----------------------------------------------------------------------------------------------
+.PHONY: all clean check test demo vm deps install uninstall help
+all: kmod loader
+deps:
+	@scripts/deps test
+
+# The inner loop: everything that runs in process, no VM.
+check:
+	@scripts/deps test
+	@scripts/check
+
+.PHONY: list-units
+list-units:
+	@echo $(UNIT_DIRS)
+
+# Everything that CI checks.
+test:
+	@scripts/deps test
+	@scripts/test
+
+demo:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory -s demo-build
+	@selftests/vm/demo $(KERNEL)
+.PHONY: demo-build progs
+demo-build: $(B)/config.mk loader progs
+	@scripts/kmod-build $$(scripts/kernel-version $(KERNEL))
+
+vm: loader progs
+	@scripts/deps test
+	@scripts/kmod-build $$(scripts/kernel-version $(KERNEL))
+	@selftests/vm/run --shell --add $(B)/progs:/progs $(KERNEL)
+
+# BPF C programs of the tests and the demo.
+PROGS := $(patsubst selftests/progs/%.bpf.c,$(B)/progs/%.bpf.o,$(wildcard selftests/progs/*.bpf.c))
+progs: $(PROGS)
+$(B)/progs/%.bpf.o: selftests/progs/%.bpf.c $(wildcard selftests/progs/*.h)
+	@mkdir -p $(@D)
+	clang-19 -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/x86_64-linux-gnu -Iselftests/progs -c $< -o $@
+
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
+PREFIX ?= /usr/local
+install: loader
+	@command -v dkms >/dev/null || { echo "dkms is missing: apt-get install dkms" >&2; exit 1; }
+	rm -rf /usr/src/modbpf-$(VERSION) && mkdir -p /usr/src/modbpf-$(VERSION)
+	cp -r Makefile Kconfig.example LICENSE dkms.conf kmod uapi loader scripts /usr/src/modbpf-$(VERSION)/
+	-dkms remove modbpf/$(VERSION) --all >/dev/null 2>&1
+	dkms add modbpf/$(VERSION) && dkms build modbpf/$(VERSION) && dkms install modbpf/$(VERSION)
+	install -D -m 755 $(B)/modbpf $(PREFIX)/bin/modbpf
+	install -D -m 644 $(B)/libmodbpf.so $(PREFIX)/lib/modbpf/libmodbpf.so
+	install -D -m 644 uapi/modbpf.h $(PREFIX)/include/modbpf.h
+	@echo "installed: modprobe modbpf, then modbpf features"
+uninstall:
+	-dkms remove modbpf/$(VERSION) --all
+	rm -rf /usr/src/modbpf-$(VERSION) $(PREFIX)/bin/modbpf $(PREFIX)/lib/modbpf $(PREFIX)/include/modbpf.h
+
 clean:
 	rm -rf $(B)
+
+help:
+	@echo "make            modbpf.ko for both kernels, libmodbpf.so and the modbpf command"
+	@echo "make demo       boot a VM (KERNEL=6.12 or 6.1), load the module, trace live events"
+	@echo "make test       everything that CI checks: in process, and in a VM on both kernels"
+	@echo "make check      what runs in process only (under 2 minutes); make unit D=FOLDER for one folder"
+	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
+	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"
+	@echo "make install    the module through DKMS, the tools under PREFIX (/usr/local)"
+	@echo "make config     write .config from Kconfig.example; CONFIG_MODBPF_*=y also on the command line"
+	@echo "make clean      remove build/"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Shell functions of the guest's tests. TAP without numbers: "ok - name", "not ok - name", diagnostics behind "# ".
+ok() { echo "ok - $1"; }
+not_ok() { echo "not ok - $1"; [ -z "$2" ] || echo "$2" | sed 's/^/# /' | head -${3:-20}; status=1; }
+# check NAME COMMAND...: the command must succeed.
+check() {
+	name=$1; shift
+	if out=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "$out"; fi
+}
+# check_match NAME PATTERN TEXT: an extended regular expression that the text must match.
+check_match() {
+	if printf '%s\n' "$3" | grep -qE -- "$2"; then ok "$1"; else not_ok "$1" "no match for: $2
+$3"; fi
+}
+# check_fails NAME COMMAND...: the command must fail.
+check_fails() {
+	name=$1; shift
+	if out=$("$@" 2>&1); then not_ok "$name" "succeeded: $out"; else ok "$name"; fi
+}
+# Anything in the kernel log that a sound module never causes. The taints of an out-of-tree, unsigned module are its own.
+scan_dmesg() {
+	bad=$(dmesg | grep -E 'BUG|WARNING:|Oops|general protection|unable to handle|KASAN|UBSAN|lockup|stall|hung task|refcount_t|Call Trace|scheduling while|sleeping function|modbpf: .*bug|leak' |
+		grep -vE 'module verification failed|tainting kernel')
+	if [ -z "$bad" ]; then ok "$1: kernel log is clean"; else not_ok "$1: kernel log" "$(dmesg | tail -60)" 60; return 1; fi
+}
+status=0
