@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // program: the object behind a "bpf-prog" fd, and how it is run.
 //
-// Life: load() verifies, translates, seals and registers; fds, links and prog arrays hold references; with the last one
-// the program leaves the id registry, waits a grace period and frees image, maps and BTF in task context.
+// Life: prog_load() verifies, translates, seals and registers; fds, links, perf events and prog arrays hold references; with the
+// last one the program leaves the id registry, waits a grace period and frees image, maps and BTF in task context.
 #pragma once
 
 #include "base/bpf.h"
@@ -11,6 +11,7 @@
 #include "helpers/helper.h"
 #include "jit/jit.h"
 #include "maps/map.h"
+#include "prog/state.h"
 #include "verifier/verifier.h"
 
 namespace modbpf {
@@ -22,21 +23,32 @@ struct prog_stats {
     u32 active; ///< raw tracepoints: this program is running on this CPU
 };
 
+struct prog_tag {
+    u8 bytes[tag_size];
+};
+
 struct program : runnable, refcounted<program> {
+    counted alive;
+    ~program() { port_percpu_free(stats); }
+
     u32 id = 0;
     const prog_type_info *type = nullptr;
     u32 expected_attach_type = 0;
     bool gpl_compatible = false;
+    bool sleepable = false;
+    bool xdp_has_frags = false;
     char name[obj_name_len]{};
-    u8 tag[tag_size]{};       ///< first 8 bytes of SHA-1 over the instructions as loaded (map fds zeroed)
+    prog_tag tag{};           ///< first 8 bytes of SHA-1 over the instructions as loaded (map fds zeroed)
     u64 load_time_ns = 0;     ///< CLOCK_BOOTTIME
     u32 created_by_uid = 0;
     own<verified_program> verified;
+    mutex maps_lock{"used_maps"}; ///< verified->maps grows by PROG_BIND_MAP
     jit_image image;
+    vec<prog_tag> func_tags;  ///< one a subprogram; empty when there is only one
     ref<btf> types;
     prog_stats *stats = nullptr; ///< per CPU
     port_rcu_head rcu{};
-    port_work free_work{};
+    reap_item reap{};
 
     static void dispose(program *p);
 };
@@ -45,5 +57,52 @@ struct program : runnable, refcounted<program> {
 /// perf-style events (kprobe, tracepoint), as Linux: a nested run is skipped and counted as missed.
 /// `ctx` is the run-time context. -> r0, or 0 when skipped.
 u32 run_event(program *p, const void *ctx, run_ctx &run);
+/// A run that was skipped before it came to run_event.
+void count_missed(program *p);
+prog_stats total_stats(const program *p);
+
+extern const port_file_ops prog_file_ops; ///< "bpf-prog"
+/// A new reference. EBADF, EINVAL.
+result<ref<program>> prog_from_fd(int fd);
+/// A new fd; the reference goes to the fd. -errno otherwise, with the reference dropped.
+long prog_new_fd(ref<program> p);
+
+/// PROG_LOAD's part of union bpf_attr, as Linux 6.12 lays it out.
+struct prog_load_attr {
+    u32 prog_type, insn_cnt;
+    u64 insns, license;
+    u32 log_level, log_size;
+    u64 log_buf;
+    u32 kern_version, prog_flags;
+    char prog_name[obj_name_len];
+    u32 prog_ifindex, expected_attach_type, prog_btf_fd, func_info_rec_size;
+    u64 func_info;
+    u32 func_info_cnt, line_info_rec_size;
+    u64 line_info;
+    u32 line_info_cnt, attach_btf_id, attach_prog_fd, core_relo_cnt;
+    u64 fd_array, core_relos;
+    u32 core_relo_rec_size, log_true_size;
+    s32 prog_token_fd;
+};
+/// Loads; `uattr` and `size` say where the log's true size is written back. Errors as Linux 6.12's PROG_LOAD.
+result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size);
+/// Copies and checks func_info and line_info against `types`; the log gets Linux's text. EINVAL, EFAULT, E2BIG, ENOMEM.
+status load_func_info(const prog_load_attr &a, u64 uattr, const btf &types, verifier_log &log, vec<func_info> &out);
+status load_line_info(const prog_load_attr &a, u64 uattr, const btf &types, span<const bpf_insn> insns, span<const func_info> funcs,
+                      verifier_log &log, vec<line_info> &out);
+
+/// May p be in or call through PROG_ARRAY m? The first one that asks becomes the owner's kind. Task context.
+bool prog_array_accepts(map *m, const program *p);
+extern const prog_array_hooks prog_array_access;
+
+/// OBJ_GET_INFO_BY_FD on a program: fills the user's bpf_prog_info (uinfo, *len bytes; *len is updated).
+long prog_info_to_user(program *p, u64 uinfo, u32 *len);
+/// True when the caller may see kernel addresses.
+bool may_see_addresses();
+/// Bytes behind the first `known` of a user structure must be zero: E2BIG; size above a page: E2BIG; EFAULT.
+status check_user_tail(u64 uaddr, u32 known, u32 actual);
+/// Name of an object: letters, digits, '_' and '.', NUL inside. EINVAL.
+status copy_name(char (&dst)[obj_name_len], const char (&src)[obj_name_len]);
+prog_tag tag_of(span<const bpf_insn> insns, bool *ok);
 
 }  // namespace modbpf

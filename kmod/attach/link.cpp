@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "attach/link.h"
+
+#include "prog/state.h"
+
+namespace modbpf {
+
+namespace {
+
+void detach_and_free(reap_item *item) { destroy(owner_of(item, &bpf_link::reap)); }
+
+void release(void *obj) {
+    static_cast<bpf_link *>(obj)->put();
+    core->dead.flush(); // close() returns when the program runs no more
+}
+
+void show_fdinfo(void *obj, port_seq *seq) {
+    auto *l = static_cast<bpf_link *>(obj);
+    const u8 *t = l->prog->tag.bytes;
+    bool raw_tp = l->type == BPF_LINK_TYPE_RAW_TRACEPOINT;
+    port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", raw_tp ? "raw_tracepoint" : "perf", l->id);
+    port_seq_printf(seq, "prog_tag:\t%02x%02x%02x%02x%02x%02x%02x%02x\nprog_id:\t%u\n", t[0], t[1], t[2], t[3], t[4], t[5], t[6],
+                    t[7], l->prog->id);
+    if (raw_tp)
+        port_seq_printf(seq, "tp_name:\t%s\n", l->tp_name);
+}
+
+/// A name into the user's room of `room` bytes; ENOSPC after cutting it. Both room and address, or neither (EINVAL).
+long put_name(u64 to, u32 *room, const char *name) {
+    u32 had = *room;
+    if (!had != !to)
+        return -EINVAL;
+    u32 len = static_cast<u32>(strlen(name));
+    *room = len + 1;
+    if (!to)
+        return 0;
+    if (had > len)
+        return port_copy_to_user(to, name, len + 1) ? -EFAULT : 0;
+    char zero = 0;
+    if (port_copy_to_user(to, name, had - 1) || port_copy_to_user(to + had - 1, &zero, 1))
+        return -EFAULT;
+    return -ENOSPC;
+}
+
+long fill_kprobe(const perf_event *e, u64 cookie, bpf_link_info &info) {
+    auto &k = info.perf_event.kprobe;
+    long rc = put_name(k.func_name, &k.name_len, e->symbol);
+    if (rc)
+        return rc;
+    info.perf_event.type = e->what == perf_event::kind::kretprobe ? BPF_PERF_EVENT_KRETPROBE : BPF_PERF_EVENT_KPROBE;
+    k.offset = static_cast<u32>(e->offset);
+    k.missed = e->hook ? port_event_missed(e->hook) : 0;
+    k.addr = may_see_addresses() ? e->addr : 0;
+    k.cookie = cookie;
+    return 0;
+}
+
+}  // namespace
+
+bpf_link::~bpf_link() {
+    if (hook)
+        port_event_detach(hook);
+    if (event && settled)
+        perf_event_clear_prog(event.get());
+}
+
+void bpf_link::dispose(bpf_link *l) {
+    core->links.remove(l->id);
+    core->dead.push(&l->reap, detach_and_free);
+}
+
+constinit const port_file_ops link_file_ops = {
+    .name = "bpf_link",
+    .release = release,
+    .mmap = nullptr,
+    .vma_open = nullptr,
+    .vma_close = nullptr,
+    .poll = nullptr,
+    .show_fdinfo = show_fdinfo,
+    .ioctl = nullptr,
+};
+
+result<ref<bpf_link>> link_from_fd(int fd) {
+    held_file<bpf_link> f = TRY(hold_file<bpf_link>(fd, link_file_ops));
+    return ref<bpf_link>(f.get());
+}
+
+result<ref<bpf_link>> link_make(u32 type, ref<program> p) {
+    ref<bpf_link> l(adopt, make<bpf_link>(PORT_SLEEPING));
+    if (!l)
+        return error(ENOMEM);
+    l->type = type;
+    l->prog = move(p);
+    TRY(core->links.add(l.get(), &l->id));
+    return l;
+}
+
+long link_new_fd(ref<bpf_link> l) {
+    int fd = port_fd_create(&link_file_ops, l.get(), PORT_FD_CLOEXEC | PORT_FD_RDONLY);
+    if (fd >= 0)
+        (void)l.release();
+    return fd;
+}
+
+long link_settle(ref<bpf_link> l) {
+    __atomic_store_n(&l->settled, 1, __ATOMIC_RELEASE);
+    return link_new_fd(move(l));
+}
+
+long perf_link_create(ref<program> p, int perf_fd, u64 cookie) {
+    result<ref<perf_event>> e = perf_event_from_fd(perf_fd);
+    if (!e)
+        return e.code();
+    result<ref<bpf_link>> made = link_make(BPF_LINK_TYPE_PERF_EVENT, move(p));
+    if (!made)
+        return made.code();
+    ref<bpf_link> l = move(*made);
+    l->cookie = cookie;
+    l->event = move(*e);
+    status set = perf_event_set_prog(l->event.get(), l->prog.get(), cookie);
+    if (!set.ok())
+        return set.code();
+    return link_settle(move(l));
+}
+
+long link_fill_info(bpf_link *l, bpf_link_info &info) {
+    if (l->type == BPF_LINK_TYPE_RAW_TRACEPOINT)
+        return put_name(info.raw_tracepoint.tp_name, &info.raw_tracepoint.tp_name_len, l->tp_name);
+    const perf_event *e = l->event.get();
+    if (e->what != perf_event::kind::tracepoint)
+        return fill_kprobe(e, l->cookie, info);
+    auto &t = info.perf_event.tracepoint;
+    long rc = put_name(t.tp_name, &t.name_len, e->symbol);
+    if (rc)
+        return rc;
+    info.perf_event.type = BPF_PERF_EVENT_TRACEPOINT;
+    t.cookie = l->cookie;
+    return 0;
+}
+
+}  // namespace modbpf

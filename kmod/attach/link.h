@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// bpf_link: an attachment as an object: the "bpf_link" fd holds the program and what it is attached to.
+//
+// A link is made, given an id, attached, and only then settled: ids of unsettled links give EAGAIN. The last reference
+// (fds alone hold them) detaches in task context, before close() returns.
+#pragma once
+
+#include "attach/perf_event.h"
+#include "prog/info.h"
+#include "prog/prog.h"
+
+namespace modbpf {
+
+struct bpf_link : refcounted<bpf_link> {
+    static constexpr u32 tp_name_len = 128;
+
+    counted alive;
+    ~bpf_link();
+
+    u32 id = 0;          ///< in the link id registry
+    u32 settled = 0;     ///< attached: may be found by id
+    u32 type = 0;        ///< BPF_LINK_TYPE_*
+    ref<program> prog;
+    u64 cookie = 0;
+    ref<perf_event> event;       ///< PERF_EVENT
+    port_event *hook = nullptr;  ///< RAW_TRACEPOINT
+    char tp_name[tp_name_len]{};
+    u32 nargs = 0;
+    u8 arg_sizes[PORT_RAW_TP_MAX_ARGS]{};
+    reap_item reap{};
+
+    static void dispose(bpf_link *l);
+};
+
+extern const port_file_ops link_file_ops; ///< "bpf_link"
+result<ref<bpf_link>> link_from_fd(int fd);
+
+/// BPF_LINK_CREATE with BPF_PERF_EVENT. -> fd or -errno.
+long perf_link_create(ref<program> p, int perf_fd, u64 cookie);
+/// RAW_TRACEPOINT_OPEN. -> fd or -errno.
+long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie);
+/// A new fd for a settled link.
+long link_new_fd(ref<bpf_link> l);
+/// The end of each *_create: the link becomes visible and gets its fd.
+long link_settle(ref<bpf_link> l);
+/// A fresh link with an id.
+result<ref<bpf_link>> link_make(u32 type, ref<program> p);
+/// Fills the part of the info that depends on the type; names go straight to the user. 0 or -errno.
+long link_fill_info(bpf_link *l, bpf_link_info &info);
+
+}  // namespace modbpf

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// perf_event_open() for the events that carry BPF programs. Everything else is refused with EOPNOTSUPP and a log line that
+// names it; what Linux itself refuses gets Linux's errno first.
+#include "attach/perf_event.h"
+#include "cmd/core.h"
+#include "prog/state.h"
+
+namespace modbpf {
+
+namespace {
+
+/// struct perf_event_attr as Linux 6.12 lays it out.
+struct perf_attr {
+    u32 type, size;
+    u64 config, sample_period, sample_type, read_format, flags;
+    u32 wakeup_events, bp_type;
+    u64 config1, config2, branch_sample_type, sample_regs_user;
+    u32 sample_stack_user;
+    s32 clockid;
+    u64 sample_regs_intr;
+    u32 aux_watermark;
+    u16 sample_max_stack, reserved_2;
+    u32 aux_sample_size, aux_action;
+    u64 sig_data, config3;
+};
+static_assert(sizeof(perf_attr) == 136);
+constexpr u32 attr_size_ver0 = 64;
+
+// Bits of perf_attr::flags.
+enum : u64 {
+    attr_disabled = 1ull << 0, attr_inherit = 1ull << 1, attr_freq = 1ull << 10, attr_enable_on_exec = 1ull << 12,
+    attr_watermark = 1ull << 14, attr_sample_id_all = 1ull << 18, attr_use_clockid = 1ull << 25,
+    attr_write_backward = 1ull << 27, attr_inherit_thread = 1ull << 35, attr_remove_on_exec = 1ull << 36,
+    attr_sigtrap = 1ull << 37, attr_reserved = ~0ull << 38,
+};
+constexpr u64 sample_type_known = (1ull << 25) - 1, sample_branch_stack = 1ull << 11, read_format_known = (1u << 5) - 1;
+// perf_event_open's flags.
+enum : u64 { flag_no_group = 1, flag_output = 2, flag_pid_cgroup = 4, flag_cloexec = 8, flags_known = 15 };
+constexpr u32 type_software = 1, type_tracepoint = 2;
+constexpr u64 count_sw_bpf_output = 10;
+
+status unsupported(const char *what) {
+    port_log(PORT_LOG_INFO, "perf_event_open: %s: not supported", what);
+    return error(EOPNOTSUPP);
+}
+
+/// On a size that we do not understand the caller learns ours.
+status copy_attr(perf_attr &a, u64 uattr) {
+    u32 size = 0;
+    if (port_copy_from_user(&size, uattr + __builtin_offsetof(perf_attr, size), sizeof(size)))
+        return error(EFAULT);
+    if (!size)
+        size = attr_size_ver0;
+    status fits = size < attr_size_ver0 || size > PORT_PAGE_SIZE ? status(error(E2BIG)) : check_user_tail(uattr, sizeof(a), size);
+    if (!fits.ok()) {
+        u32 ours = sizeof(a);
+        if (fits.err().code() == E2BIG)
+            (void)port_copy_to_user(uattr + __builtin_offsetof(perf_attr, size), &ours, sizeof(ours));
+        return fits.err();
+    }
+    if (port_copy_from_user(&a, uattr, min<u32>(size, sizeof(a))))
+        return error(EFAULT);
+    a.size = size;
+    return {};
+}
+
+status check_attr(const perf_attr &a) {
+    bool bad = a.flags & attr_reserved || a.reserved_2 || a.aux_action >> 3 || a.sample_type & ~sample_type_known ||
+               a.read_format & ~read_format_known || (a.flags & attr_inherit_thread && !(a.flags & attr_inherit)) ||
+               (a.flags & attr_remove_on_exec && a.flags & attr_enable_on_exec) ||
+               (a.flags & attr_sigtrap && !(a.flags & attr_remove_on_exec));
+    if (bad)
+        return error(EINVAL);
+    if (!port_capable(PORT_CAP_PERFMON)) // perf_event_paranoid is taken as its strictest
+        return error(EACCES);
+    if (!(a.flags & attr_freq) && a.sample_period >> 63)
+        return error(EINVAL);
+    return {};
+}
+
+status check_target(s32 pid, s32 cpu, s32 group_fd, u64 flags) {
+    if (flags & flag_pid_cgroup)
+        return pid == -1 || cpu == -1 ? status(error(EINVAL)) : unsupported("cgroup events");
+    if (group_fd != -1) {
+        TRY(perf_event_from_fd(group_fd));
+        return unsupported("event groups");
+    }
+    if (cpu < -1 || (cpu >= 0 && static_cast<u32>(cpu) >= port_cpu_count()) || (cpu == -1 && pid == -1))
+        return error(EINVAL);
+    return {};
+}
+
+/// What the event is, from its type and configuration.
+status classify(const perf_attr &a, s32 pid, perf_event &e) {
+    if (a.type == type_tracepoint) {
+        e.what = perf_event::kind::tracepoint;
+    } else if (a.type == type_software && a.config == count_sw_bpf_output) {
+        e.what = perf_event::kind::output;
+        if (pid != -1)
+            return unsupported("PERF_COUNT_SW_BPF_OUTPUT of one task");
+    } else if (int pmu = port_perf_pmu_type("kprobe"); pmu >= 0 && a.type == static_cast<u32>(pmu)) {
+        e.what = a.config & 1 ? perf_event::kind::kretprobe : perf_event::kind::kprobe;
+    } else {
+        return unsupported("this type of event");
+    }
+    if (a.sample_type & sample_branch_stack)
+        return error(EOPNOTSUPP);
+    if (!e.tracing()) {
+        if (a.sample_type & ~supported_samples)
+            return unsupported("a sample_type bit");
+        if (a.flags & (attr_use_clockid | attr_write_backward))
+            return unsupported("clock or direction of a ring");
+    }
+    return {};
+}
+
+constinit u64 last_event_id = 0;
+
+void configure(perf_event &e, const perf_attr &a, s32 cpu) {
+    e.output = perf_event_output;
+    e.cpu = static_cast<u32>(cpu);
+    e.attr_type = a.type;
+    e.config = a.config;
+    e.enabled = !(a.flags & attr_disabled);
+    e.format = {.sample_type = a.sample_type,
+                .sample_id_all = (a.flags & attr_sample_id_all) != 0,
+                .watermark = (a.flags & attr_watermark) != 0,
+                .wakeup = a.wakeup_events,
+                .id = __atomic_add_fetch(&last_event_id, 1, __ATOMIC_RELAXED),
+                .period = a.sample_period};
+}
+
+status open_hook(perf_event &e, const perf_attr &a, s32 cpu) {
+    switch (e.what) {
+    case perf_event::kind::tracepoint:
+        return tracepoint_open(&e);
+    case perf_event::kind::kprobe:
+    case perf_event::kind::kretprobe:
+        return kprobe_open(&e, a.config1, a.config2);
+    case perf_event::kind::output:
+        return port_cpu_online(static_cast<u32>(cpu)) ? status() : status(error(ENODEV));
+    }
+    return error(EINVAL);
+}
+
+result<ref<perf_event>> open_event(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
+    if (flags & ~static_cast<u64>(flags_known))
+        return error(EINVAL);
+    perf_attr a{};
+    TRY(copy_attr(a, uattr));
+    TRY(check_attr(a));
+    TRY(check_target(pid, cpu, group_fd, flags));
+    own<perf_event> e(make<perf_event>(PORT_SLEEPING));
+    if (!e || !(e->waitq = port_waitq_create()))
+        return error(ENOMEM);
+    TRY(classify(a, pid, *e));
+    configure(*e, a, cpu);
+    TRY(open_hook(*e, a, cpu));
+    return ref<perf_event>(adopt, e.release());
+}
+
+}  // namespace
+
+}  // namespace modbpf
+
+long modbpf_core_perf_event_open(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
+    using namespace modbpf;
+    result<ref<perf_event>> e = open_event(uattr, pid, cpu, group_fd, flags);
+    if (!e)
+        return e.code();
+    int fd = port_fd_create(&perf_file_ops, e->get(), flags & flag_cloexec ? PORT_FD_CLOEXEC : 0);
+    if (fd >= 0)
+        (void)e->release();
+    return fd;
+}

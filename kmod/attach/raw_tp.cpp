@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Raw tracepoints: the program's context is the tracepoint's argument words. How many there are and how wide each is comes
+// from the kernel's BTF.
+#include "attach/link.h"
+
+namespace modbpf {
+
+namespace {
+
+/// Any context, preemption off.
+void on_hit(void *priv, u64 *args) {
+    auto *l = static_cast<bpf_link *>(priv);
+    for (u32 i = 0; i < l->nargs; i++)
+        if (l->arg_sizes[i] < 8) // the caller leaves the upper part of a narrow argument undefined
+            args[i] &= (1ull << l->arg_sizes[i] * 8) - 1;
+    run_ctx run{};
+    run.cookie = l->cookie;
+    (void)run_event(l->prog.get(), args, run);
+}
+
+status describe(bpf_link &l, const program &p) {
+    result<ref<btf>> kernel = btf::vmlinux();
+    if (!kernel)
+        return error(ENOENT);
+    u8 sizes[PORT_RAW_TP_MAX_ARGS] = {};
+    l.nargs = TRY(kernel.value()->raw_tp_args(l.tp_name, sizes));
+    if (MODBPF_BUG_ON(l.nargs > PORT_RAW_TP_MAX_ARGS))
+        return error(EFAULT);
+    memcpy(l.arg_sizes, sizes, sizeof(sizes));
+    return p.verified->max_ctx_offset > l.nargs * sizeof(u64) ? status(error(EINVAL)) : status();
+}
+
+}  // namespace
+
+long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie) {
+    if (p->type->type != BPF_PROG_TYPE_RAW_TRACEPOINT)
+        return -EINVAL;
+    char name[bpf_link::tp_name_len];
+    if (port_strncpy_from_user(name, uname, sizeof(name)) < 0)
+        return -EFAULT;
+    if (!port_raw_tp_exists(name))
+        return -ENOENT;
+    result<ref<bpf_link>> made = link_make(BPF_LINK_TYPE_RAW_TRACEPOINT, p);
+    if (!made)
+        return made.code();
+    ref<bpf_link> l = move(*made);
+    memcpy(l->tp_name, name, sizeof(name));
+    l->cookie = cookie;
+    status known = describe(*l, *p);
+    if (!known.ok())
+        return known.code();
+    int rc = port_raw_tp_attach(name, l->nargs, on_hit, l.get(), &l->hook);
+    return rc ? rc : link_settle(move(l));
+}
+
+}  // namespace modbpf

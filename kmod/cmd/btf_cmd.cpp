@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// BTF_LOAD.
+#include "cmd/attr.h"
+#include "prog/files.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u32 max_btf_size = 16 << 20; // BTF_MAX_SIZE
+
+result<ref<btf>> parse(const btf_load_attr &a, verifier_log &log) {
+    vec<u8> data;
+    TRY(data.resize(a.btf_size));
+    if (a.btf_size && port_copy_from_user(data.data(), a.btf, a.btf_size))
+        return error(EFAULT);
+    return btf::parse(move(data), log);
+}
+
+/// The log is finished whatever the verdict, and its true size written back if the caller's attr has the field.
+result<ref<btf>> load(const attr_view &v) {
+    const auto &a = v.as<btf_load_attr>();
+    if (a.btf_size > max_btf_size)
+        return error(E2BIG);
+    verifier_log log;
+    TRY(log.init(a.log_level, a.log_buf, a.log_size));
+    result<ref<btf>> b = parse(a, log);
+    u32 true_size = 0;
+    status logged = log.finalize(&true_size);
+    constexpr u32 at = __builtin_offsetof(btf_load_attr, log_true_size);
+    if (v.size >= at + sizeof(u32) && v.put(at, true_size))
+        return error(EFAULT);
+    if (!logged.ok())
+        return logged.err();
+    return b;
+}
+
+}  // namespace
+
+bool btf_load_early(const attr_view &v) { return !(v.as<btf_load_attr>().flags & ~static_cast<u32>(BPF_F_TOKEN_FD)); }
+
+long btf_new_fd(ref<btf> b) {
+    int fd = port_fd_create(&btf_file_ops, b.get(), PORT_FD_CLOEXEC | PORT_FD_RDONLY);
+    if (fd >= 0)
+        (void)b.release();
+    return fd;
+}
+
+long cmd_btf_load(const attr_view &v) {
+    const auto &a = v.as<btf_load_attr>();
+    if (a.flags & BPF_F_TOKEN_FD)
+        return token_error(a.token_fd);
+    if (!port_capable(PORT_CAP_BPF))
+        return -EPERM;
+    result<ref<btf>> b = load(v);
+    if (!b)
+        return b.code();
+    status known = core->btfs.add(b->get(), &(*b)->id);
+    return known.ok() ? btf_new_fd(move(*b)) : known.code();
+}
+
+}  // namespace modbpf

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Start-up and shutdown of the core.
+#include "cmd/core.h"
+
+#include "attach/link.h"
+#include "cmd/attr.h"
+
+namespace modbpf {
+
+namespace {
+
+void map_gone(map *m) { core->maps.remove(m->id); }
+
+void map_free_btf(map *m) {
+    if (auto *b = static_cast<btf *>(m->btf_ref))
+        b->put();
+    m->btf_ref = nullptr;
+}
+
+void btf_gone(btf *b) {
+    if (core && b->id)
+        core->btfs.remove(b->id);
+}
+
+status register_files() {
+    static constexpr const port_file_ops *const classes[] = {&map_file_ops,  &prog_file_ops, &link_file_ops,
+                                                             &btf_file_ops, &perf_file_ops, &stats_file_ops};
+    for (const port_file_ops *ops : classes)
+        if (int rc = port_file_class_register(ops))
+            return error(-rc);
+    return {};
+}
+
+status start(state &s) {
+    s.active = port_percpu_alloc(sizeof(u32), alignof(u32), PORT_SLEEPING);
+    if (!s.active)
+        return error(ENOMEM);
+    TRY(helpers_init());
+    core = &s;
+    map_gone_hook = map_gone;
+    map_free_hook = map_free_btf;
+    btf_gone_hook = btf_gone;
+    prog_hooks = prog_array_access;
+    perf_hooks = perf_array_access;
+    status files = register_files();
+    if (!files.ok()) {
+        port_file_class_unregister_all();
+        core = nullptr;
+        helpers_exit();
+    }
+    return files;
+}
+
+/// Objects whose last fd is closed may still be on their way out, and each may hold others.
+void wait_for_objects() {
+    for (u32 turn = 0; turn < 1000; turn++) {
+        core->dead.flush();
+        port_rcu_barrier();
+        core->dead.flush();
+        map_free_barrier();
+        if (!__atomic_load_n(&core->live, __ATOMIC_ACQUIRE)) {
+            core->dead.flush();
+            port_rcu_barrier();
+            return;
+        }
+        port_rcu_synchronize();
+    }
+    (void)MODBPF_BUG_ON(core->live != 0);
+}
+
+}  // namespace
+
+}  // namespace modbpf
+
+int modbpf_core_init(void) {
+    using namespace modbpf;
+    own<state> s(make<state>(PORT_SLEEPING));
+    if (!s)
+        return -ENOMEM;
+    status started = start(*s);
+    if (!started.ok())
+        return started.code();
+    (void)s.release();
+    return 0;
+}
+
+void modbpf_core_exit(void) {
+    using namespace modbpf;
+    wait_for_objects();
+    btf::release_vmlinux();
+    port_rcu_barrier();
+    port_file_class_unregister_all();
+    helpers_exit();
+    destroy(core);
+    core = nullptr;
+}

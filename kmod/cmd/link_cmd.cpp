@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Attaching: raw tracepoints and links.
+#include "attach/link.h"
+#include "cmd/attr.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u32 BPF_F_REPLACE = 1u << 2;
+
+/// Which attach types Linux accepts for the program's type at all.
+bool attach_type_fits(const program &p, u32 attach_type) {
+    switch (p.type->type) {
+    case BPF_PROG_TYPE_TRACEPOINT:
+        return attach_type == BPF_PERF_EVENT;
+    case BPF_PROG_TYPE_KPROBE: {
+        bool multi = attach_type == BPF_TRACE_KPROBE_MULTI || attach_type == BPF_TRACE_KPROBE_SESSION ||
+                     attach_type == BPF_TRACE_UPROBE_MULTI;
+        u32 want = p.expected_attach_type;
+        bool bound = want == BPF_TRACE_KPROBE_MULTI || want == BPF_TRACE_KPROBE_SESSION || want == BPF_TRACE_UPROBE_MULTI;
+        return bound ? attach_type == want : multi || attach_type == BPF_PERF_EVENT;
+    }
+    case BPF_PROG_TYPE_SCHED_CLS:
+        return attach_type == BPF_TCX_INGRESS || attach_type == BPF_TCX_EGRESS || attach_type == BPF_NETKIT_PRIMARY ||
+               attach_type == BPF_NETKIT_PEER;
+    case BPF_PROG_TYPE_XDP:
+        return attach_type == BPF_XDP;
+    default:
+        return false;
+    }
+}
+
+}  // namespace
+
+long cmd_raw_tracepoint_open(const attr_view &v) {
+    const auto &a = v.as<raw_tracepoint_attr>();
+    result<ref<program>> p = prog_from_fd(static_cast<int>(a.prog_fd));
+    return p.ok() ? raw_tp_link_create(move(*p), a.name, a.cookie) : p.code();
+}
+
+long cmd_link_create(const attr_view &v) {
+    const auto &a = v.as<link_create_attr>();
+    if (a.attach_type == BPF_STRUCT_OPS)
+        return -EINVAL;
+    result<ref<program>> p = prog_from_fd(static_cast<int>(a.prog_fd));
+    if (!p)
+        return p.code();
+    if (!attach_type_fits(**p, a.attach_type))
+        return -EINVAL;
+    if (a.attach_type != BPF_PERF_EVENT) {
+        port_log(PORT_LOG_INFO, "LINK_CREATE: attach type %u is not supported", a.attach_type);
+        return -EOPNOTSUPP;
+    }
+    if (a.flags)
+        return -EINVAL;
+    return perf_link_create(move(*p), static_cast<int>(a.target_fd), a.cookie);
+}
+
+/// No link of ours can change its program, so that a request that is right in itself ends as Linux's: EINVAL.
+long cmd_link_update(const attr_view &v) {
+    const auto &a = v.as<link_update_attr>();
+    if (a.flags & ~BPF_F_REPLACE)
+        return -EINVAL;
+    result<ref<bpf_link>> l = link_from_fd(static_cast<int>(a.link_fd));
+    if (!l)
+        return l.code();
+    result<ref<program>> fresh = prog_from_fd(static_cast<int>(a.new_prog_fd));
+    if (!fresh)
+        return fresh.code();
+    if (a.flags & BPF_F_REPLACE) {
+        result<ref<program>> old = prog_from_fd(static_cast<int>(a.old_prog_fd));
+        if (!old)
+            return old.code();
+    }
+    return -EINVAL;
+}
+
+/// Perf event and raw tracepoint links cannot be detached by force, in Linux neither.
+long cmd_link_detach(const attr_view &v) {
+    result<ref<bpf_link>> l = link_from_fd(static_cast<int>(v.as<link_fd_attr>().link_fd));
+    return l.ok() ? -EOPNOTSUPP : l.code();
+}
+
+}  // namespace modbpf

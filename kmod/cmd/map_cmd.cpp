@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Commands on maps: create, elements one at a time, freeze. Order of checks and errno are Linux 6.12's.
+#include "cmd/attr.h"
+#include "prog/files.h"
+
+namespace modbpf {
+
+namespace {
+
+using held_map = held_file<map>;
+
+/// A buffer of n bytes of which user memory fills all; freed with the scope. n may be 0.
+class user_copy {
+public:
+    user_copy() = default;
+    user_copy(const user_copy &) = delete;
+    ~user_copy() { port_free(p_); }
+    u8 *get() const { return p_; }
+    bool alloc(u64 n) { return (p_ = static_cast<u8 *>(port_alloc(n ? n : 1, PORT_SLEEPING))) != nullptr; }
+    long fill(u64 from, u64 n) {
+        if (!alloc(n))
+            return -ENOMEM;
+        return n && port_copy_from_user(p_, from, n) ? -EFAULT : 0;
+    }
+
+private:
+    u8 *p_ = nullptr;
+};
+
+/// A key of the map; types without keys want a null address.
+long copy_key(user_copy &k, const map *m, u64 ukey) {
+    if (!m->params.key_size)
+        return ukey ? -EINVAL : k.alloc(0) ? 0 : -ENOMEM;
+    return k.fill(ukey, m->params.key_size);
+}
+
+/// Counts a user-space change for MAP_FREEZE while in scope.
+class write_section {
+public:
+    explicit write_section(map *m) : m_(m) { map_write_begin(m); }
+    ~write_section() { map_write_end(m_); }
+    write_section(const write_section &) = delete;
+
+private:
+    map *m_;
+};
+
+bool may_read(const held_map &f) { return f.readable(); }
+bool may_write(const held_map &f) { return f.writable() && !map_frozen(f.get()); }
+
+/// No map of ours has values with a spin lock inside.
+bool lock_flag_bad(u64 flags) { return flags & BPF_F_LOCK; }
+
+/// Array keys are 32-bit integers; the keyless form is for .bss, .data and .rodata: one value, described by a DATASEC.
+status check_array_btf(const map *m, const btf &types, u32 key_id, u32 value_id) {
+    if (!key_id) {
+        const btf_type *v = types.type(value_id);
+        bool global_data = m->params.type == BPF_MAP_TYPE_ARRAY && m->params.max_entries == 1 && v && v->kind() == btf_kind::datasec;
+        return global_data ? status() : status(error(EINVAL));
+    }
+    const btf_type *k = types.type(types.skip_modifiers(key_id));
+    if (!k || k->kind() != btf_kind::integer)
+        return error(EINVAL);
+    u32 encoding = *types.tail<u32>(k); // bits 0-7: width, 16-23: offset
+    return (encoding & 0xff) == 32 && !(encoding >> 16 & 0xff) ? status() : status(error(EINVAL));
+}
+
+status check_btf(const map *m, const btf &types, u32 key_id, u32 value_id) {
+    u32 size = 0;
+    u32 type = m->params.type;
+    if (key_id && (!types.size_of(key_id, &size) || size != m->params.key_size))
+        return error(EINVAL);
+    if (!types.size_of(value_id, &size) || size != m->params.value_size)
+        return error(EINVAL);
+    switch (type) {
+    case BPF_MAP_TYPE_ARRAY:
+    case BPF_MAP_TYPE_PERCPU_ARRAY:
+        return check_array_btf(m, types, key_id, value_id);
+    case BPF_MAP_TYPE_PROG_ARRAY:
+    case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+        return error(ENOTSUPP);
+    default:
+        return key_id ? status() : status(error(EINVAL));
+    }
+}
+
+status attach_btf(map *m, const map_create_attr &a) {
+    if (!a.btf_key_type_id && !a.btf_value_type_id)
+        return {};
+    ref<btf> types = TRY(btf_from_fd(static_cast<int>(a.btf_fd)));
+    if (types->kernel)
+        return error(EACCES);
+    if (a.btf_value_type_id)
+        TRY(check_btf(m, *types, a.btf_key_type_id, a.btf_value_type_id));
+    m->btf_key_type_id = a.btf_key_type_id;
+    m->btf_value_type_id = a.btf_value_type_id;
+    m->btf_ref = types.release();
+    return {};
+}
+
+status check_create(const map_create_attr &a, const map_ops **ops, map_params &p) {
+    if (a.btf_vmlinux_value_type_id) // struct_ops alone has one
+        return error(EINVAL);
+    if (a.btf_key_type_id && !a.btf_value_type_id)
+        return error(EINVAL);
+    if (a.map_type != BPF_MAP_TYPE_BLOOM_FILTER && a.map_type != BPF_MAP_TYPE_ARENA && a.map_extra)
+        return error(EINVAL);
+    if (!open_flags_valid(a.map_flags))
+        return error(EINVAL);
+    if (a.map_flags & BPF_F_NUMA_NODE && a.numa_node != ~0u && a.numa_node != 0 &&
+        a.numa_node != static_cast<u32>(port_numa_node()))
+        return error(EINVAL); // -1 is any; only node 0 and the caller's are known to be there
+    *ops = find_map_ops(a.map_type);
+    if (!*ops)
+        return error(EINVAL);
+    p = {.type = a.map_type,
+         .key_size = a.key_size,
+         .value_size = a.value_size,
+         .max_entries = a.max_entries,
+         .flags = a.map_flags & ~static_cast<u32>(BPF_F_TOKEN_FD),
+         .numa_node = a.numa_node,
+         .extra = a.map_extra,
+         .name = {}};
+    TRY((*ops)->check(p));
+    if (a.map_ifindex) // offloaded to a device: Linux refuses the types that are not hash or array with EINVAL, too
+        return error(EINVAL);
+    if (a.map_flags & BPF_F_TOKEN_FD)
+        return error(static_cast<int>(-token_error(a.map_token_fd)));
+    return port_capable(PORT_CAP_BPF) ? status() : status(error(EPERM));
+}
+
+result<ref<map>> create(const map_create_attr &a) {
+    const map_ops *ops = nullptr;
+    map_params p;
+    TRY(check_create(a, &ops, p));
+    char name[obj_name_len];
+    status named = copy_name(name, a.map_name);
+    memcpy(p.name, name, sizeof(name));
+    ref<map> m(adopt, TRY(ops->create(p)));
+    TRY(move(named)); // after the creation, as in Linux: what the type refuses comes first
+    TRY(attach_btf(m.get(), a));
+    m->user_get();
+    status known = core->maps.add(m.get(), &m->id);
+    if (!known.ok()) {
+        m->user_put();
+        return known.err();
+    }
+    return m;
+}
+
+long lookup_value(map *m, const u8 *key, u8 *value, u64 flags) {
+    return m->ops->lookup_user ? m->ops->lookup_user(m, key, value, flags) : -ENOTSUPP;
+}
+
+}  // namespace
+
+bool open_flags_valid(u32 flags) { return (flags & (BPF_F_RDONLY | BPF_F_WRONLY)) != (BPF_F_RDONLY | BPF_F_WRONLY); }
+
+long token_error(int fd) {
+    result<ref<map>> any = map_from_fd(fd);
+    return !any.ok() && any.err().code() == EBADF ? -EBADF : -EINVAL;
+}
+
+long map_new_fd(map *m, u32 open_flags) {
+    u32 flags = PORT_FD_CLOEXEC;
+    if (open_flags & BPF_F_RDONLY)
+        flags |= PORT_FD_RDONLY;
+    if (open_flags & BPF_F_WRONLY)
+        flags |= PORT_FD_WRONLY;
+    int fd = port_fd_create(&map_file_ops, m, flags);
+    if (fd < 0)
+        map_put_user(m);
+    return fd;
+}
+
+long cmd_map_create(const attr_view &v) {
+    const auto &a = v.as<map_create_attr>();
+    result<ref<map>> m = create(a);
+    if (!m)
+        return m.code();
+    return map_new_fd(m->release(), a.map_flags);
+}
+
+long cmd_map_lookup(const attr_view &v) {
+    const auto &a = v.as<map_elem_attr>();
+    if (a.flags & ~static_cast<u64>(BPF_F_LOCK))
+        return -EINVAL;
+    result<held_map> f = hold_file<map>(static_cast<int>(a.map_fd), map_file_ops);
+    if (!f)
+        return f.code();
+    if (!may_read(*f))
+        return -EPERM;
+    if (lock_flag_bad(a.flags))
+        return -EINVAL;
+    map *m = f->get();
+    user_copy key, value;
+    if (long rc = copy_key(key, m, a.key))
+        return rc;
+    u32 size = m->user_value_size();
+    if (!value.alloc(size))
+        return -ENOMEM;
+    if (long rc = lookup_value(m, key.get(), value.get(), a.flags))
+        return rc;
+    return size && port_copy_to_user(a.value, value.get(), size) ? -EFAULT : 0;
+}
+
+long cmd_map_update(const attr_view &v) {
+    const auto &a = v.as<map_elem_attr>();
+    result<held_map> f = hold_file<map>(static_cast<int>(a.map_fd), map_file_ops);
+    if (!f)
+        return f.code();
+    map *m = f->get();
+    write_section writing(m);
+    if (!may_write(*f))
+        return -EPERM;
+    if (lock_flag_bad(a.flags))
+        return -EINVAL;
+    user_copy key, value;
+    if (long rc = copy_key(key, m, a.key))
+        return rc;
+    if (long rc = value.fill(a.value, m->user_value_size()))
+        return rc;
+    return m->ops->update_user ? m->ops->update_user(m, key.get(), value.get(), a.flags) : -EOPNOTSUPP;
+}
+
+long cmd_map_delete(const attr_view &v) {
+    const auto &a = v.as<map_elem_attr>();
+    result<held_map> f = hold_file<map>(static_cast<int>(a.map_fd), map_file_ops);
+    if (!f)
+        return f.code();
+    map *m = f->get();
+    write_section writing(m);
+    if (!may_write(*f))
+        return -EPERM;
+    user_copy key;
+    if (long rc = copy_key(key, m, a.key))
+        return rc;
+    return m->ops->remove_user ? m->ops->remove_user(m, key.get()) : -EOPNOTSUPP;
+}
+
+long cmd_map_next_key(const attr_view &v) {
+    const auto &a = v.as<map_elem_attr>();
+    result<held_map> f = hold_file<map>(static_cast<int>(a.map_fd), map_file_ops);
+    if (!f)
+        return f.code();
+    if (!may_read(*f))
+        return -EPERM;
+    map *m = f->get();
+    user_copy key, next;
+    if (a.key)
+        if (long rc = copy_key(key, m, a.key))
+            return rc;
+    if (!next.alloc(m->params.key_size))
+        return -ENOMEM;
+    if (!m->ops->next_key)
+        return -EOPNOTSUPP;
+    if (long rc = m->ops->next_key(m, a.key ? key.get() : nullptr, next.get()))
+        return rc;
+    return m->params.key_size && port_copy_to_user(a.value, next.get(), m->params.key_size) ? -EFAULT : 0;
+}
+
+long cmd_map_lookup_and_delete(const attr_view &v) {
+    const auto &a = v.as<map_elem_attr>();
+    if (a.flags & ~static_cast<u64>(BPF_F_LOCK))
+        return -EINVAL;
+    result<held_map> f = hold_file<map>(static_cast<int>(a.map_fd), map_file_ops);
+    if (!f)
+        return f.code();
+    map *m = f->get();
+    write_section writing(m);
+    if (!may_read(*f) || !may_write(*f))
+        return -EPERM;
+    if (lock_flag_bad(a.flags))
+        return -EINVAL;
+    user_copy key, value;
+    if (long rc = copy_key(key, m, a.key))
+        return rc;
+    u32 size = m->user_value_size();
+    if (!value.alloc(size))
+        return -ENOMEM;
+    if (!m->ops->lookup_and_delete_user)
+        return -ENOTSUPP;
+    if (long rc = m->ops->lookup_and_delete_user(m, key.get(), value.get(), a.flags))
+        return rc;
+    return size && port_copy_to_user(a.value, value.get(), size) ? -EFAULT : 0;
+}
+
+long cmd_map_freeze(const attr_view &v) {
+    result<held_map> f = hold_file<map>(static_cast<int>(v.as<map_fd_attr>().map_fd), map_file_ops);
+    if (!f)
+        return f.code();
+    if (!may_write(*f))
+        return -EPERM;
+    map *m = f->get();
+    mutex_guard g(m->freeze_lock);
+    if (__atomic_load_n(&m->writers, __ATOMIC_SEQ_CST) || m->frozen)
+        return -EBUSY;
+    __atomic_store_n(&m->frozen, true, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+}  // namespace modbpf

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// PROG_LOAD: from the caller's attributes to a registered program. The order of checks is Linux 6.12's.
+#include "base/sha1.h"
+#include "isa/code.h"
+#include "prog/files.h"
+#include "prog/prog.h"
+#include "prog/state.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u32 known_prog_flags = BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT | BPF_F_TEST_STATE_FREQ | BPF_F_SLEEPABLE |
+                                 BPF_F_TEST_RND_HI32 | BPF_F_XDP_HAS_FRAGS | BPF_F_XDP_DEV_BOUND_ONLY |
+                                 BPF_F_TEST_REG_INVARIANTS | BPF_F_TOKEN_FD;
+constexpr u32 unprivileged_max_insns = 4096; // BPF_MAXINSNS
+
+constexpr u64 net_admin_types =
+    bit(BPF_PROG_TYPE_SCHED_CLS) | bit(BPF_PROG_TYPE_SCHED_ACT) | bit(BPF_PROG_TYPE_XDP) | bit(BPF_PROG_TYPE_LWT_IN) |
+    bit(BPF_PROG_TYPE_LWT_OUT) | bit(BPF_PROG_TYPE_LWT_XMIT) | bit(BPF_PROG_TYPE_LWT_SEG6LOCAL) | bit(BPF_PROG_TYPE_SK_SKB) |
+    bit(BPF_PROG_TYPE_SK_MSG) | bit(BPF_PROG_TYPE_FLOW_DISSECTOR) | bit(BPF_PROG_TYPE_CGROUP_DEVICE) |
+    bit(BPF_PROG_TYPE_CGROUP_SOCK) | bit(BPF_PROG_TYPE_CGROUP_SOCK_ADDR) | bit(BPF_PROG_TYPE_CGROUP_SOCKOPT) |
+    bit(BPF_PROG_TYPE_CGROUP_SYSCTL) | bit(BPF_PROG_TYPE_SOCK_OPS) | bit(BPF_PROG_TYPE_EXT) | bit(BPF_PROG_TYPE_NETFILTER);
+constexpr u64 perfmon_types = bit(BPF_PROG_TYPE_KPROBE) | bit(BPF_PROG_TYPE_TRACEPOINT) | bit(BPF_PROG_TYPE_PERF_EVENT) |
+                              bit(BPF_PROG_TYPE_RAW_TRACEPOINT) | bit(BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE) |
+                              bit(BPF_PROG_TYPE_TRACING) | bit(BPF_PROG_TYPE_LSM) | bit(BPF_PROG_TYPE_STRUCT_OPS) |
+                              bit(BPF_PROG_TYPE_EXT);
+
+bool in_mask(u64 mask, u32 type) { return type < 64 && (mask & bit(type)); }
+
+/// The caller must be allowed to load this type at all. Unprivileged BPF is off, as with kernel.unprivileged_bpf_disabled=2.
+status check_rights(const prog_load_attr &a) {
+    bool bpf_cap = port_capable(PORT_CAP_BPF);
+    if (!bpf_cap)
+        return error(EPERM);
+    if (a.insn_cnt == 0 || a.insn_cnt > (bpf_cap ? max_insns_privileged : unprivileged_max_insns))
+        return error(E2BIG);
+    if (in_mask(net_admin_types, a.prog_type) && !port_capable(PORT_CAP_NET_ADMIN))
+        return error(EPERM);
+    if (in_mask(perfmon_types, a.prog_type) && !port_capable(PORT_CAP_PERFMON))
+        return error(EPERM);
+    return {};
+}
+
+/// No type that modbpf has attaches to another program or to a BTF type.
+status check_attach_target(const prog_load_attr &a) {
+    if (a.attach_prog_fd) {
+        result<ref<program>> other = prog_from_fd(static_cast<int>(a.attach_prog_fd));
+        if (other)
+            return error(EINVAL);
+        result<ref<btf>> types = btf_from_fd(static_cast<int>(a.attach_prog_fd));
+        return error(types.ok() && !types.value()->kernel ? ENOTSUPP : EINVAL);
+    }
+    return a.attach_btf_id ? status(error(EINVAL)) : status();
+}
+
+bool gpl_compatible(const char *license) {
+    static constexpr const char *const names[] = {
+        "GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL",
+    };
+    for (const char *n : names)
+        if (strcmp(license, n) == 0)
+            return true;
+    return false;
+}
+
+/// What the verifier is asked, and what must live as long as the question.
+struct load_job {
+    const prog_load_attr &a;
+    u64 uattr;
+    u32 usize;
+    program &p;
+    vec<bpf_insn> insns{};
+    vec<func_info> funcs{};
+    vec<line_info> lines{};
+    verifier_log log{};
+};
+
+status copy_program(load_job &j) {
+    TRY(j.insns.resize(j.a.insn_cnt));
+    if (port_copy_from_user(j.insns.data(), j.a.insns, j.a.insn_cnt * sizeof(bpf_insn)))
+        return error(EFAULT);
+    char license[128];
+    if (port_strncpy_from_user(license, j.a.license, sizeof(license)) < 0)
+        return error(EFAULT);
+    j.p.gpl_compatible = gpl_compatible(license);
+    return {};
+}
+
+status load_debug_info(load_job &j) {
+    const prog_load_attr &a = j.a;
+    if (!a.func_info_cnt && !a.line_info_cnt)
+        return {};
+    j.p.types = TRY(btf_from_fd(static_cast<int>(a.prog_btf_fd)));
+    if (j.p.types->kernel)
+        return error(EACCES);
+    TRY(load_func_info(a, j.uattr, *j.p.types, j.log, j.funcs));
+    TRY(load_line_info(a, j.uattr, *j.p.types, j.insns.view(), j.funcs.view(), j.log, j.lines));
+    if (a.core_relo_cnt) {
+        j.log.printf("CO-RE relocation by the kernel is not supported\n");
+        return error(EOPNOTSUPP);
+    }
+    return {};
+}
+
+status run_verifier(load_job &j) {
+    TRY(load_debug_info(j));
+    verify_request req{
+        .insns = j.insns.view(),
+        .type = j.p.type,
+        .expected_attach_type = j.a.expected_attach_type,
+        .prog_flags = j.a.prog_flags,
+        .gpl_compatible = j.p.gpl_compatible,
+        .perfmon = port_capable(PORT_CAP_PERFMON),
+        .types = j.p.types.get(),
+        .funcs = j.funcs.view(),
+        .lines = j.lines.view(),
+        .fd_array = j.a.fd_array,
+        .map_from_fd = map_from_fd,
+    };
+    j.p.verified = TRY(verify(req, j.log));
+    return {};
+}
+
+/// The log is finished whatever the verdict; its own failure takes precedence, as in Linux.
+status verify_with_log(load_job &j) {
+    TRY(j.log.init(j.a.log_level, j.a.log_buf, j.a.log_size));
+    status verdict = run_verifier(j);
+    u32 true_size = 0;
+    status logged = j.log.finalize(&true_size);
+    constexpr u32 at = __builtin_offsetof(prog_load_attr, log_true_size);
+    if (j.usize >= at + sizeof(u32) && port_copy_to_user(j.uattr + at, &true_size, sizeof(true_size)))
+        return error(EFAULT);
+    return logged.ok() ? verdict.ok() ? status() : status(verdict.err()) : status(logged.err());
+}
+
+status tag_subprogs(program &p) {
+    const code &c = p.verified->image;
+    if (c.subprogs.size() < 2)
+        return {};
+    span<const bpf_insn> xlated = p.verified->xlated.view();
+    for (const code_subprog &s : c.subprogs) {
+        bool ok = s.end <= xlated.size() && s.start <= s.end;
+        if (MODBPF_BUG_ON(!ok))
+            return error(EFAULT);
+        TRY(p.func_tags.push(tag_of(xlated.sub(s.start, s.end - s.start), &ok)));
+        if (!ok)
+            return error(ENOMEM);
+    }
+    return {};
+}
+
+status translate(program &p) {
+    p.image = TRY(jit_compile(p.verified->image));
+    p.entry = p.image.entry();
+    p.tail_entry = p.image.tail_entry();
+    if (MODBPF_BUG_ON(!p.entry || !p.tail_entry))
+        return error(EFAULT);
+    for (const ref<map> &m : p.verified->maps)
+        if (m->params.type == BPF_MAP_TYPE_PROG_ARRAY && !prog_array_accepts(m.get(), &p))
+            return error(EINVAL);
+    TRY(tag_subprogs(p));
+    if (p.verified->uses_trace_printk)
+        port_trace_line_enable();
+    return {};
+}
+
+status fill(load_job &j) {
+    const prog_load_attr &a = j.a;
+    TRY(copy_program(j));
+    if (a.prog_ifindex) // bound to a device: no type of ours can be
+        return error(EINVAL);
+    j.p.type = find_prog_type(a.prog_type);
+    if (!j.p.type)
+        return error(EINVAL);
+    j.p.load_time_ns = port_ktime_boot_ns();
+    TRY(copy_name(j.p.name, a.prog_name));
+    bool ok = true;
+    j.p.tag = tag_of(j.insns.view(), &ok);
+    if (!ok)
+        return error(ENOMEM);
+    TRY(verify_with_log(j));
+    TRY(translate(j.p));
+    return core->progs.add(&j.p, &j.p.id);
+}
+
+}  // namespace
+
+prog_tag tag_of(span<const bpf_insn> insns, bool *ok) {
+    prog_tag tag{};
+    vec<bpf_insn> copy;
+    *ok = copy.resize(insns.size()).ok();
+    if (!*ok)
+        return tag;
+    bool second_half = false; // of a map load: numbers that differ from load to load are left out
+    for (size_t i = 0; i < insns.size(); i++) {
+        bpf_insn &in = copy[i];
+        in = insns[i];
+        bool map_load = in.code == (BPF_LD | BPF_IMM | BPF_DW) &&
+                        (in.src_reg == BPF_PSEUDO_MAP_FD || in.src_reg == BPF_PSEUDO_MAP_VALUE);
+        bool tail = second_half && in.code == 0 && in.dst_reg == 0 && in.src_reg == 0 && in.off == 0;
+        if (tail || (!second_half && map_load))
+            in.imm = 0;
+        second_half = !second_half && map_load;
+    }
+    u8 digest[sha1::digest_size];
+    sha1 hash;
+    hash.update(copy.data(), copy.size() * sizeof(bpf_insn));
+    hash.finish(digest);
+    memcpy(tag.bytes, digest, sizeof(tag.bytes));
+    return tag;
+}
+
+result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size) {
+    if (a.prog_flags & ~known_prog_flags)
+        return error(EINVAL);
+    if (a.prog_flags & BPF_F_TOKEN_FD) { // there are no tokens here: whatever the fd is, it is not one
+        result<ref<program>> any = prog_from_fd(a.prog_token_fd);
+        return error(!any.ok() && any.err().code() == EBADF ? EBADF : EINVAL);
+    }
+    TRY(check_rights(a));
+    TRY(check_attach_target(a));
+    own<program> p(make<program>(PORT_SLEEPING));
+    if (!p)
+        return error(ENOMEM);
+    p->stats = static_cast<prog_stats *>(port_percpu_alloc(sizeof(prog_stats), alignof(prog_stats), PORT_SLEEPING));
+    if (!p->stats)
+        return error(ENOMEM);
+    p->expected_attach_type = a.expected_attach_type;
+    p->sleepable = a.prog_flags & BPF_F_SLEEPABLE;
+    p->xdp_has_frags = a.prog_flags & BPF_F_XDP_HAS_FRAGS;
+    p->created_by_uid = static_cast<u32>(port_current_uid_gid());
+    load_job job{a, uattr, size, *p};
+    TRY(fill(job));
+    return ref<program>(adopt, p.release());
+}
+
+}  // namespace modbpf

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// reaper: destroys objects in task context whose last reference may go anywhere.
+//
+// push() from any context but NMI; the item's function runs soon after, once, in task context, and may push more.
+// One reaper for all kinds of object, so that shutdown can wait for it: flush() returns when all that was pushed before is done.
+#pragma once
+
+#include "base/types.h"
+#include "port/port.h"
+
+namespace modbpf {
+
+struct reap_item {
+    reap_item *next;
+    void (*fn)(reap_item *item);
+};
+
+class reaper {
+public:
+    reaper() { port_work_init(&work_, run); }
+    reaper(const reaper &) = delete;
+    void push(reap_item *item, void (*fn)(reap_item *));
+    void flush() { port_work_flush(&work_); }
+
+private:
+    static void run(port_work *w);
+    port_work work_{};
+    reap_item *head_ = nullptr; ///< lock-free stack
+};
+
+/// The object whose member `m` points to.
+template <class T, class M> T *owner_of(M *m, M T::*member) {
+    const T *at = reinterpret_cast<const T *>(uptr{1} << 20); // an address that is never read
+    auto off = reinterpret_cast<uptr>(&(at->*member)) - (uptr{1} << 20);
+    return reinterpret_cast<T *>(reinterpret_cast<u8 *>(m) - off);
+}
+
+}  // namespace modbpf

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Running a program for an event: any context, no lock, no allocation.
+#include "prog/prog.h"
+#include "prog/state.h"
+
+namespace modbpf {
+
+void count_missed(program *p) {
+    preempt_guard here;
+    auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
+    __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
+}
+
+u32 run_event(program *p, const void *ctx, run_ctx &run) {
+    preempt_guard here;
+    rcu_read_guard readers;
+    auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
+    u32 *active = p->type->type == BPF_PROG_TYPE_RAW_TRACEPOINT ? &st->active
+                                                                : static_cast<u32 *>(port_this_cpu_ptr(core->active));
+    u32 ret = 0;
+    if (__atomic_add_fetch(active, 1, __ATOMIC_ACQUIRE) != 1) {
+        __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
+    } else {
+        run_scope scope(run);
+        bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
+        u64 start = timed ? port_ktime_ns() : 0;
+        ret = static_cast<u32>(p->entry(ctx));
+        if (__builtin_expect(timed, 0)) {
+            __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);
+            __atomic_fetch_add(&st->ns, port_ktime_ns() - start, __ATOMIC_RELAXED);
+        }
+    }
+    __atomic_sub_fetch(active, 1, __ATOMIC_RELEASE);
+    return ret;
+}
+
+prog_stats total_stats(const program *p) {
+    prog_stats sum{};
+    for (u32 cpu = 0; cpu < port_cpu_count(); cpu++) {
+        auto *st = static_cast<prog_stats *>(port_percpu_ptr(p->stats, cpu));
+        sum.runs += __atomic_load_n(&st->runs, __ATOMIC_RELAXED);
+        sum.ns += __atomic_load_n(&st->ns, __ATOMIC_RELAXED);
+        sum.misses += __atomic_load_n(&st->misses, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+}  // namespace modbpf
