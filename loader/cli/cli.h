@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The modbpf command: what its subcommands share. Hosted C++20 on libbpf; one thread.
+//
+// Exit status everywhere: 0 fine; 1 the answer is no (a program is refused, an attach failed); 2 the command line or the
+// environment is wrong. Errors say what to do next.
+#pragma once
+
+#include <bpf/libbpf.h>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cli {
+
+int verify_main(int argc, char **argv);
+int run_main(int argc, char **argv);
+int exec_main(int argc, char **argv);
+int features_main(int argc, char **argv);
+
+/// "modbpf: TEXT" on standard error.
+void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/// "Invalid argument (EINVAL)"; knows the kernel's own 524 too.
+std::string error_text(int errnum);
+/// "EINVAL", or the number.
+std::string error_name(int errnum);
+
+/// libbpf's messages: kept for the error report, or shown at once (verbose >= 1 info, >= 2 debug).
+namespace messages {
+void start(int verbose);
+/// What libbpf said since the last take().
+std::string take();
+} // namespace messages
+
+/// False, with a message, for an unknown name.
+bool use_backend(const char *name);
+/// Without the option and without MODBPF_BACKEND: `name`.
+void default_backend(const char *name);
+
+/// A JSON string literal with its quotes; bytes that are not UTF-8 become U+FFFD.
+std::string json_string(std::string_view s);
+
+/// A value of a BTF type as text on one line. `size` bytes are there; what lies outside is never read.
+std::string format_value(const struct btf *btf, __u32 type_id, const void *data, size_t size, bool top = false);
+/// Hex bytes, then the printable text.
+std::string format_bytes(const void *data, size_t size);
+/// The id behind typedefs and qualifiers, or 0.
+__u32 skip_modifiers(const struct btf *btf, __u32 id);
+
+/// Histograms, tables and global variables of the object's maps, to standard output.
+void print_maps(struct bpf_object *object);
+/// The lines of a log2 histogram: slot i counts values of 2^i to 2^(i+1)-1, slot 0 also 0.
+std::string format_histogram(const std::vector<__u64> &slots, std::string_view unit);
+
+/// The structure that a record of `size` bytes of this map has, by name and size, or 0. `padded`: the size may be up to 7
+/// bytes too long (perf).
+__u32 record_type(const struct btf *btf, const char *map_name, size_t size, bool padded);
+
+} // namespace cli

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// modbpf exec: start a command with libmodbpf.so preloaded.
+#include "loader/cli/cli.h"
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <getopt.h>
+#include <unistd.h>
+
+namespace cli {
+
+namespace {
+
+const char *const help =
+    "Usage: modbpf exec [--backend=device|process|kernel] -- COMMAND [ARGUMENTS]\n\n"
+    "Runs COMMAND so that its bpf() calls, and its perf_event_open() calls for kprobes and tracepoints, are answered by\n"
+    "modbpf. Works for programs that reach bpf() through libc (bpftool, bpftrace, BCC and libbpf tools); statically\n"
+    "linked and set-user-id programs run unchanged, on the kernel's own BPF.\n\n"
+    "  --backend=device   /dev/modbpf, the loaded module (default)\n"
+    "  --backend=process  the core inside the process: verifies and test-runs, attaches nothing; needs no root\n"
+    "  --backend=kernel   the kernel's own BPF, for comparison\n";
+
+/// libmodbpf.so beside the binary, or where `make install` puts it. Empty when it is nowhere.
+std::string find_library() {
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (n <= 0)
+        return "";
+    std::string dir(self, static_cast<size_t>(n));
+    dir.resize(dir.rfind('/'));
+    for (const char *place : {"/libmodbpf.so", "/../lib/modbpf/libmodbpf.so", "/../lib/libmodbpf.so"}) {
+        char whole[PATH_MAX];
+        if (realpath((dir + place).c_str(), whole))
+            return whole;
+    }
+    return "";
+}
+
+} // namespace
+
+int exec_main(int argc, char **argv) {
+    static const option options[] = {{"backend", required_argument, nullptr, 'b'}, {"help", no_argument, nullptr, 'h'}, {}};
+    int c;
+    while ((c = getopt_long(argc, argv, "+b:h", options, nullptr)) != -1) {
+        if (c == 'h') {
+            fputs(help, stdout);
+            return 0;
+        }
+        if (c != 'b' || !use_backend(optarg))
+            return 2;
+        setenv("MODBPF_BACKEND", optarg, 1);
+    }
+    if (optind >= argc) {
+        complain("no command given; for example: modbpf exec -- bpftool prog list");
+        return 2;
+    }
+    std::string lib = find_library();
+    if (lib.empty()) {
+        complain("libmodbpf.so was not found beside this program or in ../lib/modbpf; run `make` or `make install`");
+        return 2;
+    }
+    if (lib.find_first_of(" :") != std::string::npos) {
+        complain("the path %s holds a space or a colon, which LD_PRELOAD cannot carry; move modbpf elsewhere", lib.c_str());
+        return 2;
+    }
+    const char *before = getenv("LD_PRELOAD");
+    if (before && *before && std::string_view(before).find(lib) == std::string_view::npos)
+        lib += std::string(":") + before;
+    setenv("LD_PRELOAD", lib.c_str(), 1);
+    execvp(argv[optind], argv + optind);
+    int e = errno;
+    complain("cannot run %s: %s", argv[optind], strerror(e));
+    return e == ENOENT ? 127 : 126;
+}
+
+} // namespace cli
