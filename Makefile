@@ -45,6 +45,7 @@ unit: $(call unit_bin,$(D))
 	$(call unit_bin,$(D)) --gtest_brief=1 $(if $(FILTER),--gtest_filter=$(FILTER))
 
 include loader/loader.mk
+include selftests/vm/vm.mk
 
 # ---- options: Kconfig.example through the kernel's own conf ------------------------------------------------
 CONF := $(firstword $(wildcard /lib/modules/*/build/scripts/kconfig/conf))
