@@ -45,3 +45,6 @@ $(B)/test/libmodbpf_double.so: $(LIB_REL) loader/test/core_double.cpp $(filter $
 $(B)/test/transport_test: loader/test/transport_test.c
 	@mkdir -p $(@D)
 	gcc -O1 -g -Wall -pthread -o $@ $<
+$(B)/test/mutate: loader/test/mutate.c
+	@mkdir -p $(@D)
+	gcc -O1 -g -Wall -fno-strict-aliasing -o $@ $<

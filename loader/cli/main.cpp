@@ -58,6 +58,8 @@ void complain(const char *fmt, ...) {
 std::string error_name(int errnum) {
     if (errnum == 524)
         return "ENOTSUPP";
+    if (errnum >= __LIBBPF_ERRNO__START)
+        return "libbpf " + std::to_string(errnum);
     const char *name = strerrorname_np(errnum);
     return name ? name : std::to_string(errnum);
 }
@@ -65,6 +67,11 @@ std::string error_name(int errnum) {
 std::string error_text(int errnum) {
     if (errnum == 524)
         return "Operation not supported (ENOTSUPP)";
+    if (errnum >= __LIBBPF_ERRNO__START) { // libbpf's own numbers
+        char text[128] = "";
+        libbpf_strerror(errnum, text, sizeof(text));
+        return text;
+    }
     return std::string(strerror(errnum)) + " (" + error_name(errnum) + ")";
 }
 
