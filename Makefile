@@ -108,7 +108,10 @@ vm: loader progs
 
 # BPF C programs of the tests and the demo.
 PROGS := $(patsubst selftests/progs/%.bpf.c,$(B)/progs/%.bpf.o,$(wildcard selftests/progs/*.bpf.c))
-progs: $(PROGS)
+progs: $(PROGS) $(PROGS:$(B)/progs/%=$(B)/progs/v4/%)
+$(B)/progs/v4/%.bpf.o: selftests/progs/%.bpf.c $(wildcard selftests/progs/*.h)
+	@mkdir -p $(@D)
+	clang-19 -O2 -g -target bpf -mcpu=v4 -Wall -Werror -I/usr/include/x86_64-linux-gnu -Iselftests/progs -c $< -o $@
 $(B)/progs/%.bpf.o: selftests/progs/%.bpf.c $(wildcard selftests/progs/*.h)
 	@mkdir -p $(@D)
 	clang-19 -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/x86_64-linux-gnu -Iselftests/progs -c $< -o $@
