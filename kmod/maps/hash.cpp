@@ -35,11 +35,24 @@ u64 hash_bytes(const u8 *p, u32 n, const u64 (&seed)[2]) {
     return mix(h ^ seed[0], seed[1]);
 }
 
+/// Keys of 4 and 8 bytes in an element are aligned, and one load or store beside readers and writers.
+u64 key8(const hash_elem *e) { return __atomic_load_n(reinterpret_cast<const u64 *>(e->key), __ATOMIC_RELAXED); }
+u32 key4(const hash_elem *e) { return __atomic_load_n(reinterpret_cast<const u32 *>(e->key), __ATOMIC_RELAXED); }
+
+void store_key(hash_elem *e, const void *key, u32 size) {
+    if (size == 8)
+        __atomic_store_n(reinterpret_cast<u64 *>(e->key), load8(key), __ATOMIC_RELAXED);
+    else if (size == 4)
+        __atomic_store_n(reinterpret_cast<u32 *>(e->key), load4(key), __ATOMIC_RELAXED);
+    else
+        memcpy(e->key, key, size);
+}
+
 template <u32 K> bool same_key(const hash_elem *e, const void *key, u32 key_size, u32 hash) {
     if constexpr (K == 8)
-        return load8(e->key) == load8(key);
+        return key8(e) == load8(key);
     else if constexpr (K == 4)
-        return load4(e->key) == load4(key);
+        return key4(e) == load4(key);
     else if (__atomic_load_n(&e->hash, __ATOMIC_RELAXED) != hash)
         return false;
     else if constexpr (K == 16)
@@ -103,8 +116,11 @@ status build(hash_map *m) {
     m->buckets = static_cast<hash_bucket *>(port_alloc(sizeof(hash_bucket) * static_cast<u64>(buckets), PORT_SLEEPING));
     if (!m->buckets)
         return error(ENOMEM);
-    for (u32 b = 0; b < buckets; b++)
+    for (u32 b = 0; b < buckets; b++) {
         m->buckets[b].first = hash_map::chain_end | b;
+        if (b % 65536 == 0)
+            port_cond_resched();
+    }
     bool spares = m->prealloc() && !m->percpu();
     // Without preallocation every CPU may hold one more element while it replaces another.
     u32 capacity = p.max_entries + (m->prealloc() ? 0 : port_cpu_count());
@@ -183,7 +199,7 @@ long take_replacement(hash_map *m, u32 cpu, u32 *i) {
 void publish(hash_map *m, hash_bucket &b, u32 i, const void *key, u32 hash) {
     hash_elem *e = m->elem(i);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    copy_value(e->key, key, m->params.key_size);
+    store_key(e, key, m->params.key_size);
     __atomic_thread_fence(__ATOMIC_RELEASE);
     __atomic_store_n(&e->hash, hash, __ATOMIC_RELAXED);
     __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
