@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Conditional jumps: which arms are possible, and what each arm tells about the operands: ranges, NULL, bytes of packet.
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+/// The pointer was compared: it is not NULL.
+void mark_not_null(reg_state &r) {
+    switch (r.type) {
+    case reg_type::map_value_or_null: r.type = reg_type::map_value; break;
+    case reg_type::mem_or_null: r.type = reg_type::mem; break;
+    case reg_type::ringbuf_mem_or_null: r.type = reg_type::ringbuf_mem; break;
+    default: break;
+    }
+}
+
+namespace {
+
+constexpr s32 max_packet_off = 0xffff;
+constexpr u32 max_linked = 6;
+
+bool not_null(const reg_state &r) {
+    if (r.may_be_null() || r.var.smin <= -max_var_off || r.var.smax >= max_var_off)
+        return false;
+    return r.type == reg_type::map_value || r.type == reg_type::mem || r.type == reg_type::ringbuf_mem ||
+           r.type == reg_type::map_ptr;
+}
+
+u8 flip(u8 op) { return branch_flip(op); }
+
+/// A packet pointer that was already found to be at or behind the end.
+branch packet_branch(const reg_state &a, const reg_state &b, u8 op) {
+    const reg_state *pkt = &a;
+    if (a.type == reg_type::packet_end) {
+        pkt = &b;
+        op = flip(op);
+    } else if (b.type != reg_type::packet_end) {
+        return branch::unknown;
+    }
+    if (pkt->range >= 0)
+        return branch::unknown;
+    if ((op == BPF_JLE || op == BPF_JGT) && pkt->range == beyond_packet_end)
+        return op == BPF_JGT ? branch::taken : branch::not_taken;
+    if (op == BPF_JLT || op == BPF_JGE)
+        return op == BPF_JGE ? branch::taken : branch::not_taken;
+    return branch::unknown;
+}
+
+branch decide(const reg_state &a, const reg_state &b, u8 op, bool jmp32) {
+    if (a.is_packet_any() && b.is_packet_any() && !jmp32)
+        return packet_branch(a, b, op);
+    if (!a.is_pointer() && !b.is_pointer())
+        return scalar_branch(op, jmp32, a.var, b.var);
+    if (jmp32)
+        return branch::unknown;
+    const reg_state &ptr = b.is_const() ? a : b, &num = b.is_const() ? b : a;
+    if (!num.is_null() || !not_null(ptr))
+        return branch::unknown;
+    return op == BPF_JEQ ? branch::not_taken : op == BPF_JNE ? branch::taken : branch::unknown;
+}
+
+// ---- linked scalars ---------------------------------------------------------------------------------------------------
+
+/// Scalars of the current frame whose value is tied to a compared one, by register or slot.
+struct links {
+    u16 regs = 0;
+    u64 slots = 0;
+    u32 count = 0;
+
+    void add(func_state &f, u32 id) {
+        id &= ~id_add_const;
+        for (u32 r = 0; r < BPF_REG_10; r++)
+            if (tied(f.regs[r], id) && take(f.regs[r], regs & reg_bit(r)))
+                regs |= reg_bit(r);
+        for (u32 s = 0; s < f.stack.size(); s++)
+            if (f.stack[s].is_spill() && tied(f.stack[s].spilled, id) && take(f.stack[s].spilled, slots >> s & 1))
+                slots |= 1ull << s;
+    }
+
+private:
+    static bool tied(const reg_state &r, u32 id) { return r.is_scalar() && (r.id & ~id_add_const) == id; }
+    /// More than Linux follows: the tie is cut, which is always allowed.
+    bool take(reg_state &r, bool have) {
+        if (have)
+            return true;
+        if (count == max_linked) {
+            r.clear_id();
+            return false;
+        }
+        count++;
+        return true;
+    }
+};
+
+/// r is tied to `known`, which was just narrowed: r = known, or known plus the difference of their offsets.
+void follow(reg_state &r, const reg_state &known) {
+    if (&r == &known || !r.is_scalar() || (r.id & ~id_add_const) != (known.id & ~id_add_const))
+        return;
+    if (!((r.id | known.id) & id_add_const) || (((r.id & known.id) & id_add_const) && r.off == known.off)) {
+        r.copy_from(known);
+        return;
+    }
+    s32 delta = ((r.id & id_add_const) ? r.off : 0) - ((known.id & id_add_const) ? known.off : 0);
+    r.var = scalar_alu(BPF_ADD, false, false, known.var, scalar::constant(static_cast<u64>(static_cast<s64>(delta))));
+}
+
+void follow_all(func_state &f, const links &l, u32 known_reg) {
+    reg_state known = f.regs[known_reg];
+    if (!known.is_scalar() || !known.id)
+        return;
+    for (u32 r = 0; r < BPF_REG_10; r++)
+        if ((l.regs >> r & 1) && r != known_reg)
+            follow(f.regs[r], known);
+    for (u32 s = 0; s < f.stack.size(); s++)
+        if (l.slots >> s & 1)
+            follow(f.stack[s].spilled, known);
+}
+
+// ---- NULL ---------------------------------------------------------------------------------------------------------------
+
+void drop_ref(verifier_state &st, u32 id) {
+    for (u32 i = 0; i < st.refs.size(); i++)
+        if (st.refs[i].id == id) {
+            for (; i + 1 < st.refs.size(); i++)
+                st.refs[i] = st.refs[i + 1];
+            st.refs.pop();
+            return;
+        }
+}
+
+/// Every copy of an or_null pointer becomes NULL, or a pointer.
+void resolve_null(verifier_state &st, u32 regno, bool is_null) {
+    u32 id = st.cur().regs[regno].id, ref = st.cur().regs[regno].ref_id;
+    if (ref && ref == id && is_null)
+        drop_ref(st, id); // nothing was acquired
+    st.for_each_reg([&](reg_state &r) {
+        if (!r.may_be_null() || r.id != id)
+            return;
+        if (is_null) {
+            r.set_const(0);
+            return;
+        }
+        mark_not_null(r);
+        r.id = 0; // ref_id stays: it is released through the pointer
+    });
+}
+
+// ---- packet ranges ----------------------------------------------------------------------------------------------------
+
+/// `ptr` <= end (right_open: <) holds in st: all with the same base have that many bytes.
+void give_range(verifier_state &st, reg_state ptr, bool right_open) {
+    if (ptr.off < 0 || (ptr.off == 0 && right_open))
+        return;
+    if (ptr.var.umax > static_cast<u64>(max_packet_off) || ptr.var.umax + static_cast<u64>(ptr.off) > static_cast<u64>(max_packet_off))
+        return;
+    s32 range = ptr.off + right_open;
+    st.for_each_reg([&](reg_state &r) {
+        if (r.type == ptr.type && r.id == ptr.id)
+            r.range = max(r.range, range);
+    });
+}
+
+void mark_at_end(verifier_state &st, u32 regno, bool beyond) {
+    reg_state &r = st.cur().regs[regno];
+    if (r.type == reg_type::packet)
+        r.range = beyond ? beyond_packet_end : at_packet_end;
+}
+
+bool is_packet_start(const reg_state &r) {
+    return r.type == reg_type::packet && r.off == 0 && r.var.is_const() && r.var.value() == 0 && r.id == 0;
+}
+
+bool bounds_pair(const reg_state &p, const reg_state &end) {
+    return (p.type == reg_type::packet && end.type == reg_type::packet_end) ||
+           (p.type == reg_type::packet_meta && is_packet_start(end));
+}
+
+/// `a op b` with a packet pointer and the end of its area. fall: state where it is false; jump: where it holds.
+void learn_range(const insn_desc &d, const reg_state &dst, const reg_state &src, verifier_state &fall, verifier_state &jump) {
+    if (!d.reg || d.alu32())
+        return;
+    u8 op = d.op;
+    const reg_state *pkt = &dst;
+    u32 regno = d.dst;
+    if (bounds_pair(src, dst)) {
+        pkt = &src, regno = d.src;
+        op = flip(op);
+    } else if (!bounds_pair(dst, src)) {
+        return;
+    }
+    reg_state p = *pkt;
+    switch (op) {
+    case BPF_JGT: // fall: pkt <= end; jump: pkt > end
+        give_range(fall, p, false);
+        mark_at_end(jump, regno, true);
+        break;
+    case BPF_JLT: // fall: pkt >= end; jump: pkt < end
+        give_range(jump, p, true);
+        mark_at_end(fall, regno, false);
+        break;
+    case BPF_JGE:
+        give_range(fall, p, true);
+        mark_at_end(jump, regno, false);
+        break;
+    case BPF_JLE:
+        give_range(jump, p, false);
+        mark_at_end(fall, regno, true);
+        break;
+    default:
+        break;
+    }
+}
+
+// ---- both arms ----------------------------------------------------------------------------------------------------------
+
+status check_operands(env &e, const insn_desc &d) {
+    TRY(read_reg(e, d.dst));
+    if (refusal r = check_encoding(e.insns[e.insn])) {
+        verbose(e, "%s", r.text);
+        return fail(r.err);
+    }
+    return d.reg ? read_reg(e, d.src) : status();
+}
+
+/// Only one arm can be taken; that depends on the values of both operands.
+status take_one(env &e, const insn_desc &d, bool taken) {
+    if (e.reg(d.dst).is_scalar())
+        TRY(demand_reg(e, d.dst));
+    if (d.reg && e.reg(d.src).is_scalar())
+        TRY(demand_reg(e, d.src));
+    e.next_insn = taken ? static_cast<u32>(d.target) : e.insn + 1;
+    if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2))
+        print_insn_state(e);
+    return {};
+}
+
+struct arm {
+    scalar a, b;
+    bool possible = true;
+};
+
+void put_arm(func_state &f, const insn_desc &d, const arm &x, const links &l) {
+    f.regs[d.dst].var = x.a;
+    if (d.reg) {
+        f.regs[d.src].var = x.b;
+        follow_all(f, l, d.src);
+    }
+    follow_all(f, l, d.dst);
+}
+
+/// src == dst, and one is a valid address: so is the other.
+void learn_equal_pointers(const insn_desc &d, const reg_state &dst, const reg_state &src, func_state &fall, func_state &jump) {
+    if (!d.reg || d.alu32() || !dst.is_pointer() || !src.is_pointer() || (d.op != BPF_JEQ && d.op != BPF_JNE))
+        return;
+    func_state &eq = d.op == BPF_JEQ ? jump : fall;
+    if (not_null(dst) && src.may_be_null())
+        mark_not_null(eq.regs[d.src]);
+    if (not_null(src) && dst.may_be_null())
+        mark_not_null(eq.regs[d.dst]);
+}
+
+status both_arms(env &e, const insn_desc &d, const reg_state &dst, const reg_state &src, const arm &jump_arm,
+                 const arm &fall_arm, bool scalars) {
+    links l;
+    func_state &f = e.cur->cur();
+    if (scalars) {
+        if (d.reg && f.regs[d.src].id)
+            l.add(f, f.regs[d.src].id);
+        if (f.regs[d.dst].id)
+            l.add(f, f.regs[d.dst].id);
+        if (l.count > 1) {
+            TRY(observe_links(e, l.regs, l.slots));
+            e.history++;
+        }
+    }
+    verifier_state *jump = TRY(push_path(e, static_cast<u32>(d.target), e.insn)), *fall = e.cur.get();
+    if (scalars) {
+        put_arm(fall->cur(), d, fall_arm, l);
+        put_arm(jump->cur(), d, jump_arm, l);
+    }
+    learn_equal_pointers(d, dst, src, fall->cur(), jump->cur());
+    if (!d.alu32() && !d.reg && d.imm == 0 && (d.op == BPF_JEQ || d.op == BPF_JNE) && dst.may_be_null()) {
+        resolve_null(*fall, d.dst, d.op == BPF_JNE);
+        resolve_null(*jump, d.dst, d.op == BPF_JEQ);
+    } else {
+        learn_range(d, dst, src, *fall, *jump);
+    }
+    if (e.req.other_arm_first) {
+        pending_path &p = e.pending.back();
+        p.state = e.cur.release();
+        p.insn = e.insn + 1;
+        e.cur = own<verifier_state>(jump);
+        e.next_insn = static_cast<u32>(d.target);
+    }
+    if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2))
+        print_insn_state(e);
+    return {};
+}
+
+}  // namespace
+
+status check_branch(env &e, const insn_desc &d) {
+    TRY(check_operands(e, d));
+    reg_state dst = e.reg(d.dst), src;
+    if (d.reg)
+        src = e.reg(d.src);
+    else
+        src.set_const(static_cast<u64>(d.imm));
+    if (dst.type == reg_type::stack || src.type == reg_type::stack)
+        e.history++;
+    branch b = decide(dst, src, d.op, d.alu32());
+    if (b != branch::unknown)
+        return take_one(e, d, b == branch::taken);
+    bool scalars = dst.is_scalar() && src.is_scalar();
+    arm jump_arm{dst.var, src.var}, fall_arm{dst.var, src.var};
+    if (scalars) {
+        jump_arm.possible = scalar_assume(d.op, d.alu32(), jump_arm.a, jump_arm.b);
+        fall_arm.possible = scalar_assume_not(d.op, d.alu32(), fall_arm.a, fall_arm.b);
+        if (!jump_arm.possible && !fall_arm.possible)
+            return verifier_bug(e, "neither arm of a branch is possible");
+        if (!jump_arm.possible || !fall_arm.possible)
+            return take_one(e, d, jump_arm.possible);
+        if (!jump_arm.a.valid() || !jump_arm.b.valid() || !fall_arm.a.valid() || !fall_arm.b.valid())
+            return verifier_bug(e, "branch refinement holds no value");
+    }
+    return both_arms(e, d, dst, src, jump_arm, fall_arm, scalars);
+}
+
+}  // namespace modbpf

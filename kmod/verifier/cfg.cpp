@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Control flow: a depth-first walk without recursion that finds unreachable instructions and marks where states are compared
+// (prune points) and where Linux would record a jump (jmp points). Back edges are fine: exploration decides about loops.
+#include "verifier/env.h"
+
+namespace modbpf {
+
+namespace {
+
+enum : u8 { undiscovered, discovered, fallthrough_done, branch_done, explored };
+
+struct walk {
+    env &e;
+    vec<u8> mark;
+    vec<u32> stack;
+
+    /// Follows t -> to unless that was done; true: `to` is new and on the stack.
+    result<bool> push(u32 t, s64 to, bool is_branch) {
+        if (to < 0 || to >= e.count()) {
+            print_line(e, t, "");
+            verbose(e, "jump out of range from insn %d to %d\n", t, static_cast<int>(to));
+            return fail(EINVAL);
+        }
+        if (is_branch)
+            mark_target(static_cast<u32>(to));
+        mark[t] = is_branch ? branch_done : fallthrough_done;
+        if (mark[static_cast<u32>(to)] != undiscovered)
+            return false;
+        mark[static_cast<u32>(to)] = discovered;
+        TRY(stack.push(static_cast<u32>(to)));
+        return true;
+    }
+    void mark_target(u32 i) {
+        e.aux[i].prune_point = true;
+        e.aux[i].jmp_point = true;
+    }
+    result<bool> visit(u32 t);
+    result<bool> visit_call(u32 t, const insn_desc &d);
+};
+
+/// The callee is walked as if it were a second successor.
+result<bool> walk::visit_call(u32 t, const insn_desc &d) {
+    if (d.kind == insn_kind::call_helper) {
+        const helper_proto *fn = d.imm >= 0 ? find_helper(static_cast<u32>(d.imm)) : nullptr;
+        if (fn && (fn->flags & helper_changes_pkt || fn->flags & helper_tail_call))
+            e.subs[containing_subprog(e, t)].changes_pkt_data = true;
+    }
+    if (mark[t] == discovered) {
+        if (TRY(push(t, static_cast<s64>(t) + 1, false)))
+            return true;
+    }
+    mark_target(t + 1);
+    if (d.kind != insn_kind::call_sub)
+        return false;
+    e.aux[t].prune_point = true;
+    subprog_info &caller = e.subs[containing_subprog(e, t)];
+    if (mark[t] < branch_done && TRY(push(t, d.target, true)))
+        return true;
+    caller.changes_pkt_data |= e.subs[containing_subprog(e, static_cast<u32>(d.target))].changes_pkt_data;
+    return false;
+}
+
+result<bool> walk::visit(u32 t) {
+    insn_desc d = decode(e.code(), t);
+    switch (d.kind) {
+    case insn_kind::exit:
+        return false;
+    case insn_kind::call_helper:
+    case insn_kind::call_sub:
+    case insn_kind::call_kfunc:
+        return visit_call(t, d);
+    case insn_kind::jump:
+        if (mark[t] != discovered)
+            return false;
+        if (TRY(push(t, d.target, true)))
+            return true;
+        return false;
+    case insn_kind::branch:
+    case insn_kind::may_goto:
+        e.aux[t].prune_point = true;
+        if (mark[t] == discovered && TRY(push(t, static_cast<s64>(t) + 1, false)))
+            return true;
+        return mark[t] < branch_done ? push(t, d.target, true) : result<bool>(false);
+    default:
+        if (mark[t] != discovered)
+            return false;
+        return push(t, static_cast<s64>(t) + d.words, false);
+    }
+}
+
+}  // namespace
+
+status check_cfg(env &e) {
+    walk w{e, {}, {}};
+    TRY(w.mark.resize(e.count()));
+    TRY(w.stack.push(0));
+    w.mark[0] = discovered;
+    while (!w.stack.empty()) {
+        u32 t = w.stack.back();
+        if (TRY(w.visit(t)))
+            continue;
+        w.mark[t] = explored;
+        w.stack.pop();
+    }
+    for (u32 i = 0; i < e.count(); i++) {
+        if (w.mark[i] != explored) {
+            verbose(e, "unreachable insn %d\n", i);
+            return fail(EINVAL);
+        }
+        if (e.insns[i].code != (BPF_LD | BPF_IMM | BPF_DW))
+            continue;
+        if (w.mark[i + 1] != undiscovered) {
+            verbose(e, "jump into the middle of ldimm64 insn %d\n", i);
+            return fail(EINVAL);
+        }
+        i++;
+    }
+    return {};
+}
+
+}  // namespace modbpf

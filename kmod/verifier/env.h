@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// verifier_env: everything that one verify() call works on, and the stages' entry points. Internal to verifier/.
+//
+// Stages, in Linux's order (each a file): subprog.cpp (subprograms, jump ranges), load.cpp (opcodes, maps), cfg.cpp (reachability,
+// prune points), marks.cpp (static liveness), explore.cpp (paths, pruning; it calls transfer functions in alu.cpp, access.cpp,
+// stack.cpp, branch.cpp, call.cpp, func.cpp), subprog.cpp (stack depth), fixup.cpp (the code that runs).
+//
+// Failure: `fail(errno)` after a log line means that the program is refused; ENOMEM never has a line; EFAULT means that modbpf
+// itself is wrong (MODBPF_BUG_ON reported it). Ownership: the env owns maps, states and analyses until verify() returns.
+// Task context, one thread, no locks.
+#pragma once
+
+#include "base/bpf.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "helpers/helper.h"
+#include "isa/opcode.h"
+#include "verifier/state.h"
+#include "verifier/verifier.h"
+
+namespace modbpf {
+
+/// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups.
+struct insn_aux {
+    // Control flow (cfg.cpp).
+    bool prune_point : 1 = false;
+    bool jmp_point : 1 = false;
+    bool queued : 1 = false;     ///< in the marks' work list
+    bool seen : 1 = false;       ///< explored at least once; the rest is dead code
+    bool ctx_access : 1 = false; ///< load or store through the context pointer
+    bool has_ptr_type : 1 = false;
+    reg_type ptr_type = reg_type::not_init; ///< base of the memory access, the same on every path
+    // Backward marks (marks.h): state *before* this instruction.
+    u16 live_regs = 0;
+    u16 precise_regs = 0;
+    u64 live_slots = 0;
+    u64 precise_slots = 0;
+    // Observations: slots of the own frame that this instruction was seen to read and write, and what a branch refines together.
+    u64 read_slots = 0;
+    u64 store_slots = 0;
+    u64 link_slots = 0;
+    u16 link_regs = 0;
+    // ld_imm64 of a map (load.cpp).
+    u32 map_index = 0;
+    u32 map_off = 0;
+    verifier_state *explored = nullptr; ///< checkpoints at this instruction, newest first
+};
+
+enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null };
+
+struct subprog_info {
+    u32 start = 0;
+    u32 end = 0;
+    u32 stack_depth = 0;
+    bool has_tail_call = false;
+    bool tail_call_reachable = false;
+    bool has_ld_abs = false;
+    bool changes_pkt_data = false;
+    // From func_info.
+    bool global = false;
+    bool called = false;   ///< global: by code that was explored
+    bool verified = false;
+    const char *name = "";
+    bool args_known = false;
+    u32 arg_count = 0;
+    sub_arg args[5]{};
+    u32 arg_mem_size[5]{};
+    // For the marks.
+    bool exit_live = false;    ///< r0 is read behind some call
+    bool exit_precise = false; ///< r0 must be precise behind some call
+    vec<u32> calls; ///< instructions that call it as a static function
+    vec<u32> exits;
+};
+
+/// Which id of a current state stands for which of a checkpoint (states are compared up to the numbering of ids).
+struct id_pair {
+    u32 old_id;
+    u32 cur_id;
+};
+inline constexpr u32 id_map_size = (bpf_reg_count + max_slots) * max_call_frames * 2;
+
+/// A path that waits to be explored.
+struct pending_path {
+    verifier_state *state;
+    u32 insn;
+    u32 prev_insn;
+    u64 log_pos;
+};
+
+struct verifier_env {
+    const verify_request &req;
+    verifier_log &log;
+    vec<bpf_insn> insns; ///< as loaded
+    vec<insn_aux> aux;
+    vec<subprog_info> subs;
+    vec<ref<map>> maps;
+    verified_program *out = nullptr;
+
+    // Predecessors within a subprogram, in compressed rows: pred[pred_start[i] .. pred_start[i + 1]).
+    vec<u32> pred_start;
+    vec<u32> pred;
+    vec<u32> mark_queue;
+
+    // Exploration.
+    own<verifier_state> cur;
+    vec<pending_path> pending;
+    verifier_state *evicted = nullptr; ///< checkpoints out of use that paths still grow from
+    u32 insn = 0;       ///< being checked
+    s32 prev_insn = -1; ///< before it on this path, -1: none
+    u32 next_insn = 0;  ///< set by jumps, calls and exits
+    u32 id_gen = 0;
+    u64 processed = 0, jumps = 0;
+    u64 prev_processed = 0, prev_jumps = 0; ///< when the last checkpoint was made
+    u32 history = 0;    ///< entries that Linux's instruction history would have since the last checkpoint
+    bool strict_alignment = false;
+    id_pair id_map[id_map_size];
+    u32 id_map_used = 0;
+    u32 id_map_fresh = 0;
+    verify_stats stats{};
+
+    // Log.
+    u32 scratched_regs = 0;
+    u64 scratched_slots = 0;
+    u64 prev_log_pos = 0;
+    u64 prev_insn_print_len = 0;
+    const line_info *prev_line = nullptr;
+
+    verifier_env(const verify_request &r, verifier_log &l) : req(r), log(l) {}
+    verifier_env(const verifier_env &) = delete;
+    ~verifier_env();
+
+    u32 count() const { return static_cast<u32>(insns.size()); }
+    span<const bpf_insn> code() const { return insns.view(); }
+    reg_state *regs() { return cur->cur().regs; }
+    reg_state &reg(u32 r) { return cur->cur().regs[r]; }
+    void scratch_reg(u32 r) { scratched_regs |= 1u << r; }
+    void scratch_slot(u32 s) { scratched_slots |= 1ull << s; }
+};
+using env = verifier_env;
+
+/// The program is refused; a log line says why.
+inline error fail(int err) { return error(err); }
+/// modbpf itself is wrong: logged, reported, refused.
+error verifier_bug(env &e, const char *what);
+
+// subprog.cpp
+status find_subprogs(env &e);
+status check_subprogs(env &e);
+status bind_func_info(env &e);
+status check_stack_depth(env &e);
+status prepare_func_args(env &e, u32 sub);
+/// Index of the subprogram that contains / starts at an instruction; find_start gives -1 when none does.
+u32 containing_subprog(const env &e, u32 insn);
+s32 find_start(const env &e, s64 insn);
+
+// load.cpp
+status resolve_loads(env &e);
+// cfg.cpp
+status check_cfg(env &e);
+// fixup.cpp
+status fix_up(env &e);
+
+// explore.cpp
+status explore(env &e);
+/// A copy of the current state that starts at `insn`; a borrow, valid until the next push. ENOMEM, E2BIG.
+result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn);
+/// "At program exit the register R0 ..." and the other checks of a main exit.
+status check_return_code(env &e);
+
+// alu.cpp
+status check_alu(env &e, const insn_desc &d);
+status check_scalar_state(env &e, reg_state &r, const char *where);
+// branch.cpp
+status check_branch(env &e, const insn_desc &d);
+void mark_not_null(reg_state &r);
+
+// access.cpp: the memory instructions and helpers' memory arguments.
+enum class access : u8 { read, write };
+status read_reg(env &e, u32 regno);  ///< "R%d !read_ok"
+status write_reg(env &e, u32 regno); ///< "frame pointer is read only"
+status check_load(env &e, const insn_desc &d);
+status check_store(env &e, const insn_desc &d);
+status check_atomic(env &e, const insn_desc &d);
+/// Access of `size` bytes at regno + off. `value`: the register loaded or stored, or -1.
+status check_mem(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool strict, bool sign_extend);
+status check_map_access_type(env &e, const reg_state &r, s32 off, s32 size, access t);
+status check_region(env &e, u32 regno, s32 off, s32 size, u32 mem_size, bool zero_ok);
+status check_packet(env &e, u32 regno, s32 off, s32 size, bool zero_ok);
+status check_ptr_off(env &e, const reg_state &r, u32 regno);
+bool packet_access_allowed(const env &e, const helper_proto *fn, access t);
+bool map_is_rdonly(const map *m);
+status record_ptr_type(env &e, reg_type t);
+/// The row that an access of a field-by-field context lies in, or null.
+const ctx_field *find_ctx_field(const prog_type_info &p, s32 off, u32 size);
+
+// stack.cpp
+status check_stack_load(env &e, u32 regno, s32 off, u32 size, s32 value);
+status check_stack_store(env &e, u32 regno, s32 off, u32 size, s32 value);
+status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, access t);
+/// `helper`: a helper's memory argument; a raw one at a constant offset is noted in `meta` and filled behind the checks.
+struct call_meta;
+status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, bool helper, call_meta *meta);
+
+// call.cpp, func.cpp
+status check_helper_call(env &e, const insn_desc &d);
+status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_meta *meta);
+void clear_packet_pointers(env &e);
+void clear_caller_saved(env &e, func_state &f);
+status check_reference_leak(env &e);
+status check_ld_packet(env &e, const insn_desc &d);
+status check_func_call(env &e, const insn_desc &d);
+status return_from_func(env &e);
+
+/// What the arguments of a helper call told, for its effects.
+struct call_meta {
+    const helper_proto *fn = nullptr;
+    map *map_ptr = nullptr;
+    bool raw = false;       ///< the memory argument at hand is only written
+    u32 raw_regno = 0;      ///< constant-offset stack memory that the call fills
+    s32 raw_size = 0;
+    u64 size_max = 0;       ///< largest value of the last size argument
+    u64 alloc_size = 0;
+    u32 ref_id = 0;
+    u32 release_regno = 0;
+};
+
+// print.cpp
+const char *reg_type_name(reg_type t);
+void tnum_text(char *buf, u32 size, const tnum &t);
+void print_state(env &e, const verifier_state &st, u32 frame, bool all);
+void print_insn_state(env &e);
+void print_line(env &e, u32 insn, const char *prefix);
+void print_insn(env &e, u32 at);
+void print_stats(env &e);
+
+#define verbose(e, ...) (e).log.printf(__VA_ARGS__)
+
+}  // namespace modbpf

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Comparison of states: state_covered() for pruning, state_identical() for the detection of endless loops. See marks.h.
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+namespace {
+
+void reset_ids(env &e) { e.id_map_used = 0, e.id_map_fresh = e.id_gen; }
+
+/// Both are 0, or the old id stands for this current id and for no other, and the other way round.
+bool match_ids(env &e, u32 old_id, u32 cur_id) {
+    if (!old_id != !cur_id)
+        return false;
+    if (!old_id)
+        return true;
+    for (u32 i = 0; i < e.id_map_used; i++) {
+        if (e.id_map[i].old_id == old_id)
+            return e.id_map[i].cur_id == cur_id;
+        if (e.id_map[i].cur_id == cur_id)
+            return false;
+    }
+    if (e.id_map_used == id_map_size)
+        return false; // more references than ids fit: explore on
+    e.id_map[e.id_map_used++] = {old_id, cur_id};
+    return true;
+}
+
+/// A link of the old state must hold in the current one; one that only the current state has does no harm.
+bool match_scalar_ids(env &e, u32 old_id, u32 cur_id) {
+    if (!old_id)
+        return true;
+    if (!cur_id)
+        cur_id = ++e.id_map_fresh;
+    if (!match_ids(e, old_id, cur_id))
+        return false;
+    if (!(old_id & id_add_const))
+        return true;
+    return match_ids(e, old_id & ~id_add_const, cur_id & ~id_add_const);
+}
+
+bool scalar_covered(env &e, const reg_state &old, const reg_state &cur) {
+    if ((old.id & id_add_const) != (cur.id & id_add_const) && old.id)
+        return false;
+    if ((old.id & id_add_const) && old.off != cur.off)
+        return false;
+    return match_scalar_ids(e, old.id, cur.id) && scalar_subset(cur.var, old.var);
+}
+
+bool same_value(const reg_state &a, const reg_state &b) {
+    return a.type == b.type && a.frame == b.frame && a.off == b.off && a.range == b.range && a.mem_size == b.mem_size &&
+           a.map_ptr == b.map_ptr && scalar_equal(a.var, b.var);
+}
+
+bool reg_identical(env &e, const reg_state &old, const reg_state &cur) {
+    return same_value(old, cur) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
+}
+
+/// Everything that was safe with `old` is safe with `cur`; the register is live, `precise`: and compared by value.
+bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precise) {
+    if (old.type == reg_type::not_init)
+        return true; // reading it was refused, so no explored path read it
+    if (old.type != cur.type)
+        return false;
+    switch (old.type) {
+    case reg_type::scalar:
+        return !precise || scalar_covered(e, old, cur);
+    case reg_type::map_value:
+    case reg_type::map_value_or_null:
+    case reg_type::mem:
+    case reg_type::mem_or_null:
+    case reg_type::ringbuf_mem:
+    case reg_type::ringbuf_mem_or_null:
+        return old.off == cur.off && old.map_ptr == cur.map_ptr && old.mem_size == cur.mem_size &&
+               scalar_subset(cur.var, old.var) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
+    case reg_type::packet:
+    case reg_type::packet_meta:
+        if (old.range < 0 || cur.range < 0 ? old.range != cur.range : old.range > cur.range)
+            return false;
+        return old.off == cur.off && match_ids(e, old.id, cur.id) && scalar_subset(cur.var, old.var);
+    default:
+        return reg_identical(e, old, cur);
+    }
+}
+
+bool all_misc(const stack_slot &s) {
+    for (auto k : s.kind)
+        if (k != slot_kind::misc && k != slot_kind::invalid)
+            return false;
+    return true;
+}
+
+/// The scalar that a full load of the slot gives, or null: then the slot is compared byte by byte.
+const reg_state *slot_scalar(const stack_slot &s, const reg_state &unknown) {
+    if (s.is_full_scalar_spill())
+        return &s.spilled;
+    return all_misc(s) ? &unknown : nullptr;
+}
+
+bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool precise) {
+    reg_state unknown;
+    unknown.set_unknown();
+    const reg_state *a = slot_scalar(old, unknown), *b = slot_scalar(cur, unknown);
+    if (a && b)
+        return reg_covered(e, *a, *b, precise);
+    for (u32 i = 0; i < slot_bytes; i++) {
+        if (old.kind[i] == slot_kind::invalid || old.kind[i] == slot_kind::misc)
+            continue; // loads gave any number
+        if (old.kind[i] != cur.kind[i])
+            return false;
+    }
+    return !old.is_spill() || reg_covered(e, old.spilled, cur.spilled, precise);
+}
+
+bool frame_covered(env &e, const func_state &old, const func_state &cur, u32 insn, bool top) {
+    const insn_aux &a = e.aux[insn];
+    // A frame that waits for its callee has nothing but r6-r9: the call scratched the others.
+    u16 live = top ? a.live_regs : a.live_regs & 0x3c0;
+    for (u32 r = 0; r < BPF_REG_10; r++)
+        if ((live & reg_bit(r)) && !reg_covered(e, old.regs[r], cur.regs[r], a.precise_regs & reg_bit(r)))
+            return false;
+    stack_slot untouched;
+    untouched.spilled.set_not_init();
+    for (u32 s = 0; s < old.stack.size(); s++) {
+        u64 b = 1ull << s;
+        if ((a.live_slots & b) &&
+            !slot_covered(e, old.stack[s], s < cur.stack.size() ? cur.stack[s] : untouched, a.precise_slots & b))
+            return false;
+    }
+    return true;
+}
+
+bool slot_identical(env &e, const stack_slot &old, const stack_slot &cur) {
+    for (u32 i = 0; i < slot_bytes; i++)
+        if (old.kind[i] != cur.kind[i])
+            return false;
+    return !old.is_spill() || reg_identical(e, old.spilled, cur.spilled);
+}
+
+bool frame_identical(env &e, const func_state &old, const func_state &cur, bool top) {
+    for (u32 r = 0; r < bpf_reg_count; r++) {
+        if (!reg_identical(e, old.regs[r], cur.regs[r]))
+            return false;
+        // As in Linux, a loop that gets a new id each time around is left to the instruction limit.
+        if (top && (old.regs[r].id != cur.regs[r].id || old.regs[r].ref_id != cur.regs[r].ref_id))
+            return false;
+    }
+    if (old.stack.size() != cur.stack.size())
+        return false;
+    for (u32 s = 0; s < old.stack.size(); s++)
+        if (!slot_identical(e, old.stack[s], cur.stack[s]))
+            return false;
+    return true;
+}
+
+bool refs_match(env &e, const verifier_state &old, const verifier_state &cur) {
+    if (old.refs.size() != cur.refs.size())
+        return false;
+    for (u32 i = 0; i < old.refs.size(); i++)
+        if (!match_ids(e, old.refs[i].id, cur.refs[i].id))
+            return false;
+    return true;
+}
+
+template <class F> bool compare(env &e, const verifier_state &old, const verifier_state &cur, F &&frames_match) {
+    if (old.curframe != cur.curframe)
+        return false;
+    reset_ids(e);
+    for (u32 f = 0; f <= old.curframe; f++)
+        if (old.frame[f]->callsite != cur.frame[f]->callsite || old.frame[f]->subprog != cur.frame[f]->subprog ||
+            !frames_match(f))
+            return false;
+    return refs_match(e, old, cur);
+}
+
+}  // namespace
+
+bool state_covered(env &e, const verifier_state &old, const verifier_state &cur) {
+    return compare(e, old, cur, [&](u32 f) {
+        bool top = f == old.curframe;
+        return frame_covered(e, *old.frame[f], *cur.frame[f], top ? old.insn : old.frame[f + 1]->callsite, top);
+    });
+}
+
+bool state_identical(env &e, const verifier_state &old, const verifier_state &cur) {
+    return compare(e, old, cur, [&](u32 f) { return frame_identical(e, *old.frame[f], *cur.frame[f], f == old.curframe); });
+}
+
+}  // namespace modbpf

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Path exploration: walks every path of abstract states from an entry, one instruction at a time, and prunes a path where a fully
+// explored checkpoint covers it. When checkpoints are made follows Linux 6.12's is_state_visited(), so that the
+// number of instructions processed (and with it the 1M limit) is comparable.
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u32 max_pending = 8192; // BPF_COMPLEXITY_LIMIT_JMP_SEQ
+
+enum class step : u8 { next, jumped, path_done };
+
+void finish_path(env &e) {
+    for (verifier_state *st = e.cur.get(); st; st = st->parent) {
+        if (MODBPF_BUG_ON(st->branches == 0))
+            return;
+        if (--st->branches)
+            break;
+    }
+}
+
+/// The next pending path becomes the current one; false: there is none.
+bool pop_path(env &e) {
+    if (e.pending.empty())
+        return false;
+    pending_path p = e.pending.back();
+    e.pending.pop();
+    e.cur = own<verifier_state>(p.state);
+    e.insn = p.insn;
+    e.prev_insn = static_cast<s32>(p.prev_insn);
+    if (!(e.log.level() & BPF_LOG_LEVEL2))
+        e.log.reset(p.log_pos);
+    e.scratched_regs = ~0u, e.scratched_slots = ~0ull;
+    return true;
+}
+
+status infinite_loop(env &e, const verifier_state &old) {
+    print_line(e, e.insn, "; ");
+    verbose(e, "infinite loop detected at insn %d\n", e.insn);
+    verbose(e, "cur state:");
+    print_state(e, *e.cur, e.cur->curframe, true);
+    verbose(e, "old state:");
+    print_state(e, old, e.cur->curframe, true);
+    return fail(EINVAL);
+}
+
+void drop_checkpoint(env &e, verifier_state **link) {
+    verifier_state *st = *link;
+    *link = st->next;
+    if (st->branches == 0) {
+        destroy(st);
+        e.stats.peak_states--;
+    } else { // paths still grow from it
+        st->next = e.evicted;
+        e.evicted = st;
+    }
+}
+
+bool same_callsite(const verifier_state &a, const verifier_state &b) {
+    return a.curframe == b.curframe && a.frame[a.curframe]->callsite == b.frame[b.curframe]->callsite;
+}
+
+/// -> true: a checkpoint covers the current state.
+result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
+    u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
+    u32 seen = 0;
+    TRY(settle_marks(e));
+    for (verifier_state **link = &e.aux[e.insn].explored; *link;) {
+        verifier_state *st = *link;
+        if (!same_callsite(*st, *e.cur)) {
+            link = &st->next;
+            continue;
+        }
+        seen++;
+        if (st->branches) {
+            if (state_identical(e, *st, *e.cur))
+                return infinite_loop(e, *st).err();
+            // Inside a loop checkpoints of each turn help little.
+            if (!force_new && jumps < 20 && insns < 100)
+                *add_new = false;
+        } else if (!e.req.no_pruning && state_covered(e, *st, *e.cur)) {
+            st->hits++;
+            return true;
+        }
+        if (*add_new)
+            st->misses++;
+        if (st->misses > st->hits * 3 + 3)
+            drop_checkpoint(e, link);
+        else
+            link = &st->next;
+    }
+    e.stats.max_states_per_insn = max<u64>(e.stats.max_states_per_insn, seen);
+    return false;
+}
+
+status add_checkpoint(env &e) {
+    own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
+    if (!st)
+        return error(ENOMEM);
+    TRY(st->copy_from(*e.cur));
+    e.stats.total_states++;
+    e.stats.peak_states++;
+    e.prev_jumps = e.jumps, e.prev_processed = e.processed;
+    e.history = 0;
+    st->insn = e.insn;
+    st->next = e.aux[e.insn].explored;
+    e.aux[e.insn].explored = st.get();
+    // The path goes on as the checkpoint's only child.
+    e.cur->branches = 1;
+    e.cur->parent = st.release();
+    for (u32 f = 0; f <= e.cur->curframe; f++) {
+        for (u32 r = 0; r < BPF_REG_10; r++)
+            e.cur->frame[f]->regs[r].written = false;
+        for (auto &s : e.cur->frame[f]->stack)
+            s.spilled.written = false;
+    }
+    return {};
+}
+
+/// -> true: pruned.
+result<bool> visit_prune_point(env &e) {
+    bool force_new = (e.req.prog_flags & BPF_F_TEST_STATE_FREQ) || e.history > 40;
+    bool add_new = force_new || (e.jumps - e.prev_jumps >= 2 && e.processed - e.prev_processed >= 8);
+    if (TRY(search_checkpoints(e, force_new, &add_new)))
+        return true;
+    if (add_new)
+        TRY(add_checkpoint(e));
+    return false;
+}
+
+status log_insn(env &e) {
+    if (!(e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2)))
+        return {};
+    if (e.scratched_regs || e.scratched_slots)
+        print_insn_state(e);
+    print_line(e, e.insn, "; ");
+    e.prev_log_pos = e.log.position();
+    print_insn(e, e.insn);
+    return {};
+}
+
+status refuse(env &e, const refusal &r) {
+    verbose(e, "%s", r.text);
+    return fail(r.err);
+}
+
+result<step> check_exit(env &e) {
+    if (!e.cur->curframe)
+        TRY(check_reference_leak(e));
+    if (e.cur->curframe) {
+        TRY(return_from_func(e));
+        return step::jumped;
+    }
+    TRY(check_return_code(e));
+    return step::path_done;
+}
+
+status check_ld_imm64(env &e, const insn_desc &d) {
+    TRY(write_reg(e, d.dst));
+    reg_state &r = e.reg(d.dst);
+    const insn_aux &a = e.aux[e.insn];
+    switch (d.src) {
+    case 0:
+        r.set_const(static_cast<u64>(d.imm));
+        return {};
+    case BPF_PSEUDO_MAP_FD:
+    case BPF_PSEUDO_MAP_IDX:
+        r.set_pointer(reg_type::map_ptr);
+        r.map_ptr = e.maps[a.map_index].get();
+        return {};
+    case BPF_PSEUDO_MAP_VALUE:
+    case BPF_PSEUDO_MAP_IDX_VALUE:
+        r.set_pointer(reg_type::map_value);
+        r.map_ptr = e.maps[a.map_index].get();
+        r.off = static_cast<s32>(a.map_off);
+        return {};
+    }
+    return verifier_bug(e, "ld_imm64 kind");
+}
+
+result<step> check_control(env &e, const insn_desc &d) {
+    e.jumps++;
+    switch (d.kind) {
+    case insn_kind::jump:
+        e.next_insn = static_cast<u32>(d.target);
+        return step::jumped;
+    case insn_kind::exit:
+        return check_exit(e);
+    case insn_kind::call_sub:
+        TRY(check_func_call(e, d));
+        break;
+    case insn_kind::call_helper:
+        TRY(check_helper_call(e, d));
+        break;
+    default:
+        TRY(check_branch(e, d));
+        return step::jumped;
+    }
+    e.scratch_reg(BPF_REG_0);
+    return step::jumped;
+}
+
+result<step> check_insn(env &e, const insn_desc &d) {
+    e.next_insn = e.insn + d.words;
+    switch (d.kind) {
+    case insn_kind::alu:
+    case insn_kind::mov:
+    case insn_kind::neg:
+    case insn_kind::to_le:
+    case insn_kind::to_be:
+    case insn_kind::bswap:
+        TRY(check_alu(e, d));
+        return step::next;
+    case insn_kind::load:
+        TRY(check_load(e, d));
+        return step::next;
+    case insn_kind::store:
+        TRY(check_store(e, d));
+        return step::next;
+    case insn_kind::atomic:
+        TRY(check_atomic(e, d));
+        return step::next;
+    case insn_kind::ld_imm64:
+        TRY(check_ld_imm64(e, d));
+        return step::next;
+    case insn_kind::ld_packet:
+        TRY(check_ld_packet(e, d));
+        return step::next;
+    case insn_kind::jump:
+    case insn_kind::branch:
+    case insn_kind::call_helper:
+    case insn_kind::call_sub:
+    case insn_kind::exit:
+        return check_control(e, d);
+    default:
+        return verifier_bug(e, "instruction kind");
+    }
+}
+
+/// One instruction. -> path_done also when the path was pruned.
+result<step> do_insn(env &e, bool *print_from) {
+    if (++e.processed > max_insns_privileged) {
+        verbose(e, "BPF program is too large. Processed %d insn\n", static_cast<int>(e.processed));
+        return fail(E2BIG);
+    }
+    bool logging = e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2);
+    insn_aux &a = e.aux[e.insn];
+    if (a.prune_point && TRY(visit_prune_point(e))) {
+        if (logging && *print_from)
+            verbose(e, "\nfrom %d to %d: safe\n", e.prev_insn, e.insn);
+        else if (logging)
+            verbose(e, "%d: safe\n", e.insn);
+        return step::path_done;
+    }
+    e.history += a.jmp_point;
+    if ((e.processed & 0x3ff) == 0) {
+        if (port_signal_pending())
+            return fail(EAGAIN);
+        port_cond_resched();
+    }
+    if ((e.log.level() & BPF_LOG_LEVEL2) && *print_from) {
+        verbose(e, "\nfrom %d to %d:", e.prev_insn, e.insn);
+        print_state(e, *e.cur, e.cur->curframe, true);
+        e.scratched_regs = 0, e.scratched_slots = 0;
+        *print_from = false;
+    }
+    TRY(log_insn(e));
+    a.seen = true;
+    insn_desc d = decode(e.code(), e.insn);
+    if (d.kind != insn_kind::branch && d.kind != insn_kind::ld_packet)
+        if (refusal r = check_encoding(e.insns[e.insn]))
+            return refuse(e, r).err();
+    if (refusal r = unsupported_encoding(e.insns[e.insn]))
+        return refuse(e, r).err();
+    bool was_call = d.kind == insn_kind::exit;
+    e.prev_insn = static_cast<s32>(e.insn);
+    step s = TRY(check_insn(e, d));
+    if (was_call && s == step::jumped)
+        *print_from = true;
+    e.insn = e.next_insn;
+    return s;
+}
+
+status run_paths(env &e) {
+    bool print_from = false;
+    for (;;) {
+        if (MODBPF_BUG_ON(e.insn >= e.count())) {
+            verbose(e, "invalid insn idx %d insn_cnt %d\n", e.insn, e.count());
+            return error(EFAULT);
+        }
+        if (TRY(do_insn(e, &print_from)) != step::path_done)
+            continue;
+        finish_path(e);
+        if (!pop_path(e))
+            return {};
+        print_from = true;
+    }
+}
+
+void free_checkpoints(env &e) {
+    for (auto &a : e.aux)
+        while (verifier_state *st = a.explored) {
+            a.explored = st->next;
+            destroy(st);
+        }
+    while (verifier_state *st = e.evicted) {
+        e.evicted = st->next;
+        destroy(st);
+    }
+    for (auto &p : e.pending)
+        destroy(p.state);
+    e.pending.clear();
+    e.cur = {};
+}
+
+void set_arg(env &e, const subprog_info &s, u32 i) {
+    reg_state &r = e.reg(i + 1);
+    switch (s.args[i]) {
+    case sub_arg::scalar:
+        r.set_unknown();
+        return;
+    case sub_arg::ctx:
+        r.set_pointer(reg_type::ctx);
+        return;
+    case sub_arg::mem:
+    case sub_arg::mem_or_null:
+        r.set_pointer(s.args[i] == sub_arg::mem ? reg_type::mem : reg_type::mem_or_null);
+        r.mem_size = s.arg_mem_size[i];
+        r.id = ++e.id_gen;
+        return;
+    }
+}
+
+status enter(env &e, u32 sub) {
+    e.prev_line = nullptr;
+    e.cur = own<verifier_state>(make<verifier_state>(PORT_SLEEPING));
+    if (!e.cur || !(e.cur->frame[0] = make<func_state>(PORT_SLEEPING)))
+        return error(ENOMEM);
+    func_state &f = e.cur->cur();
+    f.subprog = sub;
+    for (auto &r : f.regs)
+        r.set_not_init();
+    f.regs[BPF_REG_10].set_pointer(reg_type::stack);
+    e.insn = e.subs[sub].start;
+    e.prev_insn = -1;
+    e.history = 0;
+    e.scratched_regs = ~0u, e.scratched_slots = ~0ull;
+    if (!sub) {
+        e.reg(BPF_REG_1).set_pointer(reg_type::ctx);
+        return {};
+    }
+    verbose(e, "Validating %s() func#%d...\n", e.subs[sub].name, sub);
+    TRY(prepare_func_args(e, sub));
+    for (u32 i = 0; i < e.subs[sub].arg_count; i++)
+        set_arg(e, e.subs[sub], i);
+    return {};
+}
+
+status explore_from(env &e, u32 sub) {
+    status st = enter(e, sub);
+    if (st)
+        st = [&]() -> status { return run_paths(e); }();
+    free_checkpoints(e);
+    if (st.ok() && !(e.log.level() & BPF_LOG_LEVEL2))
+        e.log.reset(0);
+    return st.ok() ? status() : status(st.err());
+}
+
+}  // namespace
+
+result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
+    own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
+    if (!st)
+        return error(ENOMEM);
+    TRY(st->copy_from(*e.cur));
+    st->branches = 1;
+    verifier_state *raw = st.get();
+    TRY(e.pending.push({raw, insn, prev_insn, e.log.position()}));
+    (void)st.release();
+    if (e.pending.size() > max_pending) {
+        verbose(e, "The sequence of %d jumps is too complex.\n", static_cast<int>(e.pending.size()));
+        return fail(E2BIG);
+    }
+    if (raw->parent)
+        raw->parent->branches++;
+    return raw;
+}
+
+verifier_env::~verifier_env() { free_checkpoints(*this); }
+
+status check_return_code(env &e) {
+    TRY(read_reg(e, BPF_REG_0));
+    const reg_state &r = e.reg(BPF_REG_0);
+    if (e.cur->frame[0]->subprog) {
+        if (r.is_scalar())
+            return {};
+        verbose(e, "At subprogram exit the register R0 is not a scalar value (%s)\n", reg_type_name(r.type));
+        return fail(EINVAL);
+    }
+    s32 lo = e.req.type->ret_min, hi = e.req.type->ret_max;
+    if (lo == -2147483647 - 1 && hi == 2147483647)
+        return {};
+    if (!r.is_scalar()) {
+        verbose(e, "At program exit the register R0 is not a known value (%s)\n", reg_type_name(r.type));
+        return fail(EINVAL);
+    }
+    TRY(demand_reg(e, BPF_REG_0));
+    if (r.var.smin >= lo && r.var.smax <= hi)
+        return {};
+    verbose(e, "At program exit the register R0 has");
+    if (r.var.smin > -9223372036854775807ll - 1)
+        verbose(e, " smin=%lld", r.var.smin);
+    if (r.var.smax < 9223372036854775807ll)
+        verbose(e, " smax=%lld", r.var.smax);
+    if (r.var.smin == -9223372036854775807ll - 1 && r.var.smax == 9223372036854775807ll)
+        verbose(e, " unknown scalar value");
+    verbose(e, " should have been in [%d, %d]\n", lo, hi);
+    return fail(EINVAL);
+}
+
+status explore(env &e) {
+    TRY(explore_from(e, 0));
+    for (bool again = true; again;) {
+        again = false;
+        for (u32 i = 1; i < e.subs.size(); i++) {
+            subprog_info &s = e.subs[i];
+            if (!s.global || !s.called || s.verified)
+                continue;
+            TRY(explore_from(e, i));
+            if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2))
+                verbose(e, "Func#%d ('%s') is safe for any args that match its prototype\n", i, s.name);
+            s.verified = true;
+            again = true;
+        }
+    }
+    return {};
+}
+
+}  // namespace modbpf

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// From the verified instructions to the code that runs: branches that go one way only become jumps, dead code goes, context
+// accesses get the layout of the run-time context, map loads get addresses. Every change is one instruction for one, then
+// instructions are dropped, so that one table of new positions moves jumps, calls, subprograms and debug information.
+#include "verifier/context.h"
+#include "verifier/env.h"
+
+namespace modbpf {
+
+namespace {
+
+struct fixer {
+    env &e;
+    vec<bpf_insn> run;    ///< what runs
+    vec<bpf_insn> shown;  ///< what OBJ_GET_INFO shows: map ids instead of addresses
+    vec<u8> keep;
+    vec<u32> position;    ///< of each loaded instruction in the result; [count]: their number
+
+    status start();
+    void straighten_branches();
+    void count_positions();
+    void drop_nops();
+    status convert_ctx(u32 i);
+    status convert_map(u32 i);
+    status move_targets(u32 i);
+    status emit();
+    status emit_info();
+};
+
+bpf_insn jump_by(s16 off) { return make_insn(BPF_JMP | BPF_JA, 0, 0, off, 0); }
+bool is_long_jump(const bpf_insn &i) { return i.code == (BPF_JMP32 | BPF_JA); }
+
+status fixer::start() {
+    TRY(run.resize(e.count()));
+    TRY(keep.resize(e.count()));
+    TRY(position.resize(e.count() + 1));
+    for (u32 i = 0; i < e.count(); i++) {
+        run[i] = e.insns[i];
+        keep[i] = e.aux[i].seen;
+    }
+    for (u32 i = 0; i + 1 < e.count(); i++) // the second word of a 64-bit immediate is never visited by itself
+        if (run[i].code == (BPF_LD | BPF_IMM | BPF_DW)) {
+            keep[i + 1] = keep[i];
+            i++;
+        }
+    return {};
+}
+
+/// A branch with one arm that no path took.
+void fixer::straighten_branches() {
+    for (u32 i = 0; i < e.count(); i++) {
+        insn_desc d = decode(e.code(), i);
+        if (d.kind == insn_kind::branch && keep[i]) {
+            if (!keep[i + 1])
+                run[i] = jump_by(run[i].off);
+            else if (!keep[static_cast<u32>(d.target)])
+                run[i] = jump_by(0);
+        }
+        i += d.words - 1u;
+    }
+}
+
+void fixer::count_positions() {
+    u32 n = 0;
+    for (u32 i = 0; i < e.count(); i++) {
+        position[i] = n;
+        n += keep[i];
+    }
+    position[e.count()] = n;
+}
+
+/// Jumps to the next instruction that is left. One pass, as Linux.
+void fixer::drop_nops() {
+    for (u32 i = 0; i < e.count(); i++) {
+        insn_desc d = decode(run.view(), i);
+        if (keep[i] && run[i].code == (BPF_JMP | BPF_JA) && position[static_cast<u32>(d.target)] == position[i] + 1)
+            keep[i] = 2; // counted out below, when all were found
+        i += d.words - 1u;
+    }
+    for (auto &k : keep)
+        k = k == 1;
+    count_positions();
+}
+
+status fixer::convert_ctx(u32 i) {
+    const prog_type_info &p = *e.req.type;
+    if (!e.aux[i].ctx_access || p.kind != ctx_kind::fields)
+        return {};
+    insn_desc d = decode(e.code(), i);
+    const ctx_field *f = find_ctx_field(p, d.off, d.width);
+    if (MODBPF_BUG_ON(!f || (d.kind != insn_kind::load && d.kind != insn_kind::store)))
+        return error(EFAULT);
+    bpf_insn &in = run[i];
+    in.off = static_cast<s16>(f->run_off + (d.off - f->off));
+    if (f->yields != ctx_yield::scalar) {
+        if (MODBPF_BUG_ON(d.kind != insn_kind::load || f->run_size != 8))
+            return error(EFAULT);
+        in.code = BPF_LDX | BPF_MEM | BPF_DW;
+    } else if (d.kind == insn_kind::store && f->store_size) {
+        u8 size = f->store_size == 1 ? BPF_B : f->store_size == 2 ? BPF_H : BPF_W;
+        in.code = static_cast<u8>((in.code & ~0x18) | size);
+    }
+    return {};
+}
+
+status fixer::convert_map(u32 i) {
+    bpf_insn *w = &run[i];
+    if (w->code != (BPF_LD | BPF_IMM | BPF_DW) || !w->src_reg)
+        return {};
+    map *m = e.maps[e.aux[i].map_index].get();
+    bool value = w->src_reg == BPF_PSEUDO_MAP_VALUE || w->src_reg == BPF_PSEUDO_MAP_IDX_VALUE;
+    shown[i].src_reg = value ? BPF_PSEUDO_MAP_VALUE : BPF_PSEUDO_MAP_FD;
+    shown[i].imm = static_cast<s32>(m->id);
+    shown[i + 1].imm = value ? static_cast<s32>(e.aux[i].map_off) : 0;
+    u64 addr = value ? TRY(m->ops->value_address(m, e.aux[i].map_off)) : addr_of(m);
+    w[0].src_reg = 0;
+    w[0].imm = static_cast<s32>(addr);
+    w[1].imm = static_cast<s32>(addr >> 32);
+    return {};
+}
+
+/// Jumps and calls over what was dropped.
+status fixer::move_targets(u32 i) {
+    insn_desc d = decode(run.view(), i);
+    if (!d.jumps && d.kind != insn_kind::call_sub)
+        return {};
+    if (MODBPF_BUG_ON(d.target < 0 || d.target >= e.count()))
+        return error(EFAULT);
+    s64 off = static_cast<s64>(position[static_cast<u32>(d.target)]) - position[i] - 1;
+    if (d.kind == insn_kind::call_sub || is_long_jump(run[i])) {
+        run[i].imm = static_cast<s32>(off);
+        return {};
+    }
+    if (MODBPF_BUG_ON(off != static_cast<s16>(off)))
+        return error(EFAULT);
+    run[i].off = static_cast<s16>(off);
+    return {};
+}
+
+status fixer::emit() {
+    for (u32 i = 0; i < e.count(); i++)
+        if (keep[i]) {
+            TRY(e.out->image.insns.push(run[i]));
+            TRY(e.out->xlated.push(shown[i]));
+        }
+    for (u32 s = 0; s < e.subs.size(); s++) {
+        const subprog_info &p = e.subs[s];
+        if (position[p.start] == position[p.end])
+            continue;
+        TRY(e.out->image.subprogs.push({position[p.start], position[p.end], static_cast<u16>(p.stack_depth), p.has_tail_call,
+                                        p.tail_call_reachable}));
+        if (s < e.req.funcs.size())
+            TRY(e.out->funcs.push({position[p.start], e.req.funcs[s].type_id}));
+    }
+    return {};
+}
+
+/// A source line whose instructions are gone is kept only if nothing says where the next instruction comes from.
+status fixer::emit_info() {
+    vec<line_info> &out = e.out->lines;
+    for (line_info l : e.req.lines) {
+        if (MODBPF_BUG_ON(l.insn_off >= e.count()))
+            return error(EFAULT);
+        u32 sub = containing_subprog(e, l.insn_off);
+        u32 at = position[l.insn_off];
+        if (at >= position[e.subs[sub].end])
+            continue; // nothing is left behind it in its function
+        l.insn_off = at;
+        if (!out.empty() && out.back().insn_off == at)
+            out.back() = l;
+        else
+            TRY(out.push(l));
+    }
+    return {};
+}
+
+}  // namespace
+
+status fix_up(env &e) {
+    fixer f{e, {}, {}, {}, {}};
+    TRY(f.start());
+    f.straighten_branches();
+    f.count_positions();
+    f.drop_nops();
+    TRY(f.shown.resize(e.count()));
+    for (u32 i = 0; i < e.count(); i++) {
+        if (!f.keep[i])
+            continue;
+        TRY(f.convert_ctx(i));
+        TRY(f.move_targets(i));
+        bool wide = f.run[i].code == (BPF_LD | BPF_IMM | BPF_DW);
+        f.shown[i] = f.run[i];
+        if (wide) {
+            f.shown[i + 1] = f.run[i + 1];
+            TRY(f.convert_map(i));
+            i++;
+        }
+    }
+    TRY(f.emit());
+    return f.emit_info();
+}
+
+}  // namespace modbpf

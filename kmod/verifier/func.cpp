@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Calls between subprograms: a static function is explored at each call in a new frame; a global function's arguments are checked
+// against its BTF, its body is verified once by itself, and its result is any number.
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+namespace {
+
+status check_mem_param(env &e, const subprog_info &s, u32 i) {
+    u32 regno = i + 1;
+    reg_state &r = e.reg(regno);
+    bool null_ok = s.args[i] == sub_arg::mem_or_null;
+    if (r.type == reg_type::ctx || r.type == reg_type::map_ptr)
+        TRY(check_ptr_off(e, r, regno));
+    if (r.is_null()) {
+        if (null_ok)
+            return demand_reg(e, regno); // the callee relies on NULL, not on some number
+        verbose(e, "arg#%d is expected to be non-NULL\n", i);
+        return fail(EINVAL);
+    }
+    if (r.is_packet() && s.changes_pkt_data) {
+        verbose(e, "arg#%d is packet memory, which the function may invalidate\n", i);
+        return fail(EINVAL);
+    }
+    if (r.may_be_null() && !null_ok) {
+        verbose(e, "arg#%d is expected to be non-NULL\n", i);
+        return fail(EINVAL);
+    }
+    reg_state saved = r;
+    mark_not_null(r);
+    s32 size = static_cast<s32>(s.arg_mem_size[i]);
+    status st = check_mem_arg(e, regno, size, access::read, true, nullptr);
+    if (st)
+        st = [&]() -> status { return check_mem_arg(e, regno, size, access::write, true, nullptr); }();
+    r = saved;
+    return st.ok() ? status() : status(fail(EINVAL));
+}
+
+status check_param(env &e, const subprog_info &s, u32 i) {
+    reg_state &r = e.reg(i + 1);
+    switch (s.args[i]) {
+    case sub_arg::scalar:
+        if (r.is_scalar())
+            return {};
+        verbose(e, "R%d is not a scalar\n", i + 1);
+        return fail(EINVAL);
+    case sub_arg::ctx:
+        if (r.type == reg_type::ctx)
+            return check_ptr_off(e, r, i + 1);
+        verbose(e, "arg#%d expects pointer to ctx\n", i);
+        return fail(EINVAL);
+    default:
+        return check_mem_param(e, s, i);
+    }
+}
+
+status call_global(env &e, u32 sub) {
+    subprog_info &s = e.subs[sub];
+    status st = prepare_func_args(e, sub);
+    for (u32 i = 0; st.ok() && i < s.arg_count; i++)
+        if (status p = check_param(e, s, i); !p) {
+            if (p.err().code() == ENOMEM)
+                return p;
+            verbose(e, "Caller passes invalid args into func#%d ('%s')\n", sub, s.name);
+            return p;
+        }
+    if (!st)
+        return st;
+    verbose(e, "Func#%d ('%s') is global and assumed valid.\n", sub, s.name);
+    if (s.changes_pkt_data)
+        clear_packet_pointers(e);
+    s.called = true;
+    clear_caller_saved(e, e.cur->cur());
+    e.reg(BPF_REG_0).set_unknown();
+    return {};
+}
+
+status enter_frame(env &e, u32 sub) {
+    verifier_state &st = *e.cur;
+    if (st.curframe + 1 >= max_call_frames) {
+        verbose(e, "the call stack of %d frames is too deep\n", st.curframe + 2);
+        return fail(E2BIG);
+    }
+    func_state *f = make<func_state>(PORT_SLEEPING);
+    if (!f)
+        return error(ENOMEM);
+    func_state &caller = st.cur();
+    f->callsite = e.insn, f->subprog = sub, f->frameno = st.curframe + 1;
+    for (u32 r = 0; r < bpf_reg_count; r++)
+        if (r >= BPF_REG_1 && r <= BPF_REG_5)
+            f->regs[r] = caller.regs[r];
+        else
+            f->regs[r].set_not_init();
+    f->regs[BPF_REG_10].set_pointer(reg_type::stack);
+    f->regs[BPF_REG_10].frame = static_cast<u8>(f->frameno);
+    clear_caller_saved(e, caller);
+    st.frame[++st.curframe] = f;
+    return {};
+}
+
+}  // namespace
+
+status check_func_call(env &e, const insn_desc &d) {
+    s32 sub = find_start(e, d.target);
+    if (MODBPF_BUG_ON(sub < 0))
+        return error(EFAULT);
+    if (e.subs[static_cast<u32>(sub)].global)
+        return call_global(e, static_cast<u32>(sub));
+    TRY(enter_frame(e, static_cast<u32>(sub)));
+    e.next_insn = e.subs[static_cast<u32>(sub)].start;
+    if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2)) {
+        verbose(e, "caller:\n");
+        print_state(e, *e.cur, e.cur->curframe - 1, true);
+        verbose(e, "callee:\n");
+        print_state(e, *e.cur, e.cur->curframe, true);
+        e.scratched_regs = 0, e.scratched_slots = 0;
+    }
+    return {};
+}
+
+status return_from_func(env &e) {
+    verifier_state &st = *e.cur;
+    const reg_state &r0 = st.cur().regs[BPF_REG_0];
+    if (r0.type == reg_type::stack) {
+        verbose(e, "cannot return stack pointer to the caller\n");
+        return fail(EINVAL);
+    }
+    func_state &caller = *st.frame[st.curframe - 1];
+    caller.regs[BPF_REG_0] = r0;
+    e.next_insn = st.cur().callsite + 1;
+    if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2)) {
+        verbose(e, "returning from callee:\n");
+        print_state(e, st, st.curframe, true);
+        verbose(e, "to caller at %d:\n", e.next_insn);
+        print_state(e, st, st.curframe - 1, true);
+        e.scratched_regs = 0, e.scratched_slots = 0;
+    }
+    st.pop_frame();
+    return {};
+}
+
+}  // namespace modbpf

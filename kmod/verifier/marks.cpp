@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u16 arg_regs = 0x3e;    // r1-r5
+
+struct masks {
+    u16 live_regs;
+    u16 precise_regs;
+    u64 live_slots;
+    u64 precise_slots;
+};
+
+bool is_static_call(const env &e, const insn_desc &d) {
+    return d.kind == insn_kind::call_sub && !e.subs[containing_subprog(e, static_cast<u32>(d.target))].global;
+}
+
+/// Slots of the own frame that a store through r10 touches; `whole`: all 8 bytes of one slot.
+u64 frame_store_slots(const insn_desc &d, bool *whole) {
+    *whole = false;
+    if (d.kind != insn_kind::store || d.dst != BPF_REG_10 || d.off >= 0 || d.off < -static_cast<s32>(max_bpf_stack))
+        return 0;
+    *whole = d.width == 8 && d.off % 8 == 0;
+    return 1ull << (static_cast<u32>(-d.off - 1) / slot_bytes);
+}
+
+u16 used_regs(const env &e, const insn_desc &d) {
+    switch (d.kind) {
+    case insn_kind::call_helper: {
+        const helper_proto *fn = find_helper(static_cast<u32>(d.imm));
+        u16 uses = 0;
+        for (u32 i = 0; fn && i < 5 && fn->args[i] != arg_type::none; i++)
+            uses |= reg_bit(i + 1);
+        return uses;
+    }
+    case insn_kind::call_sub: {
+        const subprog_info &s = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
+        return s.global ? arg_regs : e.aux[s.start].live_regs & arg_regs;
+    }
+    case insn_kind::exit:
+        return 0; // see exit_masks
+    default:
+        return d.uses;
+    }
+}
+
+u16 defined_regs(const insn_desc &d) {
+    if (d.kind == insn_kind::call_helper || d.kind == insn_kind::call_sub || d.kind == insn_kind::ld_packet)
+        return caller_saved_regs;
+    return d.defs;
+}
+
+/// A demand on what a memory instruction loads goes to the slots that it was seen to read.
+void transfer_result(masks &m, u32 reg, u64 slots) {
+    if (m.precise_regs & reg_bit(reg)) {
+        m.precise_regs &= static_cast<u16>(~reg_bit(reg));
+        m.precise_slots |= slots;
+    }
+}
+
+void transfer_branch(masks &m, const insn_desc &d, const insn_aux &a) {
+    u16 both = reg_bit(d.dst) | (d.reg ? reg_bit(d.src) : 0);
+    if (d.reg && (m.precise_regs & both))
+        m.precise_regs |= both;
+    if ((m.precise_regs & a.link_regs) || (m.precise_slots & a.link_slots)) {
+        m.precise_regs |= both | a.link_regs;
+        m.precise_slots |= a.link_slots;
+    }
+}
+
+void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux &a) {
+    switch (d.kind) {
+    case insn_kind::mov:
+        if (m.precise_regs & reg_bit(d.dst)) {
+            m.precise_regs &= static_cast<u16>(~reg_bit(d.dst));
+            if (d.reg)
+                m.precise_regs |= reg_bit(d.src);
+        }
+        break;
+    case insn_kind::alu:
+        if (d.reg && (m.precise_regs & reg_bit(d.dst)))
+            m.precise_regs |= reg_bit(d.src);
+        break;
+    case insn_kind::load:
+        transfer_result(m, d.dst, a.read_slots);
+        break;
+    case insn_kind::store: {
+        bool whole;
+        u64 own = frame_store_slots(d, &whole);
+        if (d.reg && (m.precise_slots & (own | a.store_slots)))
+            m.precise_regs |= reg_bit(d.src);
+        if (whole)
+            m.precise_slots &= ~own;
+        break;
+    }
+    case insn_kind::atomic:
+        if (d.imm & BPF_FETCH)
+            transfer_result(m, d.imm == BPF_CMPXCHG ? static_cast<u32>(BPF_REG_0) : d.src, a.read_slots);
+        break;
+    case insn_kind::branch:
+        transfer_branch(m, d, a);
+        break;
+    case insn_kind::ld_imm64:
+        m.precise_regs &= static_cast<u16>(~reg_bit(d.dst));
+        break;
+    case insn_kind::call_helper:
+    case insn_kind::ld_packet:
+        m.precise_regs &= static_cast<u16>(~caller_saved_regs);
+        break;
+    case insn_kind::call_sub:
+        m.precise_regs &= static_cast<u16>(~caller_saved_regs);
+        if (is_static_call(e, d)) {
+            const subprog_info &s = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
+            m.precise_regs |= e.aux[s.start].precise_regs & arg_regs;
+        }
+        break;
+    default:
+        break; // neg, byte swaps: the operand is the result's register
+    }
+}
+
+void transfer(const env &e, masks &m, const insn_desc &d, const insn_aux &a) {
+    m.live_regs = static_cast<u16>((m.live_regs & ~defined_regs(d)) | used_regs(e, d));
+    bool whole;
+    u64 own = frame_store_slots(d, &whole);
+    if (whole)
+        m.live_slots &= ~own;
+    m.live_slots |= a.read_slots;
+    transfer_precise(e, m, d, a);
+}
+
+status enqueue(env &e, u32 i) {
+    if (e.aux[i].queued)
+        return {};
+    TRY(e.mark_queue.push(i));
+    e.aux[i].queued = true;
+    return {};
+}
+
+masks marks_after(const env &e, u32 i, const insn_desc &d) {
+    masks m{};
+    auto add = [&](u32 j) {
+        const insn_aux &a = e.aux[j];
+        m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
+        m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
+    };
+    if (d.kind == insn_kind::exit) {
+        const subprog_info &s = e.subs[containing_subprog(e, i)];
+        bool entry = s.start == 0 || s.global;
+        m.live_regs = entry || s.exit_live ? reg_bit(BPF_REG_0) : 0;
+        m.precise_regs = s.exit_precise ? reg_bit(BPF_REG_0) : 0;
+        return m;
+    }
+    if (d.falls_through)
+        add(i + d.words);
+    if (d.jumps)
+        add(static_cast<u32>(d.target));
+    return m;
+}
+
+/// r0 matters behind a call of `s`: then at each of its exits.
+status raise_exits(env &e, subprog_info &s, const masks &after) {
+    bool live = after.live_regs & reg_bit(BPF_REG_0), precise = after.precise_regs & reg_bit(BPF_REG_0);
+    if ((!live || s.exit_live) && (!precise || s.exit_precise))
+        return {};
+    s.exit_live |= live, s.exit_precise |= precise;
+    for (u32 x : s.exits)
+        TRY(enqueue(e, x));
+    return {};
+}
+
+status update(env &e, u32 i) {
+    insn_desc d = decode(e.code(), i);
+    insn_aux &a = e.aux[i];
+    masks m = marks_after(e, i, d);
+    if (is_static_call(e, d))
+        TRY(raise_exits(e, e.subs[containing_subprog(e, static_cast<u32>(d.target))], m));
+    transfer(e, m, d, a);
+    // What was demanded at this instruction itself is in the old marks.
+    m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
+    m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
+    if (m.live_regs == a.live_regs && m.precise_regs == a.precise_regs && m.live_slots == a.live_slots &&
+        m.precise_slots == a.precise_slots)
+        return {};
+    a.live_regs = m.live_regs, a.precise_regs = m.precise_regs;
+    a.live_slots = m.live_slots, a.precise_slots = m.precise_slots;
+    for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
+        TRY(enqueue(e, e.pred[p]));
+    const subprog_info &s = e.subs[containing_subprog(e, i)];
+    if (s.start == i)
+        for (u32 c : s.calls)
+            TRY(enqueue(e, c));
+    return {};
+}
+
+/// The instruction of frame `f` that is being executed: the current one, or the frame's pending call.
+u32 insn_of_frame(env &e, u32 f) { return f == e.cur->curframe ? e.insn : e.cur->frame[f + 1]->callsite; }
+
+template <class F> void for_each_edge(const env &e, F &&fn) {
+    for (u32 i = 0; i < e.count();) {
+        insn_desc d = decode(e.code(), i);
+        if (d.falls_through && i + d.words < e.count())
+            fn(i, i + d.words);
+        if (d.jumps)
+            fn(i, static_cast<u32>(d.target));
+        i += d.words;
+    }
+}
+
+}  // namespace
+
+status build_marks(env &e) {
+    TRY(e.pred_start.resize(e.count() + 1));
+    for_each_edge(e, [&](u32, u32 to) { e.pred_start[to + 1]++; });
+    for (u32 i = 0; i < e.count(); i++)
+        e.pred_start[i + 1] += e.pred_start[i];
+    TRY(e.pred.resize(e.pred_start[e.count()]));
+    vec<u32> fill;
+    TRY(fill.resize(e.count()));
+    for_each_edge(e, [&](u32 from, u32 to) { e.pred[e.pred_start[to] + fill[to]++] = from; });
+    for (u32 i = 0; i < e.count();) {
+        insn_desc d = decode(e.code(), i);
+        if (d.kind == insn_kind::exit)
+            TRY(e.subs[containing_subprog(e, i)].exits.push(i));
+        if (is_static_call(e, d))
+            TRY(e.subs[containing_subprog(e, static_cast<u32>(d.target))].calls.push(i));
+        TRY(enqueue(e, i)); // the queue is taken from its end: last instruction first
+        i += d.words;
+    }
+    return settle_marks(e);
+}
+
+status settle_marks(env &e) {
+    while (!e.mark_queue.empty()) {
+        u32 i = e.mark_queue.back();
+        e.mark_queue.pop();
+        e.aux[i].queued = false;
+        TRY(update(e, i));
+    }
+    return {};
+}
+
+/// A mark was set at `i` by hand: its predecessors (and calls) have to learn of it.
+static status raised(env &e, u32 i) {
+    for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
+        TRY(enqueue(e, e.pred[p]));
+    const subprog_info &s = e.subs[containing_subprog(e, i)];
+    if (s.start == i)
+        for (u32 c : s.calls)
+            TRY(enqueue(e, c));
+    return {};
+}
+
+status demand_reg(env &e, u32 regno) {
+    insn_aux &a = e.aux[e.insn];
+    if (a.precise_regs & reg_bit(regno))
+        return {};
+    a.precise_regs |= reg_bit(regno);
+    return raised(e, e.insn);
+}
+
+status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
+    u32 i = insn_of_frame(e, frame);
+    insn_aux &a = e.aux[i];
+    u64 b = 1ull << slot;
+    bool precise = loaded && frame != e.cur->curframe; // what the callee does with it is not followed
+    if ((a.read_slots & b) && (!precise || (a.precise_slots & b)))
+        return {};
+    a.read_slots |= b;
+    a.live_slots |= b;
+    if (precise)
+        a.precise_slots |= b;
+    TRY(enqueue(e, i));
+    return raised(e, i);
+}
+
+status demand_slot(env &e, u32 frame, u32 slot) {
+    u32 i = insn_of_frame(e, frame);
+    insn_aux &a = e.aux[i];
+    u64 b = 1ull << slot;
+    if ((a.read_slots & b) && (a.precise_slots & b))
+        return {};
+    a.read_slots |= b, a.live_slots |= b, a.precise_slots |= b;
+    return raised(e, i);
+}
+
+status observe_store(env &e, u32 frame, u32 slot, s32 regno) {
+    if (frame != e.cur->curframe) {
+        if (regno >= 0 && e.reg(static_cast<u32>(regno)).is_scalar())
+            return demand_reg(e, static_cast<u32>(regno));
+        return {};
+    }
+    insn_aux &a = e.aux[e.insn];
+    u64 b = 1ull << slot;
+    if (a.store_slots & b)
+        return {};
+    a.store_slots |= b;
+    return enqueue(e, e.insn);
+}
+
+status observe_links(env &e, u16 regs, u64 slots) {
+    insn_aux &a = e.aux[e.insn];
+    if ((a.link_regs & regs) == regs && (a.link_slots & slots) == slots)
+        return {};
+    a.link_regs |= regs, a.link_slots |= slots;
+    return enqueue(e, e.insn);
+}
+
+}  // namespace modbpf

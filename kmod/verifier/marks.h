@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Backward marks: which registers and stack slots matter behind an instruction (live), and which scalars must be compared by
+// value when a state is pruned (precise).
+//
+// Marks stand at instructions, not in states: mark_before(i) holds for every path through i. That is coarser than a walk along
+// the path at hand, never smaller, so a comparison that uses it is at least as strict. With succ(i) the edges within a subprogram,
+//
+//     regs:   live(i)    = use(i) | (union of live(j), j in succ(i)) - def(i)                    static, before exploration
+//     slots:  live(i)    = read(i) | (union of live(j)) - kill(i)                                grows with observed reads
+//     both:   precise(i) = demand(i) | transfer_i(union of precise(j))                           grows with demands
+//
+// read(i): slots of the own frame that i was seen to read, also through its callees (then i is the call). kill(i): the slot
+// that an aligned 8-byte store through r10 overwrites whole. Calls kill no slot.
+//
+// transfer_i takes a demand on a result to what the result was made from: a move to its source, arithmetic to both operands,
+// a load to the slots that it was seen to read, a store that was seen to write a demanded slot to the stored register. A branch
+// on two registers takes a demand on either to both, since one refines the other; if it refined linked scalars together, a demand
+// on one member is a demand on all, since the member's range comes from the compared register *and* from the link. A call maps
+// r1-r5 at the callee's entry to r1-r5 before each of its calls, and r0 behind a call to r0 at each of the callee's exits.
+//
+// Why pruning is sound. Let S be a checkpoint at i all of whose paths are explored, M the marks. Its meaning under M is
+// the set of concrete states in which a precise scalar has a value of S's range, links between precise scalars of S hold, a live
+// imprecise scalar is any number, what is not live is anything, and every live pointer is one of S's. By the equations, an instruction takes
+// a concrete state of that set into the meaning of one of the explored successors, and passes the checks that S's successor
+// passed: each check that looks at a scalar's value made a demand. (Where exploration follows one arm only, both operands are
+// demanded; where it reads a caller's slot or stores a scalar into one, the demand is made at once, at the caller's call.)
+// By induction over the path the concrete run passes all checks. states_equal() tests inclusion of the current state in
+// that set; marks only ever grow, so a test made with fewer marks used marks that were complete for S's own paths.
+//
+// Cost: masks of 11 registers and 64 slots per instruction, each bit set at most once.
+#pragma once
+
+#include "verifier/env.h"
+
+namespace modbpf {
+
+/// Predecessors, calls and exits, and the static liveness of registers. After check_cfg.
+status build_marks(env &e);
+
+/// The scalar in `regno` must be precise before the current instruction.
+status demand_reg(env &e, u32 regno);
+/// Slot `slot` of frame `frame` was read by the current instruction. `loaded`: into a register, not by a helper.
+status observe_read(env &e, u32 frame, u32 slot, bool loaded);
+/// The scalar spilled to that slot must be precise before the current instruction.
+status demand_slot(env &e, u32 frame, u32 slot);
+/// Slot `slot` of frame `frame` was written from register `regno` (or -1) by the current instruction.
+status observe_store(env &e, u32 frame, u32 slot, s32 regno);
+/// The current branch refined these scalars of the current frame together.
+status observe_links(env &e, u16 regs, u64 slots);
+
+/// Brings all marks up to date. Before a comparison.
+status settle_marks(env &e);
+
+/// May `cur` be pruned because of the fully explored `old`? Both at the same instruction.
+bool state_covered(env &e, const verifier_state &old, const verifier_state &cur);
+/// Are they the same, but for the numbering of ids?
+bool state_identical(env &e, const verifier_state &old, const verifier_state &cur);
+
+}  // namespace modbpf

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The verifier's log: register states, instructions, source lines and statistics in the text format of Linux 6.12.
+#include "btf/btf.h"
+#include "isa/disasm.h"
+#include "verifier/env.h"
+
+namespace modbpf {
+
+error verifier_bug(env &e, const char *what) {
+    port_bug(__FILE__, static_cast<int>(e.insn), what);
+    verbose(e, "verifier bug: %s\n", what);
+    return error(EFAULT);
+}
+
+const char *reg_type_name(reg_type t) {
+    switch (t) {
+    case reg_type::not_init: return "?";
+    case reg_type::scalar: return "scalar";
+    case reg_type::ctx: return "ctx";
+    case reg_type::map_ptr: return "map_ptr";
+    case reg_type::map_value: return "map_value";
+    case reg_type::map_value_or_null: return "map_value_or_null";
+    case reg_type::stack: return "fp";
+    case reg_type::packet: return "pkt";
+    case reg_type::packet_meta: return "pkt_meta";
+    case reg_type::packet_end: return "pkt_end";
+    case reg_type::mem: return "mem";
+    case reg_type::mem_or_null: return "mem_or_null";
+    case reg_type::ringbuf_mem: return "ringbuf_mem";
+    case reg_type::ringbuf_mem_or_null: return "ringbuf_mem_or_null";
+    }
+    return "?";
+}
+
+namespace {
+
+/// Large numbers are shown in hexadecimal, as Linux does.
+void print_signed(env &e, s64 v) {
+    if (v >= -32768 && v <= 32767)
+        verbose(e, "%lld", v);
+    else
+        verbose(e, "%#llx", static_cast<u64>(v));
+}
+void print_unsigned(env &e, u64 v) {
+    if (v <= 65535)
+        verbose(e, "%llu", v);
+    else
+        verbose(e, "%#llx", v);
+}
+
+/// "id=1,map=m,ks=4,...": puts a comma before every item but the first.
+struct item_list {
+    env &e;
+    bool first = true;
+    void next() {
+        if (!first)
+            verbose(e, ",");
+        first = false;
+    }
+};
+
+void print_pointer_items(env &e, const reg_state &r, item_list &l) {
+    if (r.ref_id) {
+        l.next();
+        verbose(e, "ref_obj_id=%d", r.ref_id);
+    }
+    if (r.map_ptr) {
+        if (r.map_ptr->params.name[0]) {
+            l.next();
+            verbose(e, "map=%s", r.map_ptr->params.name);
+        }
+        l.next();
+        verbose(e, "ks=%d,vs=%d", r.map_ptr->params.key_size, r.map_ptr->params.value_size);
+    }
+    if (!r.is_scalar() && r.off) {
+        l.next();
+        verbose(e, "off=");
+        print_signed(e, r.off);
+    }
+    if (r.is_packet_any()) {
+        l.next();
+        verbose(e, "r=");
+        print_unsigned(e, static_cast<u64>(static_cast<s64>(r.range)));
+    }
+    if (r.type >= reg_type::mem) {
+        l.next();
+        verbose(e, "sz=");
+        print_unsigned(e, r.mem_size);
+    }
+}
+
+void print_reg(env &e, u32 frame, const reg_state &r) {
+    if (r.is_const()) {
+        print_signed(e, static_cast<s64>(r.var.value()));
+        return;
+    }
+    verbose(e, "%s", reg_type_name(r.type));
+    if (r.type == reg_type::stack) {
+        if (frame != r.frame)
+            verbose(e, "[%d]", r.frame);
+        if (r.var.is_const()) {
+            print_signed(e, static_cast<s64>(r.var.value()) + r.off);
+            return;
+        }
+    }
+    verbose(e, "(");
+    item_list l{e};
+    if (r.id) {
+        l.next();
+        verbose(e, "id=%d", r.id & ~id_add_const);
+        if (r.id & id_add_const)
+            verbose(e, "%+d", r.off);
+    }
+    print_pointer_items(e, r, l);
+    if (!r.var.is_const()) {
+        char text[256];
+        if (scalar_format(text, sizeof(text), r.var)) {
+            l.next();
+            verbose(e, "%s", text);
+        }
+    } else if (r.var.value()) {
+        l.next();
+        verbose(e, "imm=");
+        print_signed(e, static_cast<s64>(r.var.value()));
+    }
+    verbose(e, ")");
+}
+
+void print_slot(env &e, u32 frame, const stack_slot &s, u32 index) {
+    constexpr char letter[] = {'?', 'r', 'm', '0'};
+    char text[slot_bytes + 1];
+    bool used = false;
+    for (u32 i = 0; i < slot_bytes; i++) {
+        text[i] = letter[static_cast<u32>(s.kind[i])];
+        used |= s.kind[i] != slot_kind::invalid;
+    }
+    text[slot_bytes] = 0;
+    if (!used)
+        return;
+    verbose(e, " fp%d%s=", -static_cast<s32>(slot_bytes * (index + 1)), s.spilled.written ? "_w" : "");
+    if (!s.is_spill()) {
+        verbose(e, "%s", text);
+        return;
+    }
+    u32 i = 0; // what stands above a spill of less than 8 bytes
+    while (s.kind[i] != slot_kind::spill)
+        i++;
+    text[i] = 0;
+    verbose(e, "%s", text);
+    print_reg(e, frame, s.spilled);
+}
+
+bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+
+}  // namespace
+
+void tnum_text(char *buf, u32 size, const tnum &t) {
+    if (t.is_const())
+        port_snprintf(buf, size, t.value <= 65535 ? "%llu" : "%#llx", t.value);
+    else
+        port_snprintf(buf, size, "(%#llx; %#llx)", t.value, t.mask);
+}
+
+void print_state(env &e, const verifier_state &st, u32 frame, bool all) {
+    const func_state &f = *st.frame[frame];
+    if (f.frameno)
+        verbose(e, " frame%d:", f.frameno);
+    for (u32 i = 0; i < bpf_reg_count; i++) {
+        const reg_state &r = f.regs[i];
+        if (r.type == reg_type::not_init || (!all && !(e.scratched_regs >> i & 1)))
+            continue;
+        verbose(e, " R%d%s=", i, r.written ? "_w" : "");
+        print_reg(e, f.frameno, r);
+    }
+    for (u32 i = 0; i < f.stack.size(); i++)
+        if (all || (e.scratched_slots >> i & 1))
+            print_slot(e, f.frameno, f.stack[i], i);
+    for (u32 i = 0; i < st.refs.size(); i++)
+        verbose(e, i ? ",%d" : " refs=%d", st.refs[i].id);
+    verbose(e, "\n");
+    if (!all)
+        e.scratched_regs = 0, e.scratched_slots = 0;
+}
+
+/// The state that an instruction left, on the instruction's line if nothing was printed since.
+void print_insn_state(env &e) {
+    if (e.prev_log_pos && e.prev_log_pos == e.log.position()) {
+        e.log.reset(e.prev_log_pos - 1);
+        u64 pos = e.prev_insn_print_len;
+        u64 column = max<u64>(pos + 4, 40); // states start at column 40, or at the next multiple of 8
+        verbose(e, "%*c;", static_cast<int>(align_up(column, 8) - pos - 1), ' ');
+    } else {
+        verbose(e, "%d:", e.insn);
+    }
+    print_state(e, *e.cur, e.cur->curframe, false);
+}
+
+void print_line(env &e, u32 insn, const char *prefix) {
+    if (!(e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2)) || !e.req.types)
+        return;
+    const line_info *l = line_info_find(e.req.lines, insn), *p = e.prev_line;
+    if (!l || l == p)
+        return;
+    if (p && l->file_name_off == p->file_name_off && l->line_col >> 10 == p->line_col >> 10)
+        return;
+    const char *text = e.req.types->string(l->line_off), *path = e.req.types->string(l->file_name_off);
+    if (!text || !path)
+        return;
+    while (is_space(*text))
+        text++;
+    const char *file = path;
+    for (const char *c = path; *c; c++)
+        if (*c == '/')
+            file = c + 1;
+    verbose(e, "%s%s @ %s:%u\n", prefix, text, file, l->line_col >> 10);
+    e.prev_line = l;
+}
+
+void print_insn(env &e, u32 at) {
+    disasm_options o;
+    o.helper_name = helper_name;
+    o.show_pointers = true;
+    char text[disasm_line_max + 64];
+    disasm(text, sizeof(text), e.code(), at, o);
+    verbose(e, "%d: %s", at, text);
+    e.prev_insn_print_len = e.log.position() - e.prev_log_pos;
+    e.prev_log_pos = e.log.position();
+}
+
+void print_stats(env &e) {
+    if (e.log.level() & BPF_LOG_STATS) {
+        verbose(e, "verification time %lld usec\n", static_cast<s64>(e.stats.time_ns / 1000));
+        verbose(e, "stack depth ");
+        for (u32 i = 0; i < e.subs.size(); i++)
+            verbose(e, "%s%d", i ? "+" : "", e.subs[i].stack_depth);
+        verbose(e, "\n");
+    }
+    verbose(e,
+            "processed %d insns (limit %d) max_states_per_insn %d total_states %d peak_states %d mark_read %d\n",
+            static_cast<int>(e.processed), static_cast<int>(max_insns_privileged),
+            static_cast<int>(e.stats.max_states_per_insn), static_cast<int>(e.stats.total_states),
+            static_cast<int>(e.stats.peak_states), static_cast<int>(e.stats.longest_mark_read));
+}
+
+}  // namespace modbpf

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Stack accesses: spills and fills of registers at fixed offsets, bytes at variable ones, areas given to helpers.
+//
+// Uninitialised stack may be read by who may load programs that leak pointers (CAP_PERFMON), which every load here needs: it
+// is an unknown number, like misc bytes.
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+namespace {
+
+u32 slot_of(s32 off) { return static_cast<u32>(-off - 1) / slot_bytes; }
+u32 byte_of(s32 off) { return static_cast<u32>(-off - 1) % slot_bytes; }
+
+/// The frame that a stack pointer points into.
+func_state &frame_of(env &e, const reg_state &r) { return *e.cur->frame[r.frame]; }
+
+void scratch_slot(env &e, const func_state &f, u32 slot) {
+    if (f.frameno == e.cur->curframe)
+        e.scratch_slot(slot);
+}
+
+bool spillable(const reg_state &r) {
+    switch (r.type) {
+    case reg_type::not_init:
+    case reg_type::scalar:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/// Bytes that the spill takes, from the slot's lowest address.
+u32 spill_size(const stack_slot &s) {
+    u32 n = 0;
+    while (n < slot_bytes && s.kind[slot_bytes - 1 - n] == slot_kind::spill)
+        n++;
+    return n;
+}
+
+void put_spill(stack_slot &s, const reg_state &r, u32 size) {
+    s.spilled.copy_from(r);
+    if (size == slot_bytes)
+        s.spilled.written = true;
+    for (u32 i = 0; i < slot_bytes; i++) {
+        slot_kind &k = s.kind[slot_bytes - 1 - i];
+        if (i < size)
+            k = slot_kind::spill;
+        else if (k == slot_kind::spill)
+            k = slot_kind::misc;
+    }
+}
+
+}  // namespace
+
+status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, access t) {
+    const reg_state &r = e.reg(regno);
+    const char *what = helper ? " indirect access to" : t == access::read ? " read from" : " write to";
+    s64 lo, hi;
+    char text[48];
+    tnum_text(text, sizeof(text), r.var.bits);
+    if (r.var.is_const()) {
+        lo = static_cast<s64>(r.var.value()) + off;
+        hi = lo + size;
+    } else {
+        if (r.var.smax >= max_var_off || r.var.smin <= -max_var_off) {
+            verbose(e, "invalid unbounded variable-offset%s stack R%d\n", what, regno);
+            return fail(EACCES);
+        }
+        lo = r.var.smin + off;
+        hi = r.var.smax + off + size;
+    }
+    int err = 0;
+    if (lo < -static_cast<s64>(max_bpf_stack) || lo > -1)
+        err = EACCES;
+    else if (hi > 0)
+        err = EINVAL;
+    else if (size < 0)
+        err = EFAULT;
+    if (err) {
+        if (r.var.is_const())
+            verbose(e, "invalid%s stack R%d off=%d size=%d\n", what, regno, off, size);
+        else
+            verbose(e, "invalid variable-offset%s stack R%d var_off=%s off=%d size=%d\n", what, regno, text, off, size);
+        return fail(err);
+    }
+    func_state &f = frame_of(e, r);
+    TRY(f.grow(static_cast<u32>(-lo)));
+    subprog_info &s = e.subs[f.subprog];
+    s.stack_depth = max(s.stack_depth, static_cast<u32>(align_up(static_cast<u64>(-lo), slot_bytes)));
+    return {};
+}
+
+// ---- loads ------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// What bytes [off, off + size) that are no spill give.
+void load_bytes(env &e, func_state &f, s32 off, u32 size, u32 value) {
+    u32 zeros = 0;
+    for (s32 i = off; i < off + static_cast<s32>(size); i++) {
+        scratch_slot(e, f, slot_of(i));
+        zeros += f.stack[slot_of(i)].kind[byte_of(i)] == slot_kind::zero;
+    }
+    if (zeros == size)
+        e.reg(value).set_const(0);
+    else
+        e.reg(value).set_unknown();
+}
+
+/// Part of a spilled number, or a load that is not as wide as the spill.
+void load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
+    u32 have = spill_size(s);
+    reg_state &r = e.reg(value);
+    // The spill starts at the slot's lowest byte; a load from there of no more bytes gets its low bytes.
+    if (size <= have && off % static_cast<s32>(slot_bytes) == 0) {
+        bool narrowing = size < 8 && s.spilled.var.umax >> (size * 8);
+        r.copy_from(s.spilled);
+        if (narrowing)
+            r.clear_id();
+        return;
+    }
+    u32 spilled = 0, zeros = 0;
+    for (u32 i = 0; i < size; i++) {
+        slot_kind k = s.kind[byte_of(off + static_cast<s32>(i))];
+        spilled += k == slot_kind::spill;
+        zeros += k == slot_kind::zero;
+    }
+    if ((spilled == size && s.spilled.is_null()) || zeros == size)
+        r.set_const(0);
+    else
+        r.set_unknown();
+}
+
+status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
+    u32 slot = slot_of(off);
+    scratch_slot(e, f, slot);
+    TRY(observe_read(e, f.frameno, slot, value >= 0));
+    stack_slot &s = f.stack[slot];
+    if (!s.is_spill()) {
+        if (value >= 0)
+            load_bytes(e, f, off, size, static_cast<u32>(value));
+        return {};
+    }
+    e.history++;
+    if (size != slot_bytes || spill_size(s) != slot_bytes) {
+        if (!s.spilled.is_scalar()) {
+            print_line(e, e.insn, "; ");
+            verbose(e, "invalid size of register fill\n");
+            return fail(EACCES);
+        }
+        if (value >= 0)
+            load_part(e, s, off, size, static_cast<u32>(value));
+        return {};
+    }
+    if (value >= 0)
+        e.reg(static_cast<u32>(value)).copy_from(s.spilled);
+    return {};
+}
+
+}  // namespace
+
+status check_stack_load(env &e, u32 regno, s32 off, u32 size, s32 value) {
+    const reg_state &r = e.reg(regno);
+    func_state &f = frame_of(e, r);
+    if (r.var.is_const())
+        return load_fixed(e, f, off + static_cast<s32>(r.var.value()), size, value);
+    if (value < 0) {
+        char text[48];
+        tnum_text(text, sizeof(text), r.var.bits);
+        verbose(e,
+                "variable offset stack pointer cannot be passed into helper function; var_off=%s off=%d size=%d\n",
+                text, off, size);
+        return fail(EACCES);
+    }
+    s32 lo = static_cast<s32>(r.var.smin) + off, hi = static_cast<s32>(r.var.smax) + off + static_cast<s32>(size);
+    TRY(check_stack_range(e, regno, off, static_cast<s32>(size), false, false, nullptr));
+    for (s32 i = lo; i < hi; i++)
+        TRY(observe_read(e, f.frameno, slot_of(i), true));
+    load_bytes(e, f, lo, static_cast<u32>(hi - lo), static_cast<u32>(value));
+    return {};
+}
+
+// ---- stores -----------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// `value` register or, below 0, the immediate of the store (ST), or anything (a helper's or an atomic's write).
+bool stores_imm(const env &e) { return decode(e.code(), e.insn).kind == insn_kind::store; }
+
+status spill_scalar(env &e, stack_slot &s, reg_state &r, u32 size) {
+    bool whole = size == 8 || r.var.umax >> (size * 8) == 0;
+    if (whole) { // the slot holds the register's value: tie them together
+        if (r.id & id_add_const)
+            r.clear_id();
+        if (!r.id && !r.var.is_const())
+            r.id = ++e.id_gen;
+    }
+    put_spill(s, r, size);
+    if (!whole)
+        s.spilled.clear_id();
+    e.history++;
+    return {};
+}
+
+status store_bytes(env &e, stack_slot &s, s32 off, u32 size, s32 value, bool imm_zero) {
+    s.scrub();
+    if (size == slot_bytes)
+        s.spilled.written = true;
+    slot_kind k = slot_kind::misc;
+    if (value >= 0 && e.reg(static_cast<u32>(value)).is_null()) {
+        TRY(demand_reg(e, static_cast<u32>(value)));
+        k = slot_kind::zero;
+    } else if (imm_zero) {
+        k = slot_kind::zero;
+    }
+    for (u32 i = 0; i < size; i++)
+        s.kind[byte_of(off + static_cast<s32>(i))] = k;
+    return {};
+}
+
+status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
+    u32 slot = slot_of(off);
+    stack_slot &s = f.stack[slot];
+    scratch_slot(e, f, slot);
+    TRY(observe_store(e, f.frameno, slot, value));
+    bool imm = value < 0 && stores_imm(e), aligned = off % static_cast<s32>(slot_bytes) == 0;
+    if (value < 0) {
+        if (!imm || !aligned)
+            return store_bytes(e, s, off, size, -1, imm && e.insns[e.insn].imm == 0);
+        reg_state r;
+        r.set_const(static_cast<u64>(static_cast<s64>(e.insns[e.insn].imm)));
+        put_spill(s, r, size);
+        e.history++;
+        return {};
+    }
+    reg_state &r = e.reg(static_cast<u32>(value));
+    if (r.is_scalar() && aligned)
+        return spill_scalar(e, s, r, size);
+    if (!spillable(r))
+        return store_bytes(e, s, off, size, value, false);
+    if (size != slot_bytes) {
+        print_line(e, e.insn, "; ");
+        verbose(e, "invalid size of register spill\n");
+        return fail(EACCES);
+    }
+    if (f.frameno != e.cur->curframe && r.type == reg_type::stack) {
+        verbose(e, "cannot spill pointers to stack into stack frame of the caller\n");
+        return fail(EINVAL);
+    }
+    put_spill(s, r, size);
+    e.history++;
+    return {};
+}
+
+/// Somewhere in [lo, hi): each byte is what it was, or the value.
+status store_variable(env &e, func_state &f, s32 lo, s32 hi, s32 value) {
+    bool zero = value >= 0 ? e.reg(static_cast<u32>(value)).is_null() : stores_imm(e) && e.insns[e.insn].imm == 0;
+    bool zero_used = false;
+    for (s32 i = lo; i < hi; i++) {
+        stack_slot &s = f.stack[slot_of(i)];
+        scratch_slot(e, f, slot_of(i));
+        TRY(observe_store(e, f.frameno, slot_of(i), value));
+        slot_kind &k = s.kind[byte_of(i)];
+        if (zero && k == slot_kind::spill && s.spilled.is_null()) {
+            // Stays 0, if the spilled value is: that has to be sure.
+            zero_used = true;
+            TRY(demand_slot(e, f.frameno, slot_of(i)));
+            continue;
+        }
+        bool stays_zero = zero && k == slot_kind::zero;
+        zero_used |= stays_zero;
+        s.scrub();
+        k = stays_zero ? slot_kind::zero : slot_kind::misc;
+    }
+    if (zero_used && value >= 0)
+        TRY(demand_reg(e, static_cast<u32>(value)));
+    return {};
+}
+
+}  // namespace
+
+status check_stack_store(env &e, u32 regno, s32 off, u32 size, s32 value) {
+    const reg_state &r = e.reg(regno);
+    func_state &f = frame_of(e, r);
+    if (r.var.is_const())
+        return store_fixed(e, f, off + static_cast<s32>(r.var.value()), size, value);
+    return store_variable(e, f, static_cast<s32>(r.var.smin) + off,
+                          static_cast<s32>(r.var.smax) + off + static_cast<s32>(size), value);
+}
+
+// ---- areas ------------------------------------------------------------------------------------------------------------
+
+status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, bool helper, call_meta *meta) {
+    const reg_state &r = e.reg(regno);
+    if (size == 0 && !zero_ok) {
+        verbose(e, "invalid zero-sized read\n");
+        return fail(EACCES);
+    }
+    TRY(check_stack_bounds(e, regno, off, size, helper, helper ? access::write : access::read));
+    func_state &f = frame_of(e, r);
+    bool fixed = r.var.is_const();
+    s32 lo = fixed ? static_cast<s32>(r.var.value()) + off : static_cast<s32>(r.var.smin) + off;
+    s32 hi = (fixed ? lo : static_cast<s32>(r.var.smax) + off) + size;
+    if (meta && meta->raw && fixed) {
+        meta->raw_regno = regno;
+        meta->raw_size = size;
+        return {};
+    }
+    for (s32 i = lo; i < hi; i++) {
+        stack_slot &s = f.stack[slot_of(i)];
+        TRY(observe_read(e, f.frameno, slot_of(i), false));
+        if (!helper)
+            continue;
+        // The helper may write: nothing is known of these bytes afterwards.
+        slot_kind &k = s.kind[byte_of(i)];
+        if (s.is_spill()) {
+            s.spilled.set_unknown();
+            s.scrub_bytes();
+        } else if (k == slot_kind::zero || k == slot_kind::invalid) {
+            k = slot_kind::misc;
+        }
+    }
+    return {};
+}
+
+}  // namespace modbpf

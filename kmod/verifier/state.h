@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The abstract machine state that path exploration moves through: registers, stack slots, call frames, held references.
+//
+// Terms
+//  - A *pointer* register has a base (its type), a fixed offset `off` and a variable offset `var`; its address is base + off + var.
+//  - A *scalar* register's value is in `var`. Scalars with the same id (without id_add_const) hold related values: equal, or,
+//    for those with id_add_const, equal plus `off`. A link is a fact about concrete values, made by a move or a spill.
+//  - An *or_null* register is NULL or a pointer; all with the same id are NULL or non-NULL together.
+//  - A stack slot is 8 bytes at a frame-pointer offset of -8 * (index + 1); byte kinds tell what each byte holds.
+//
+// Ownership: a verifier_state owns its frames, a func_state its slots. Everything is task-context memory that lives for one
+// verify() call; no locks. Behaviour: Linux 6.12 kernel/bpf/verifier.c (bpf_reg_state, bpf_func_state).
+#pragma once
+
+#include "base/bpf.h"
+#include "base/memory.h"
+#include "base/vec.h"
+#include "verifier/scalar.h"
+
+namespace modbpf {
+
+struct map;
+
+enum class reg_type : u8 {
+    not_init,
+    scalar,
+    ctx,
+    map_ptr,           ///< a map, known at load
+    map_value,
+    map_value_or_null,
+    stack,
+    packet,
+    packet_meta,
+    packet_end,
+    mem,               ///< memory of `mem_size` bytes given to a global function
+    mem_or_null,
+    ringbuf_mem,       ///< a reserved ring buffer record
+    ringbuf_mem_or_null,
+};
+
+inline constexpr u32 id_add_const = 1u << 31; ///< flag in a scalar's id: the value is the id's value plus off
+inline constexpr s32 max_var_off = 1 << 29;   ///< BPF_MAX_VAR_OFF
+inline constexpr s32 at_packet_end = -1;      ///< packet range: the pointer is at or behind data_end
+inline constexpr s32 beyond_packet_end = -2;  ///< packet range: behind data_end
+
+struct reg_state {
+    reg_type type = reg_type::not_init;
+    u8 frame = 0;      ///< of a stack pointer: the frame that it points into
+    bool written = false; ///< since the last checkpoint; only shown in the log
+    s32 off = 0;
+    s32 range = 0;     ///< of a packet pointer: bytes from base + var that are known to be there, or at/beyond_packet_end
+    u32 mem_size = 0;
+    u32 id = 0;
+    u32 ref_id = 0;    ///< the reference that this pointer holds, or 0
+    map *map_ptr = nullptr;
+    scalar var{};
+
+    bool is_scalar() const { return type == reg_type::scalar; }
+    bool is_pointer() const { return type != reg_type::scalar && type != reg_type::not_init; }
+    bool is_const() const { return is_scalar() && var.is_const(); }
+    bool is_null() const { return is_scalar() && var.is_const() && var.value() == 0; }
+    bool may_be_null() const {
+        return type == reg_type::map_value_or_null || type == reg_type::mem_or_null || type == reg_type::ringbuf_mem_or_null;
+    }
+    bool is_packet() const { return type == reg_type::packet || type == reg_type::packet_meta; }
+    bool is_packet_any() const { return is_packet() || type == reg_type::packet_end; }
+
+    /// Any number; keeps nothing of what the register was but `written`.
+    void set_unknown() { set_scalar(scalar::unknown()); }
+    void set_const(u64 v) { set_scalar(scalar::constant(v)); }
+    void set_scalar(const scalar &s) {
+        bool w = written;
+        *this = reg_state{};
+        written = w, type = reg_type::scalar, var = s;
+    }
+    /// A pointer to the start of something.
+    void set_pointer(reg_type t) {
+        set_scalar(scalar::constant(0));
+        type = t;
+    }
+    void set_not_init() {
+        bool w = written;
+        *this = reg_state{};
+        written = w, var = scalar::unknown();
+    }
+    void copy_from(const reg_state &o) {
+        bool w = written;
+        *this = o;
+        written = w;
+    }
+    void clear_id() { id = 0, off = 0; }
+};
+
+enum class slot_kind : u8 { invalid, spill, misc, zero };
+
+inline constexpr u32 slot_bytes = 8;
+inline constexpr u32 max_slots = max_bpf_stack / slot_bytes;
+
+struct stack_slot {
+    reg_state spilled;           ///< meaningful while kind[7] is spill
+    slot_kind kind[slot_bytes]{}; ///< kind[i]: byte at distance 7 - i above the slot's lowest address (as Linux: [7] is the lowest)
+
+    bool is_spill() const { return kind[slot_bytes - 1] == slot_kind::spill; }
+    bool is_scalar_spill() const { return is_spill() && spilled.is_scalar(); }
+    bool is_full_scalar_spill() const { return kind[0] == slot_kind::spill && spilled.is_scalar(); }
+    /// A plain write destroys what was spilled: its bytes are just bytes.
+    void scrub() {
+        spilled.set_not_init();
+        if (is_spill())
+            scrub_bytes();
+    }
+    void scrub_bytes() {
+        for (auto &k : kind)
+            if (k != slot_kind::invalid)
+                k = slot_kind::misc;
+    }
+};
+
+struct func_state {
+    u32 callsite = no_callsite; ///< instruction of the call that made this frame
+    u32 subprog = 0;
+    u32 frameno = 0;
+    reg_state regs[bpf_reg_count];
+    vec<stack_slot> stack; ///< slots that were touched: index 0 is at fp-8
+
+    static constexpr u32 no_callsite = ~0u;
+    func_state() = default;
+    status copy_from(const func_state &o);
+    /// Makes room for `bytes` below the frame pointer.
+    status grow(u32 bytes);
+};
+
+struct held_ref {
+    u32 id;
+    u32 insn; ///< that acquired it
+};
+
+/// A checkpoint or the state at the tip of a path.
+struct verifier_state {
+    func_state *frame[max_call_frames]{};
+    u32 curframe = 0;
+    vec<held_ref> refs;
+    verifier_state *parent = nullptr; ///< the checkpoint that this path grew from
+    u32 branches = 1;                 ///< paths from here that are not explored to their end
+    u32 first_insn = 0;
+    u32 insn = 0;                     ///< of a checkpoint
+
+    // Of a checkpoint: its place among those of the same instruction, and how useful it was.
+    verifier_state *next = nullptr;
+    u32 hits = 0;
+    u32 misses = 0;
+
+    verifier_state() = default;
+    verifier_state(const verifier_state &) = delete;
+    ~verifier_state();
+    /// Deep copy of everything but the checkpoint fields. ENOMEM leaves a state that may only be destroyed.
+    status copy_from(const verifier_state &o);
+    func_state &cur() { return *frame[curframe]; }
+    const func_state &cur() const { return *frame[curframe]; }
+    void pop_frame();
+
+    /// Calls fn(func_state &, reg_state &) for every register and spilled register of every frame.
+    template <class F> void for_each_reg(F &&fn) {
+        for (u32 f = 0; f <= curframe; f++) {
+            for (auto &r : frame[f]->regs)
+                fn(r);
+            for (auto &s : frame[f]->stack)
+                if (s.is_spill())
+                    fn(s.spilled);
+        }
+    }
+};
+
+}  // namespace modbpf

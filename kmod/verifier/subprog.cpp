@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Subprograms: discovery from call instructions, jump ranges, what BTF says of them, and the stack depth of call chains.
+#include "btf/btf.h"
+#include "verifier/env.h"
+
+namespace modbpf {
+
+u32 containing_subprog(const env &e, u32 insn) {
+    u32 lo = 0, hi = static_cast<u32>(e.subs.size());
+    while (hi - lo > 1) {
+        u32 mid = lo + (hi - lo) / 2;
+        if (e.subs[mid].start <= insn)
+            lo = mid;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+s32 find_start(const env &e, s64 insn) {
+    if (e.subs.empty() || insn < 0 || insn >= e.count())
+        return -1;
+    u32 s = containing_subprog(e, static_cast<u32>(insn));
+    return e.subs[s].start == insn ? static_cast<s32>(s) : -1;
+}
+
+namespace {
+
+status add_subprog(env &e, s64 at) {
+    if (at < 0 || at >= e.count()) {
+        verbose(e, "call to invalid destination\n");
+        return fail(EINVAL);
+    }
+    if (find_start(e, at) >= 0)
+        return {};
+    if (e.subs.size() >= max_subprogs) {
+        verbose(e, "too many subprograms\n");
+        return fail(E2BIG);
+    }
+    subprog_info s;
+    s.start = static_cast<u32>(at);
+    TRY(e.subs.push(move(s)));
+    for (size_t i = e.subs.size() - 1; i && e.subs[i - 1].start > e.subs[i].start; i--)
+        swap(e.subs[i - 1], e.subs[i]);
+    return {};
+}
+
+bool is_pseudo_call(const bpf_insn &i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL; }
+bool is_jump_class(const bpf_insn &i) { return bpf_class(i.code) == BPF_JMP || bpf_class(i.code) == BPF_JMP32; }
+
+status check_subprog(env &e, subprog_info &s) {
+    for (u32 i = s.start; i < s.end; i++) {
+        const bpf_insn &in = e.insns[i];
+        if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == 0 && in.imm == BPF_FUNC_tail_call)
+            s.has_tail_call = s.tail_call_reachable = true;
+        if (bpf_class(in.code) == BPF_LD && (bpf_mode(in.code) == BPF_ABS || bpf_mode(in.code) == BPF_IND))
+            s.has_ld_abs = true;
+        if (!is_jump_class(in) || bpf_op(in.code) == BPF_EXIT || bpf_op(in.code) == BPF_CALL)
+            continue;
+        s64 to = static_cast<s64>(i) + 1 + (in.code == (BPF_JMP32 | BPF_JA) ? in.imm : in.off);
+        if (to < s.start || to >= s.end) {
+            verbose(e, "jump out of range from insn %d to %d\n", i, static_cast<int>(to));
+            return fail(EINVAL);
+        }
+    }
+    u8 last = e.insns[s.end - 1].code;
+    if (last != (BPF_JMP | BPF_EXIT) && last != (BPF_JMP | BPF_JA) && last != (BPF_JMP32 | BPF_JA)) {
+        verbose(e, "last insn is not an exit or jmp\n");
+        return fail(EINVAL);
+    }
+    return {};
+}
+
+}  // namespace
+
+status find_subprogs(env &e) {
+    TRY(add_subprog(e, 0));
+    for (u32 i = 0; i < e.count(); i++) {
+        const bpf_insn &in = e.insns[i];
+        if (is_pseudo_call(in))
+            TRY(add_subprog(e, static_cast<s64>(i) + in.imm + 1));
+        if (in.code == (BPF_LD | BPF_IMM | BPF_DW) && in.src_reg == BPF_PSEUDO_FUNC) {
+            verbose(e, "insn %d: function pointers and callbacks are not supported\n", i);
+            return fail(EOPNOTSUPP);
+        }
+        if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_KFUNC_CALL) {
+            verbose(e, "insn %d: calling kernel function #%d is not supported\n", i, in.imm);
+            return fail(EOPNOTSUPP);
+        }
+    }
+    for (u32 i = 0; i < e.subs.size(); i++)
+        e.subs[i].end = i + 1 < e.subs.size() ? e.subs[i + 1].start : e.count();
+    if (e.log.level() & BPF_LOG_LEVEL2)
+        for (u32 i = 0; i < e.subs.size(); i++)
+            verbose(e, "func#%d @%d\n", i, e.subs[i].start);
+    return {};
+}
+
+status check_subprogs(env &e) {
+    for (auto &s : e.subs)
+        TRY(check_subprog(e, s));
+    return {};
+}
+
+namespace {
+
+constexpr u32 btf_func_global = 1; // linkage, in a function's vlen
+
+bool returns_scalar(const btf &b, const btf_type *func) {
+    const btf_type *proto = b.type(func->size_or_type);
+    if (!proto)
+        return false;
+    const btf_type *ret = b.type(b.skip_modifiers(proto->size_or_type));
+    return ret && (ret->kind() == btf_kind::integer || ret->kind() == btf_kind::enum_ || ret->kind() == btf_kind::enum64);
+}
+
+}  // namespace
+
+status bind_func_info(env &e) {
+    vec<subprog_facts> facts;
+    for (const auto &s : e.subs)
+        TRY(facts.push({s.start, s.has_ld_abs, s.has_tail_call}));
+    if (e.req.funcs.empty() || !e.req.types)
+        TRY(func_info_absent_check(facts.view(), e.log));
+    else
+        TRY(func_info_check(e.req.funcs, *e.req.types, facts.view(), e.log));
+    if (!e.req.lines.empty())
+        TRY(line_info_check(e.req.lines, facts.view(), e.log));
+    for (u32 i = 0; i < e.subs.size() && !e.req.funcs.empty() && e.req.types; i++) {
+        const btf_type *func = e.req.types->type(e.req.funcs[i].type_id);
+        if (MODBPF_BUG_ON(!func))
+            return error(EFAULT);
+        const char *name = e.req.types->string(func->name_off);
+        e.subs[i].name = name ? name : "";
+        e.subs[i].global = i && func->vlen() == btf_func_global;
+    }
+    return {};
+}
+
+namespace {
+
+/// The name that a program type's context has in the user's types.
+bool is_ctx_type(const env &e, const btf &b, u32 id) {
+    const char *want = nullptr;
+    switch (e.req.type->type) {
+    case BPF_PROG_TYPE_SOCKET_FILTER:
+    case BPF_PROG_TYPE_SCHED_CLS: want = "__sk_buff"; break;
+    case BPF_PROG_TYPE_XDP: want = "xdp_md"; break;
+    case BPF_PROG_TYPE_KPROBE: want = "bpf_user_pt_regs_t"; break;
+    case BPF_PROG_TYPE_RAW_TRACEPOINT: want = "bpf_raw_tracepoint_args"; break;
+    default: return false;
+    }
+    // A typedef counts by its own name, a structure behind modifiers by its tag.
+    for (u32 i = 0; id && i < 32; i++) {
+        const btf_type *t = b.type(id);
+        if (!t)
+            return false;
+        bool named = t->kind() == btf_kind::structure || t->kind() == btf_kind::typedef_ || t->kind() == btf_kind::forward;
+        const char *n = b.name(id);
+        if (named && n && !strcmp(n, want))
+            return true;
+        if (named && n && e.req.type->type == BPF_PROG_TYPE_KPROBE && t->kind() == btf_kind::structure && !strcmp(n, "pt_regs"))
+            return true;
+        if (t->kind() != btf_kind::typedef_ && t->kind() != btf_kind::const_ && t->kind() != btf_kind::volatile_ &&
+            t->kind() != btf_kind::type_tag && t->kind() != btf_kind::restrict_)
+            return false;
+        id = t->size_or_type;
+    }
+    return false;
+}
+
+struct btf_param {
+    u32 name_off;
+    u32 type;
+};
+
+enum : u32 { tag_ctx = 1, tag_nonnull = 2, tag_other = 4 };
+
+/// Declaration tags "arg:..." of one parameter.
+u32 arg_tags(const btf &b, u32 func_id, u32 arg) {
+    u32 tags = 0;
+    for (u32 id = 1; id < b.type_count(); id++) {
+        const btf_type *t = b.type(id);
+        if (!t || t->kind() != btf_kind::decl_tag || t->size_or_type != func_id || *b.tail<u32>(t) != arg)
+            continue;
+        const char *n = b.name(id);
+        if (!n || strncmp(n, "arg:", 4))
+            continue;
+        tags |= !strcmp(n + 4, "ctx") ? tag_ctx : !strcmp(n + 4, "nonnull") ? tag_nonnull : tag_other;
+    }
+    return tags;
+}
+
+status prepare_arg(env &e, subprog_info &s, u32 func_id, u32 i, u32 type_id) {
+    const btf &b = *e.req.types;
+    u32 tags = arg_tags(b, func_id, i);
+    const btf_type *t = b.type(b.skip_modifiers(type_id));
+    if (tags & tag_other) {
+        verbose(e, "arg#%d has unsupported set of tags\n", i);
+        return fail(EOPNOTSUPP);
+    }
+    if (t && t->kind() == btf_kind::pointer) {
+        if ((tags & tag_ctx) || is_ctx_type(e, b, t->size_or_type)) {
+            s.args[i] = sub_arg::ctx;
+            return {};
+        }
+        u32 target = b.skip_modifiers(t->size_or_type), size = 0;
+        const char *n = target ? b.name(target) : nullptr;
+        if (n && !strcmp(n, "bpf_dynptr")) {
+            verbose(e, "arg#%d: dynptr arguments are not supported\n", i);
+            return fail(EOPNOTSUPP);
+        }
+        if (!target || !b.size_of(target, &size)) {
+            verbose(e, "arg#%d reference type('%s') size cannot be determined: %d\n", i, n ? n : "void", -EINVAL);
+            return fail(EINVAL);
+        }
+        s.args[i] = tags & tag_nonnull ? sub_arg::mem : sub_arg::mem_or_null;
+        s.arg_mem_size[i] = size;
+        return {};
+    }
+    if (tags) {
+        verbose(e, "arg#%d has pointer tag, but is not a pointer type\n", i);
+        return fail(EINVAL);
+    }
+    if (t && (t->kind() == btf_kind::integer || t->kind() == btf_kind::enum_ || t->kind() == btf_kind::enum64)) {
+        s.args[i] = sub_arg::scalar;
+        return {};
+    }
+    verbose(e, "Arg#%d type in %s() is not supported yet.\n", i, s.name);
+    return fail(EINVAL);
+}
+
+}  // namespace
+
+status prepare_func_args(env &e, u32 sub) {
+    subprog_info &s = e.subs[sub];
+    if (s.args_known)
+        return {};
+    const btf &b = *e.req.types;
+    u32 func_id = e.req.funcs[sub].type_id;
+    const btf_type *func = b.type(func_id), *proto = func ? b.type(func->size_or_type) : nullptr;
+    if (!proto || proto->kind() != btf_kind::func_proto) {
+        verbose(e, "Invalid type of function %s()\n", s.name);
+        return fail(EFAULT);
+    }
+    if (proto->vlen() > 5) {
+        verbose(e, "Global function %s() with %d > %d args. Buggy compiler.\n", s.name, proto->vlen(), 5);
+        return fail(EINVAL);
+    }
+    if (!returns_scalar(b, func)) {
+        verbose(e, "Global function %s() doesn't return scalar. Only those are supported.\n", s.name);
+        return fail(EINVAL);
+    }
+    for (u32 i = 0; i < proto->vlen(); i++)
+        TRY(prepare_arg(e, s, func_id, i, b.tail<btf_param>(proto)[i].type));
+    s.arg_count = proto->vlen();
+    s.args_known = true;
+    return {};
+}
+
+// ---- stack depth ------------------------------------------------------------------------------------------------------
+
+namespace {
+
+u32 rounded_depth(const subprog_info &s) { return static_cast<u32>(align_up(s.stack_depth, 16)); }
+
+struct chain {
+    u32 ret_insn[max_call_frames];
+    u32 ret_sub[max_call_frames];
+    u32 frame = 0;
+    u32 depth = 0;
+};
+
+status enter_subprog(env &e, chain &c, u32 sub) {
+    const subprog_info &s = e.subs[sub];
+    // A tail call reuses this frame, but not those of the callers: keep what they took small.
+    if (sub && s.has_tail_call && c.depth >= 256) {
+        verbose(e, "tail_calls are not allowed when call stack of previous frames is %d bytes. Too large\n", c.depth);
+        return fail(EACCES);
+    }
+    c.depth += rounded_depth(s);
+    if (c.depth > max_bpf_stack) {
+        verbose(e, "combined stack size of %d calls is %d. Too large\n", c.frame + 1, c.depth);
+        return fail(EACCES);
+    }
+    return {};
+}
+
+}  // namespace
+
+status check_stack_depth(env &e) {
+    chain c;
+    u32 sub = 0, i = 0;
+    TRY(enter_subprog(e, c, 0));
+    for (;;) {
+        while (i < e.subs[sub].end && !is_pseudo_call(e.insns[i]))
+            i++;
+        if (i == e.subs[sub].end) {
+            if (e.subs[sub].has_tail_call)
+                for (u32 f = 0; f < c.frame; f++)
+                    e.subs[c.ret_sub[f]].tail_call_reachable = true;
+            if (!c.frame)
+                return {};
+            c.depth -= rounded_depth(e.subs[sub]);
+            c.frame--;
+            i = c.ret_insn[c.frame], sub = c.ret_sub[c.frame];
+            continue;
+        }
+        c.ret_insn[c.frame] = i + 1, c.ret_sub[c.frame] = sub;
+        s32 callee = find_start(e, static_cast<s64>(i) + e.insns[i].imm + 1);
+        if (MODBPF_BUG_ON(callee < 0))
+            return error(EFAULT);
+        if (++c.frame >= max_call_frames) {
+            verbose(e, "the call stack of %d frames is too deep !\n", c.frame);
+            return fail(E2BIG);
+        }
+        sub = static_cast<u32>(callee);
+        i = e.subs[sub].start;
+        TRY(enter_subprog(e, c, sub));
+    }
+}
+
+}  // namespace modbpf

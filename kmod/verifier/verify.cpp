@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// verify(): the stages in order, and what is reported whatever their outcome.
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+namespace {
+
+status run_stages(env &e) {
+    if (!e.req.perfmon) {
+        verbose(e, "loading programs without CAP_PERFMON is not supported\n");
+        return fail(EPERM);
+    }
+    TRY(e.insns.resize(e.req.insns.size()));
+    TRY(e.aux.resize(e.req.insns.size()));
+    memcpy(e.insns.data(), e.req.insns.data(), e.req.insns.size() * sizeof(bpf_insn));
+    TRY(find_subprogs(e));
+    TRY(check_subprogs(e));
+    TRY(bind_func_info(e));
+    TRY(resolve_loads(e));
+    TRY(check_cfg(e));
+    TRY(build_marks(e));
+    TRY(explore(e));
+    TRY(check_stack_depth(e));
+    return fix_up(e);
+}
+
+void finish_result(env &e) {
+    verified_program &p = *e.out;
+    p.maps = move(e.maps);
+    p.stack_depth = e.subs[0].stack_depth;
+    p.stats = e.stats;
+    p.stats.insns_processed = e.processed;
+}
+
+}  // namespace
+
+result<own<verified_program>> verify(const verify_request &req, verifier_log &log) {
+    u64 begun = port_ktime_ns();
+    if (MODBPF_BUG_ON(!req.type || !req.map_from_fd))
+        return error(EFAULT);
+    if (req.insns.empty() || req.insns.size() > max_insns_privileged)
+        return error(E2BIG);
+    own<verified_program> out(make<verified_program>(PORT_SLEEPING));
+    own<verifier_env> e(make<verifier_env>(PORT_SLEEPING, req, log));
+    if (!out || !e)
+        return error(ENOMEM);
+    e->out = out.get();
+    e->strict_alignment = (req.prog_flags & BPF_F_STRICT_ALIGNMENT) && !(req.prog_flags & BPF_F_ANY_ALIGNMENT);
+    status st = run_stages(*e);
+    e->stats.time_ns = port_ktime_ns() - begun;
+    print_stats(*e);
+    if (!st)
+        return st.err();
+    finish_result(*e);
+    return out;
+}
+
+}  // namespace modbpf
