@@ -48,3 +48,13 @@ $(B)/test/transport_test: loader/test/transport_test.c
 $(B)/test/mutate: loader/test/mutate.c
 	@mkdir -p $(@D)
 	gcc -O1 -g -Wall -fno-strict-aliasing -o $@ $<
+$(B)/test/cli_test: loader/test/cli_test.cpp $(patsubst %.cpp,$(B)/asan/%.o,$(filter-out loader/cli/main.cpp,$(CLI_SRC))) $(B)/libmodbpf.so
+	@mkdir -p $(@D)
+	$(CXX) $(CLI_FLAGS) $(ASAN) -pthread -o $@ $(filter %.cpp %.o,$^) -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed \
+		$(LIBS) -lgtest -lgtest_main -Wl,-rpath,'$$ORIGIN/..'
+$(B)/test/process_test: loader/test/process_test.c $(B)/libmodbpf.so
+	@mkdir -p $(@D)
+	gcc -O1 -g -Wall -I. -o $@ $< -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed -lbpf -Wl,-rpath,'$$ORIGIN/..'
+$(B)/test/ring.bpf.o: loader/test/ring.bpf.c
+	@mkdir -p $(@D)
+	clang-19 -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c $< -o $@

@@ -121,7 +121,7 @@ verdict judge(const char *path, const struct bpf_program *p, const settings &s) 
     verdict v;
     v.program = bpf_program__name(p);
     v.section = bpf_program__section_name(p);
-    unsigned int level = s.log_level ? s.log_level : s.verbose >= 2 ? 5 : 4;
+    unsigned int level = s.log_level ? s.log_level : s.verbose >= 2 ? 6 : 4;
     load_once(path, v, level, buffer);
     if (v.result != outcome::accepted && !(level & 3)) {
         long usec = v.usec;

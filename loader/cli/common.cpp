@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the subcommands share: messages, error texts, JSON strings, the choice of the back end.
+#include "loader/cli/cli.h"
+#include "loader/lib/libmodbpf.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace cli {
+
+namespace {
+
+int shown_verbosity;
+std::string kept;
+
+int on_message(enum libbpf_print_level level, const char *fmt, va_list args) {
+    char line[2048];
+    vsnprintf(line, sizeof(line), fmt, args);
+    bool show = level == LIBBPF_DEBUG ? shown_verbosity >= 2 : shown_verbosity >= 1;
+    if (show)
+        fputs(line, stderr);
+    if (level != LIBBPF_DEBUG && kept.size() < 1 << 20)
+        kept += line;
+    return 0;
+}
+
+} // namespace
+
+void complain(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    fputs("modbpf: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+std::string error_name(int errnum) {
+    if (errnum == 524)
+        return "ENOTSUPP";
+    if (errnum >= __LIBBPF_ERRNO__START)
+        return "libbpf " + std::to_string(errnum);
+    const char *name = strerrorname_np(errnum);
+    return name ? name : std::to_string(errnum);
+}
+
+std::string error_text(int errnum) {
+    if (errnum == 524)
+        return "Operation not supported (ENOTSUPP)";
+    if (errnum >= __LIBBPF_ERRNO__START) { // libbpf's own numbers
+        char text[128] = "";
+        libbpf_strerror(errnum, text, sizeof(text));
+        return text;
+    }
+    return std::string(strerror(errnum)) + " (" + error_name(errnum) + ")";
+}
+
+void messages::start(int verbose) {
+    shown_verbosity = verbose;
+    libbpf_set_print(on_message);
+}
+
+std::string messages::take() {
+    std::string out;
+    out.swap(kept);
+    return out;
+}
+
+bool use_backend(const char *name) {
+    if (modbpf_select_backend(name) == 0)
+        return true;
+    complain("--backend=%s is unknown; use device, process or kernel", name);
+    return false;
+}
+
+void default_backend(const char *name) {
+    const char *set = getenv("MODBPF_BACKEND");
+    if (!set || !*set)
+        modbpf_select_backend(name);
+}
+
+std::string json_string(std::string_view s) {
+    std::string out = "\"";
+    for (size_t i = 0; i < s.size();) {
+        unsigned char c = static_cast<unsigned char>(s[i]);
+        size_t n = c < 0x80 ? 1 : (c & 0xe0) == 0xc0 && c >= 0xc2 ? 2 : (c & 0xf0) == 0xe0 ? 3 : (c & 0xf8) == 0xf0 && c <= 0xf4 ? 4 : 0;
+        bool whole = n && i + n <= s.size();
+        for (size_t k = 1; whole && k < n; k++)
+            whole = (static_cast<unsigned char>(s[i + k]) & 0xc0) == 0x80;
+        if (!whole) {
+            out += "\\ufffd";
+            i++;
+            continue;
+        }
+        char escape[8];
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += s[i];
+        } else if (c == '\n') {
+            out += "\\n";
+        } else if (c == '\t') {
+            out += "\\t";
+        } else if (c < 0x20) {
+            snprintf(escape, sizeof(escape), "\\u%04x", c);
+            out += escape;
+        } else {
+            out.append(s.substr(i, n));
+        }
+        i += n;
+    }
+    return out + "\"";
+}
+
+} // namespace cli

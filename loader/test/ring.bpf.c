@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* For process_test: each test run puts the packet's first bytes into a ring buffer and a perf buffer's place is counted. */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__type(value, __u64);
+} shared SEC(".maps");
+
+__u64 runs;
+
+SEC("xdp")
+int put(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u64 *e, *v;
+	__u32 key = 1;
+
+	if (data + 8 > end)
+		return XDP_DROP;
+	e = bpf_ringbuf_reserve(&events, 8, 0);
+	if (!e)
+		return XDP_ABORTED;
+	*e = *(__u64 *)data;
+	bpf_ringbuf_submit(e, 0);
+	v = bpf_map_lookup_elem(&shared, &key);
+	if (v)
+		__sync_fetch_and_add(v, 1);
+	runs++;
+	return XDP_PASS;
+}
