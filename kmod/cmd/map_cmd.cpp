@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Commands on maps: create, elements one at a time, freeze. Order of checks and errno are Linux 6.12's.
+#include "btf/prog_info.h"
 #include "cmd/attr.h"
 #include "prog/files.h"
 
@@ -51,47 +52,16 @@ bool may_write(const held_map &f) { return f.writable() && !map_frozen(f.get());
 /// No map of ours has values with a spin lock inside.
 bool lock_flag_bad(u64 flags) { return flags & BPF_F_LOCK; }
 
-/// Array keys are 32-bit integers; the keyless form is for .bss, .data and .rodata: one value, described by a DATASEC.
-status check_array_btf(const map *m, const btf &types, u32 key_id, u32 value_id) {
-    if (!key_id) {
-        const btf_type *v = types.type(value_id);
-        bool global_data = m->params.type == BPF_MAP_TYPE_ARRAY && m->params.max_entries == 1 && v && v->kind() == btf_kind::datasec;
-        return global_data ? status() : status(error(EINVAL));
-    }
-    const btf_type *k = types.type(types.skip_modifiers(key_id));
-    if (!k || k->kind() != btf_kind::integer)
-        return error(EINVAL);
-    u32 encoding = *types.tail<u32>(k); // bits 0-7: width, 16-23: offset
-    return (encoding & 0xff) == 32 && !(encoding >> 16 & 0xff) ? status() : status(error(EINVAL));
-}
-
-status check_btf(const map *m, const btf &types, u32 key_id, u32 value_id) {
-    u32 size = 0;
-    u32 type = m->params.type;
-    if (key_id && (!types.size_of(key_id, &size) || size != m->params.key_size))
-        return error(EINVAL);
-    if (!types.size_of(value_id, &size) || size != m->params.value_size)
-        return error(EINVAL);
-    switch (type) {
-    case BPF_MAP_TYPE_ARRAY:
-    case BPF_MAP_TYPE_PERCPU_ARRAY:
-        return check_array_btf(m, types, key_id, value_id);
-    case BPF_MAP_TYPE_PROG_ARRAY:
-    case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
-        return error(ENOTSUPP);
-    default:
-        return key_id ? status() : status(error(EINVAL));
-    }
-}
-
 status attach_btf(map *m, const map_create_attr &a) {
     if (!a.btf_key_type_id && !a.btf_value_type_id)
         return {};
     ref<btf> types = TRY(btf_from_fd(static_cast<int>(a.btf_fd)));
     if (types->kernel)
         return error(EACCES);
-    if (a.btf_value_type_id)
-        TRY(check_btf(m, *types, a.btf_key_type_id, a.btf_value_type_id));
+    if (!a.btf_key_type_id && a.map_type != BPF_MAP_TYPE_ARRAY) // global data alone goes without a key type
+        return error(EINVAL);
+    TRY(btf_check_key_value(*types, a.btf_key_type_id, a.btf_value_type_id,
+                            {a.map_type, a.max_entries, a.key_size, a.value_size}));
     m->btf_key_type_id = a.btf_key_type_id;
     m->btf_value_type_id = a.btf_value_type_id;
     m->btf_ref = types.release();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // PROG_LOAD: from the caller's attributes to a registered program. The order of checks is Linux 6.12's.
 #include "base/sha1.h"
+#include "btf/prog_info.h"
 #include "isa/code.h"
 #include "prog/files.h"
 #include "prog/prog.h"
@@ -87,6 +88,51 @@ status copy_program(load_job &j) {
     return {};
 }
 
+/// count records of rec_size bytes each from user memory.
+status copy_records(vec<u8> &out, u64 from, u32 count, u32 rec_size) {
+    u64 bytes = static_cast<u64>(count) * rec_size;
+    if (bytes > PORT_ALLOC_MAX)
+        return error(ENOMEM);
+    TRY(out.resize(bytes));
+    return port_copy_from_user(out.data(), from, bytes) ? status(error(EFAULT)) : status();
+}
+
+/// After E2BIG the caller learns the record size that is known here.
+error tell_record_size(const load_job &j, error e, u32 field, u32 known) {
+    if (e.code() == E2BIG && port_copy_to_user(j.uattr + field, &known, sizeof(known)))
+        return error(EFAULT);
+    return e;
+}
+
+status load_func_info(load_job &j) {
+    const prog_load_attr &a = j.a;
+    if (!a.func_info_cnt)
+        return {};
+    TRY(func_info_rec_size_check(a.func_info_rec_size, j.log));
+    vec<u8> raw;
+    TRY(copy_records(raw, a.func_info, a.func_info_cnt, a.func_info_rec_size));
+    result<vec<func_info>> f = func_info_parse({raw.view(), a.func_info_cnt, a.func_info_rec_size}, *j.p.types, j.log);
+    if (!f)
+        return tell_record_size(j, f.err(), __builtin_offsetof(prog_load_attr, func_info_rec_size), sizeof(func_info));
+    j.funcs = move(*f);
+    return {};
+}
+
+status load_line_info(load_job &j) {
+    const prog_load_attr &a = j.a;
+    if (!a.line_info_cnt)
+        return {};
+    TRY(line_info_rec_size_check(a.line_info_cnt, a.line_info_rec_size));
+    vec<u8> raw;
+    TRY(copy_records(raw, a.line_info, a.line_info_cnt, a.line_info_rec_size));
+    result<vec<line_info>> l =
+        line_info_parse({raw.view(), a.line_info_cnt, a.line_info_rec_size}, *j.p.types, j.insns.view(), j.log);
+    if (!l)
+        return tell_record_size(j, l.err(), __builtin_offsetof(prog_load_attr, line_info_rec_size), sizeof(line_info));
+    j.lines = move(*l);
+    return {};
+}
+
 status load_debug_info(load_job &j) {
     const prog_load_attr &a = j.a;
     if (!a.func_info_cnt && !a.line_info_cnt)
@@ -94,8 +140,8 @@ status load_debug_info(load_job &j) {
     j.p.types = TRY(btf_from_fd(static_cast<int>(a.prog_btf_fd)));
     if (j.p.types->kernel)
         return error(EACCES);
-    TRY(load_func_info(a, j.uattr, *j.p.types, j.log, j.funcs));
-    TRY(load_line_info(a, j.uattr, *j.p.types, j.insns.view(), j.funcs.view(), j.log, j.lines));
+    TRY(load_func_info(j));
+    TRY(load_line_info(j));
     if (a.core_relo_cnt) {
         j.log.printf("CO-RE relocation by the kernel is not supported\n");
         return error(EOPNOTSUPP);

@@ -86,11 +86,6 @@ struct prog_load_attr {
 };
 /// Loads; `uattr` and `size` say where the log's true size is written back. Errors as Linux 6.12's PROG_LOAD.
 result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size);
-/// Copies and checks func_info and line_info against `types`; the log gets Linux's text. EINVAL, EFAULT, E2BIG, ENOMEM.
-status load_func_info(const prog_load_attr &a, u64 uattr, const btf &types, verifier_log &log, vec<func_info> &out);
-status load_line_info(const prog_load_attr &a, u64 uattr, const btf &types, span<const bpf_insn> insns, span<const func_info> funcs,
-                      verifier_log &log, vec<line_info> &out);
-
 /// May p be in or call through PROG_ARRAY m? The first one that asks becomes the owner's kind. Task context.
 bool prog_array_accepts(map *m, const program *p);
 extern const prog_array_hooks prog_array_access;
