@@ -4,11 +4,12 @@
  *
  * file->private_data is the core's object; the file owns one reference to it and gives it back in release. fops.owner is
  * this module, so an open file, a mapping or a pending close keeps the module in. A file's class is known by its f_op.
- * The table is filled at start-up, before the device exists, and read without a lock afterwards.
+ * The table is filled at start-up, before the device exists, and read-only afterwards: it holds function pointers.
  */
 #include "port/kernel/internal.h"
 
 #include <linux/anon_inodes.h>
+#include <linux/cache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>
@@ -24,8 +25,8 @@ struct file_class {
 	const struct port_file_ops *ops;
 };
 
-static struct file_class classes[PORT_FILE_CLASSES];
-static unsigned int class_count;
+static struct file_class classes[PORT_FILE_CLASSES] __ro_after_init;
+static unsigned int class_count __ro_after_init;
 
 struct port_poll {
 	struct file *file;
@@ -127,10 +128,9 @@ int port_file_class_register(const struct port_file_ops *ops)
 	return 0;
 }
 
+/* The table is read-only by now and goes with the module; no file of any class is open. */
 void port_file_class_unregister_all(void)
 {
-	memset(classes, 0, sizeof(classes));
-	class_count = 0;
 }
 
 static struct file_class *class_of(const struct port_file_ops *ops)

@@ -8,45 +8,38 @@
  */
 #include "port/kernel/internal.h"
 
+#include <linux/cache.h>
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/set_memory.h>
 #include <linux/static_call.h>
+#include <linux/uaccess.h>
 #ifdef MODBPF_HAVE_EXECMEM
 #include <linux/execmem.h>
+#else
+#include <linux/moduleloader.h>
 #endif
 
-/* Prototypes for the static calls; the functions are the kernel's, under these names without the k_. */
-unsigned long k_kallsyms_lookup_name(const char *name);
-int k_kallsyms_on_each_match_symbol(int (*fn)(void *, unsigned long), const char *name, void *data);
-int k_set_memory_ro(unsigned long addr, int pages);
-int k_set_memory_rw(unsigned long addr, int pages);
-int k_set_memory_x(unsigned long addr, int pages);
-int k_set_memory_nx(unsigned long addr, int pages);
-long k_strncpy_from_kernel_nofault(char *dst, const void *src, long size);
-long k_strncpy_from_user_nofault(char *dst, const void __user *src, long size);
+/*
+ * The prototypes are those of the kernel's own headers: where one changes, this file does not compile. Only their types are
+ * used, never the functions, so nothing is left for the linker to find.
+ */
+DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_name, kallsyms_lookup_name);
+DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, kallsyms_on_each_match_symbol);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, set_memory_rw);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_x, set_memory_x);
+DEFINE_STATIC_CALL_NULL(modbpf_set_memory_nx, set_memory_nx);
+DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_kernel_nofault, strncpy_from_kernel_nofault);
+DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_user_nofault, strncpy_from_user_nofault);
 #ifdef MODBPF_HAVE_EXECMEM
-void *k_execmem_alloc(enum execmem_type type, size_t size);
-void k_execmem_free(void *p);
+DEFINE_STATIC_CALL_NULL(modbpf_execmem_alloc, execmem_alloc);
+DEFINE_STATIC_CALL_NULL(modbpf_execmem_free, execmem_free);
 #else
-void *k_module_alloc(unsigned long size);
-void k_module_memfree(void *p);
-#endif
-
-DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_name, k_kallsyms_lookup_name);
-DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, k_kallsyms_on_each_match_symbol);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, k_set_memory_ro);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, k_set_memory_rw);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_x, k_set_memory_x);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_nx, k_set_memory_nx);
-DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_kernel_nofault, k_strncpy_from_kernel_nofault);
-DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_user_nofault, k_strncpy_from_user_nofault);
-#ifdef MODBPF_HAVE_EXECMEM
-DEFINE_STATIC_CALL_NULL(modbpf_execmem_alloc, k_execmem_alloc);
-DEFINE_STATIC_CALL_NULL(modbpf_execmem_free, k_execmem_free);
-#else
-DEFINE_STATIC_CALL_NULL(modbpf_module_alloc, k_module_alloc);
-DEFINE_STATIC_CALL_NULL(modbpf_module_memfree, k_module_memfree);
+DEFINE_STATIC_CALL_NULL(modbpf_module_alloc, module_alloc);
+DEFINE_STATIC_CALL_NULL(modbpf_module_memfree, module_memfree);
 #endif
 
 enum ksym {
@@ -91,9 +84,9 @@ static const char *const names[KSYM_COUNT] = {
 	[X86_RETURN_THUNK] = "x86_return_thunk",
 };
 
-static unsigned long found[KSYM_COUNT];
+static unsigned long found[KSYM_COUNT] __ro_after_init;
 
-#define BIND(index, name) static_call_update(modbpf_##name, (typeof(&k_##name))found[index])
+#define BIND(index, name) static_call_update(modbpf_##name, (typeof(&name))found[index])
 
 static void bind(void)
 {

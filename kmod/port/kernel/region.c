@@ -48,7 +48,7 @@ static int region_fill(struct port_region *r, size_t pages, size_t mirror)
 	}
 	for (i = 0; i < mirror; i++)
 		r->pages[pages + i] = r->pages[pages - mirror + i];
-	r->addr = vmap(r->pages, pages + mirror, VM_MAP | VM_USERMAP, PAGE_KERNEL);
+	r->addr = vmap(r->pages, pages + mirror, VM_MAP, PAGE_KERNEL);
 	return r->addr ? 0 : -ENOMEM;
 }
 

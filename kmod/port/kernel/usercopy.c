@@ -14,13 +14,18 @@ static void __user *uptr(u64 addr)
 	return (void __user *)(unsigned long)addr;
 }
 
+/* Sizes beyond what any object has are refused here: the kernel would warn about them. */
 int port_copy_from_user(void *dst, u64 src, size_t n)
 {
+	if (n > INT_MAX)
+		return -EFAULT;
 	return copy_from_user(dst, uptr(src), n) ? -EFAULT : 0;
 }
 
 int port_copy_to_user(u64 dst, const void *src, size_t n)
 {
+	if (n > INT_MAX)
+		return -EFAULT;
 	return copy_to_user(uptr(dst), src, n) ? -EFAULT : 0;
 }
 
