@@ -58,7 +58,8 @@ status attach_btf(map *m, const map_create_attr &a) {
     ref<btf> types = TRY(btf_from_fd(static_cast<int>(a.btf_fd)));
     if (types->kernel)
         return error(EACCES);
-    if (!a.btf_key_type_id && a.map_type != BPF_MAP_TYPE_ARRAY) // global data alone goes without a key type
+    bool hash = a.map_type == BPF_MAP_TYPE_HASH || a.map_type == BPF_MAP_TYPE_PERCPU_HASH;
+    if (hash && !a.btf_key_type_id)
         return error(EINVAL);
     TRY(btf_check_key_value(*types, a.btf_key_type_id, a.btf_value_type_id,
                             {a.map_type, a.max_entries, a.key_size, a.value_size}));
