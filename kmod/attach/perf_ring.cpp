@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "attach/perf_ring.h"
 
+#include "base/bits.h"
+
 namespace modbpf {
 
 namespace {
@@ -24,13 +26,13 @@ u64 *word(u8 *page, u32 off) { return reinterpret_cast<u64 *>(page + off); }
 u32 sample_fields(u64 t) {
     constexpr u64 words = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ADDR | PERF_SAMPLE_ID | PERF_SAMPLE_CPU |
                           PERF_SAMPLE_PERIOD | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_IDENTIFIER;
-    return static_cast<u32>(__builtin_popcountll(t & words)) * 8;
+    return popcount(t & words) * 8;
 }
 /// Bytes that sample_id_all adds to records that are not samples.
 u32 trailer_fields(const perf_format &f) {
     constexpr u64 words = PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_ID | PERF_SAMPLE_STREAM_ID | PERF_SAMPLE_CPU |
                           PERF_SAMPLE_IDENTIFIER;
-    return f.sample_id_all ? static_cast<u32>(__builtin_popcountll(f.sample_type & words)) * 8 : 0;
+    return f.sample_id_all ? popcount(f.sample_type & words) * 8 : 0;
 }
 u64 tid_word() {
     u64 t = port_current_pid_tgid();

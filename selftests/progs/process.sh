@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # The BPF programs of this folder on the process back end: every expectation above them must hold. Run from the repository's root.
+mkdir -p build/log
 status=0
 for src in selftests/progs/*.bpf.c; do
 	name=$(basename "$src" .bpf.c)
