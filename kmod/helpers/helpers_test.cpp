@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The table, and the families that need no map.
+#include "helpers/families.h"
+#include "helpers/helper.h"
+
+#include <gtest/gtest.h>
+#include <string>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+using namespace modbpf;
+using std::string;
+
+namespace {
+
+s64 num(u64 r) { return static_cast<s64>(r); }
+
+TEST(table, finds_by_id) {
+    EXPECT_EQ(find_helper(BPF_FUNC_map_lookup_elem)->id, BPF_FUNC_map_lookup_elem);
+    EXPECT_EQ(find_helper(BPF_FUNC_unspec), nullptr);
+    EXPECT_EQ(find_helper(BPF_FUNC_get_stackid), nullptr);
+    EXPECT_EQ(find_helper(func_id_count), nullptr);
+    EXPECT_EQ(find_helper(~0u), nullptr);
+    for (const helper_proto &p : all_helpers()) {
+        EXPECT_EQ(find_helper(p.id), &p);
+        EXPECT_NE(p.fn, nullptr) << helper_name(p.id);
+    }
+}
+
+TEST(table, names) {
+    EXPECT_STREQ(helper_name(1), "map_lookup_elem");
+    EXPECT_STREQ(helper_name(211), "cgrp_storage_delete");
+    EXPECT_STREQ(helper_name(0), "unspec");
+    EXPECT_EQ(helper_name(212), nullptr);
+    EXPECT_EQ(helper_name(~0u), nullptr);
+}
+
+bool allowed(u32 id, u32 type) { return find_helper(id)->prog_types >> type & 1; }
+
+TEST(table, program_types_as_linux) {
+    EXPECT_FALSE(allowed(BPF_FUNC_get_current_comm, BPF_PROG_TYPE_XDP));
+    EXPECT_TRUE(allowed(BPF_FUNC_get_current_comm, BPF_PROG_TYPE_KPROBE));
+    EXPECT_FALSE(allowed(BPF_FUNC_probe_read, BPF_PROG_TYPE_SCHED_CLS));
+    EXPECT_TRUE(allowed(BPF_FUNC_probe_read_kernel, BPF_PROG_TYPE_SCHED_CLS));
+    EXPECT_FALSE(allowed(BPF_FUNC_ktime_get_coarse_ns, BPF_PROG_TYPE_TRACEPOINT));
+    EXPECT_FALSE(allowed(BPF_FUNC_csum_diff, BPF_PROG_TYPE_SOCKET_FILTER));
+    EXPECT_FALSE(allowed(BPF_FUNC_skb_load_bytes, BPF_PROG_TYPE_XDP));
+    EXPECT_FALSE(allowed(BPF_FUNC_xdp_adjust_head, BPF_PROG_TYPE_SCHED_CLS));
+    EXPECT_FALSE(allowed(BPF_FUNC_get_attach_cookie, BPF_PROG_TYPE_SCHED_CLS));
+}
+
+TEST(table, licence_and_maps_as_linux) {
+    for (u32 id : {BPF_FUNC_trace_printk, BPF_FUNC_snprintf, BPF_FUNC_probe_read_user, BPF_FUNC_perf_event_output,
+                   BPF_FUNC_get_current_task, BPF_FUNC_get_func_ip})
+        EXPECT_TRUE(find_helper(id)->flags & helper_gpl_only) << id;
+    for (u32 id : {BPF_FUNC_map_lookup_elem, BPF_FUNC_ktime_get_ns, BPF_FUNC_ringbuf_output, BPF_FUNC_get_attach_cookie})
+        EXPECT_FALSE(find_helper(id)->flags & helper_gpl_only) << id;
+    auto takes = [](u32 id, u32 type) { return find_helper(id)->map_types >> type & 1; };
+    EXPECT_TRUE(takes(BPF_FUNC_map_lookup_elem, BPF_MAP_TYPE_HASH));
+    EXPECT_FALSE(takes(BPF_FUNC_map_lookup_elem, BPF_MAP_TYPE_PROG_ARRAY));
+    EXPECT_FALSE(takes(BPF_FUNC_map_lookup_elem, BPF_MAP_TYPE_RINGBUF));
+    EXPECT_FALSE(takes(BPF_FUNC_map_update_elem, BPF_MAP_TYPE_PERF_EVENT_ARRAY));
+    EXPECT_EQ(find_helper(BPF_FUNC_tail_call)->map_types, bit(BPF_MAP_TYPE_PROG_ARRAY));
+    EXPECT_FALSE(takes(BPF_FUNC_map_push_elem, BPF_MAP_TYPE_ARRAY));
+}
+
+/// Two pages, the second one not accessible.
+class guarded {
+public:
+    guarded() : p(static_cast<char *>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+        mprotect(p + 4096, 4096, PROT_NONE);
+    }
+    ~guarded() { munmap(p, 8192); }
+    char *end() const { return p + 4096; }
+
+private:
+    char *p;
+};
+
+TEST(probe, reads_and_zeroes_on_fault) {
+    guarded g;
+    memcpy(g.end() - 8, "abcdefgh", 8);
+    for (helper_fn read : {bpf_probe_read, bpf_probe_read_user, bpf_probe_read_kernel}) {
+        char dst[12];
+        memset(dst, 'x', sizeof(dst));
+        EXPECT_EQ(read(addr_of(dst), 8, addr_of(g.end() - 8), 0, 0), 0u);
+        EXPECT_EQ(string(dst, 12), "abcdefghxxxx");
+        EXPECT_EQ(num(read(addr_of(dst), 10, addr_of(g.end() - 8), 0, 0)), -EFAULT);
+        EXPECT_EQ(string(dst, 12), string(10, '\0') + "xx");
+        EXPECT_EQ(num(read(addr_of(dst), 4, 0, 0, 0)), -EFAULT);
+        EXPECT_EQ(read(addr_of(dst + 11), 0, 0, 0, 0), 0u); // nothing asked, nothing touched
+        EXPECT_EQ(read(addr_of(dst + 11), 1ull << 32, 0, 0, 0), 0u); // the size is 32 bits wide
+        EXPECT_EQ(dst[11], 'x');
+    }
+}
+
+TEST(probe, strings) {
+    guarded g;
+    memcpy(g.end() - 6, "hello", 6);
+    for (helper_fn read : {bpf_probe_read_str, bpf_probe_read_user_str, bpf_probe_read_kernel_str}) {
+        char dst[8];
+        memset(dst, 'x', sizeof(dst));
+        EXPECT_EQ(read(addr_of(dst), 8, addr_of(g.end() - 6), 0, 0), 6u);
+        EXPECT_STREQ(dst, "hello");
+        EXPECT_EQ(read(addr_of(dst), 3, addr_of(g.end() - 6), 0, 0), 3u);
+        EXPECT_STREQ(dst, "he");
+        EXPECT_EQ(read(addr_of(dst), 1, addr_of(g.end() - 6), 0, 0), 1u);
+        EXPECT_STREQ(dst, "");
+        EXPECT_EQ(read(addr_of(dst), 8, addr_of(g.end() - 1), 0, 0), 1u); // the empty string
+        EXPECT_EQ(read(addr_of(dst), 0, addr_of(g.end() - 6), 0, 0), 0u);
+        memset(dst, 'x', sizeof(dst));
+        g.end()[-1] = '!'; // no NUL before the hole
+        EXPECT_EQ(num(read(addr_of(dst), 8, addr_of(g.end() - 3), 0, 0)), -EFAULT);
+        EXPECT_EQ(string(dst, 8), string(8, '\0'));
+        g.end()[-1] = '\0';
+    }
+}
+
+TEST(strings, strncmp) {
+    auto cmp = [](const char *a, u64 n, const char *b) { return num(bpf_strncmp(addr_of(a), n, addr_of(b), 0, 0)); };
+    EXPECT_EQ(cmp("abc", 4, "abc"), 0);
+    EXPECT_EQ(cmp("abc", 3, "abcd"), 0);
+    EXPECT_EQ(cmp("abc", 4, "abd"), -1);
+    EXPECT_EQ(cmp("b", 2, "abc"), 1);
+    EXPECT_EQ(cmp("\xff", 2, "a"), 1); // unsigned
+    EXPECT_EQ(cmp("a\0x", 4, "a\0y"), 0);
+}
+
+struct number_row {
+    const char *text;
+    u64 flags;
+    s64 result;
+    s64 value;
+};
+
+const number_row strtol_rows[] = {
+    {"123", 0, 3, 123},
+    {"-123", 0, 4, -123},
+    {"  \t42x", 0, 5, 42},
+    {"0x1f", 0, 4, 31},
+    {"0X1F", 16, 4, 31},
+    {"1f", 16, 2, 31},
+    {"017", 0, 3, 15},
+    {"17", 8, 2, 15},
+    {"0", 0, 1, 0},
+    {"0x", 0, 1, 0},
+    {"0x", 16, -EINVAL, 0},
+    {"08", 0, 1, 0},
+    {"+5", 0, -EINVAL, 0},
+    {"--5", 0, -EINVAL, 0},
+    {"- 5", 0, -EINVAL, 0},
+    {"", 0, -EINVAL, 0},
+    {"-", 0, -EINVAL, 0},
+    {"   ", 0, -EINVAL, 0},
+    {"12", 2, -EINVAL, 0},
+    {"12", 10 | 32, -EINVAL, 0},
+    {"9223372036854775807", 10, 19, 0x7fffffffffffffff},
+    {"9223372036854775808", 10, -ERANGE, 0},
+    {"-9223372036854775808", 10, 20, -0x7fffffffffffffff - 1},
+    {"-9223372036854775809", 10, -ERANGE, 0},
+    {"99999999999999999999", 10, -ERANGE, 0},
+};
+
+TEST(strings, strtol) {
+    for (const number_row &r : strtol_rows) {
+        s64 v = 99;
+        string exact(r.text); // the buffer ends with the last character: nothing behind it may be read
+        std::vector<char> buf(exact.begin(), exact.end());
+        EXPECT_EQ(num(bpf_strtol(addr_of(buf.data()), buf.size(), r.flags, addr_of(&v), 0)), r.result) << r.text;
+        EXPECT_EQ(v, r.value) << r.text;
+    }
+}
+
+TEST(strings, strtoul) {
+    auto parse = [](const char *s, u64 *v) { return num(bpf_strtoul(addr_of(s), strlen(s), 10, addr_of(v), 0)); };
+    u64 v = 99;
+    EXPECT_EQ(parse("18446744073709551615", &v), 20);
+    EXPECT_EQ(v, ~0ull);
+    EXPECT_EQ(parse("18446744073709551616", &v), -ERANGE);
+    EXPECT_EQ(v, 0u);
+    EXPECT_EQ(parse("-1", &v), -EINVAL);
+    EXPECT_EQ(v, 0u);
+}
+
+TEST(task, identity) {
+    EXPECT_EQ(bpf_get_current_pid_tgid(0, 0, 0, 0, 0), static_cast<u64>(getpid()) << 32 | static_cast<u32>(gettid()));
+    EXPECT_EQ(bpf_get_current_uid_gid(0, 0, 0, 0, 0), static_cast<u64>(getgid()) << 32 | getuid());
+    EXPECT_NE(bpf_get_current_task(0, 0, 0, 0, 0), 0u);
+    char old[16], comm[20];
+    prctl(PR_GET_NAME, old);
+    prctl(PR_SET_NAME, "fifteen-letters");
+    memset(comm, 'x', sizeof(comm));
+    EXPECT_EQ(bpf_get_current_comm(addr_of(comm), 18, 0, 0, 0), 0u);
+    EXPECT_EQ(string(comm, 20), string("fifteen-letters\0\0\0xx", 20));
+    EXPECT_EQ(bpf_get_current_comm(addr_of(comm), 4, 0, 0, 0), 0u);
+    EXPECT_EQ(string(comm, 5), string("fif\0e", 5));
+    prctl(PR_SET_NAME, old);
+}
+
+TEST(time, clocks_go_on) {
+    for (helper_fn clock : {bpf_ktime_get_ns, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns, bpf_ktime_get_tai_ns, bpf_jiffies64}) {
+        u64 a = clock(0, 0, 0, 0, 0), b = clock(0, 0, 0, 0, 0);
+        EXPECT_GT(a, 0u);
+        EXPECT_GE(b, a);
+    }
+    preempt_guard preempt;
+    EXPECT_LT(bpf_get_smp_processor_id(0, 0, 0, 0, 0), port_cpu_count());
+    EXPECT_LE(bpf_get_prandom_u32(0, 0, 0, 0, 0), 0xffffffffu);
+}
+
+TEST(attach, the_innermost_run_answers) {
+    preempt_guard preempt;
+    EXPECT_EQ(bpf_get_func_ip(0, 0, 0, 0, 0), 0u);
+    EXPECT_EQ(bpf_get_attach_cookie(0, 0, 0, 0, 0), 0u);
+    run_ctx outer{.func_ip = 1, .cookie = 2}, inner{.func_ip = 3, .cookie = 4};
+    run_scope a(outer);
+    {
+        run_scope b(inner);
+        EXPECT_EQ(bpf_get_func_ip(0, 0, 0, 0, 0), 3u);
+        EXPECT_EQ(bpf_get_attach_cookie(0, 0, 0, 0, 0), 4u);
+    }
+    EXPECT_EQ(bpf_get_func_ip(0, 0, 0, 0, 0), 1u);
+    EXPECT_EQ(bpf_get_attach_cookie(0, 0, 0, 0, 0), 2u);
+}
+
+}  // namespace
