@@ -16,6 +16,11 @@ u64 mix(u64 a, u64 b) {
     return static_cast<u64>(p) ^ static_cast<u64>(p >> 64);
 }
 
+/// One mix leaves keys at a fixed stride on a lattice: the bucket's bits come out of a second multiplication.
+u32 finish(u64 h) {
+    return static_cast<u32>(h * 0xd6e8feb86659fd93 >> 32);
+}
+
 u64 hash_bytes(const u8 *p, u32 n, const u64 (&seed)[2]) {
     u64 h = seed[0] ^ n;
     for (; n >= 16; p += 16, n -= 16)
@@ -110,7 +115,9 @@ status build(hash_map *m) {
     m->cpu_value_size = m->percpu() ? value_size : 0;
     if (!(p.flags & BPF_F_ZERO_SEED))
         m->seed[0] = port_random_seed(), m->seed[1] = port_random_seed();
-    // An odd second factor: no key loses its low bits, not even with a zero seed.
+    // A zero seed still gives two factors with bits all over, or small keys would not spread; the second one is odd, so that
+    // no key loses its low bits.
+    m->seed[0] ^= 0xc2b2ae3d27d4eb4f;
     m->seed[1] = (m->seed[1] ^ 0x9e3779b97f4a7c15) | 1;
 
     m->buckets = static_cast<hash_bucket *>(port_alloc(sizeof(hash_bucket) * static_cast<u64>(buckets), PORT_SLEEPING));
@@ -352,11 +359,11 @@ long remove_hash_user(map *m, const void *key) {
 u32 hash_map::hash_key(const void *key) const {
     switch (params.key_size) {
     case 4:
-        return static_cast<u32>(mix(load4(key) ^ seed[0], seed[1]));
+        return finish(mix(load4(key) ^ seed[0], seed[1]));
     case 8:
-        return static_cast<u32>(mix(load8(key) ^ seed[0], seed[1]));
+        return finish(mix(load8(key) ^ seed[0], seed[1]));
     default:
-        return static_cast<u32>(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
+        return finish(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
     }
 }
 

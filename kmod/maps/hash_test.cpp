@@ -384,6 +384,33 @@ TEST(hash, reserve_without_preallocation) {
     EXPECT_GT(m.ops->memory(m.m), memory);
 }
 
+/// Keys as they come (counters, strides, addresses) spread like random ones: short chains, with a seed and without.
+TEST(hash, spread) {
+    constexpr u32 n = 1 << 14;
+    for (u32 flags : {0u, +BPF_F_ZERO_SEED}) {
+        for (u32 ks : {1u, 4u, 8u, 12u, 16u, 20u, 40u}) {
+            for (u64 stride : {1ull, 8ull, 4096ull, 65537ull, 1ull << 18}) {
+                if (ks == 1 && stride > 1)
+                    continue;
+                u32 count = ks == 1 ? 256 : n;
+                test_map m(params_of(hash, ks, 8, count, flags));
+                hash_map *h = as_hash(m.m);
+                std::vector<u32> chain(h->bucket_mask + 1);
+                u64 probes = 0, longest = 0;
+                for (u64 i = 0; i < count; i++) {
+                    u64 k[5] = {i * stride, 7, i % 3 ? 1 : i * stride};
+                    u32 b = h->hash_key(k) & h->bucket_mask;
+                    probes += ++chain[b];
+                    longest = std::max<u64>(longest, chain[b]);
+                }
+                // Random: 1.5 probes a key, a longest chain of about 7.
+                EXPECT_LT(probes, count * 165 / 100) << "key " << ks << " stride " << stride << " flags " << flags;
+                EXPECT_LE(longest, 12u) << "key " << ks << " stride " << stride << " flags " << flags;
+            }
+        }
+    }
+}
+
 TEST(hash, memory_per_entry) {
     test_map m(params_of(hash, 8, 8, 1 << 16));
     EXPECT_LT(m.ops->memory(m.m) / (1 << 16), 43u); // half of what Linux takes
