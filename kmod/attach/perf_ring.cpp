@@ -45,7 +45,8 @@ u64 tid_word() {
 struct perf_ring::writer {
     u8 *at;
     void put(const void *p, size_t n) {
-        memcpy(at, p, n);
+        if (n)
+            memcpy(at, p, n);
         at += n;
     }
     template <class T> void value(T v) { put(&v, sizeof(v)); }

@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Perf events and links over events that the test itself fires: this file stands in for the port's events.
+#include "cmd/bpf_fixture.h"
+
+#include <map>
+#include <poll.h>
+#include <sched.h>
+
+using namespace modbpf;
+using namespace modbpf::test;
+
+// ---- the events of this test ----------------------------------------------------------------------------------------------
+
+struct port_event {
+    enum { kprobe, tracepoint, raw_tp } kind;
+    void *priv;
+    port_kprobe_fn on_kprobe = nullptr;
+    port_tracepoint_fn on_tracepoint = nullptr;
+    port_raw_tp_fn on_raw = nullptr;
+    u32 id = 0;
+    bool retprobe = false;
+    std::string name{};
+};
+
+namespace {
+constexpr u32 kprobe_type = 8, tp_id = 300, tp_size = 24;
+std::vector<port_event *> events;
+
+struct no_preempt {
+    no_preempt() { port_preempt_disable(); }
+    ~no_preempt() { port_preempt_enable(); }
+};
+}  // namespace
+
+int port_kprobe_attach(const port_kprobe_spec *s, port_kprobe_fn fn, void *priv, port_event **out) {
+    if (s->symbol && strcmp(s->symbol, "no_such_function") == 0)
+        return -ENOENT;
+    *out = new port_event{port_event::kprobe, priv};
+    (*out)->on_kprobe = fn;
+    (*out)->retprobe = s->retprobe;
+    (*out)->name = s->symbol ? s->symbol : "";
+    events.push_back(*out);
+    return 0;
+}
+int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, port_event **out) {
+    if (id != tp_id)
+        return -ENOENT;
+    *out = new port_event{port_event::tracepoint, priv};
+    (*out)->on_tracepoint = fn;
+    (*out)->id = id;
+    events.push_back(*out);
+    return 0;
+}
+int port_raw_tp_attach(const char *name, unsigned int, port_raw_tp_fn fn, void *priv, port_event **out) {
+    *out = new port_event{port_event::raw_tp, priv};
+    (*out)->on_raw = fn;
+    (*out)->name = name;
+    events.push_back(*out);
+    return 0;
+}
+int port_tracepoint_name(u32 id, char *buf, size_t size) {
+    return id == tp_id ? (port_snprintf(buf, size, "sched:my_event"), 0) : -ENOENT;
+}
+int port_tracepoint_size(u32 id) { return id == tp_id ? static_cast<int>(tp_size) : -ENOENT; }
+int port_perf_pmu_type(const char *name) { return strcmp(name, "kprobe") ? -ENOENT : static_cast<int>(kprobe_type); }
+bool port_raw_tp_exists(const char *name) { return strcmp(name, "sched_process_exec") == 0; }
+void port_event_detach(port_event *e) {
+    std::erase(events, e);
+    delete e;
+}
+u64 port_event_missed(port_event *) { return 5; }
+
+namespace {
+
+void fire_kprobes() {
+    no_preempt here;
+    u64 regs[32] = {};
+    for (port_event *e : events)
+        if (e->kind == port_event::kprobe)
+            e->on_kprobe(e->priv, regs, 0x1000);
+}
+void fire_tracepoints(size_t size = tp_size) {
+    no_preempt here;
+    u64 record[8] = {};
+    for (port_event *e : events)
+        if (e->kind == port_event::tracepoint)
+            e->on_tracepoint(e->priv, record, size, nullptr);
+}
+
+struct perf_attr {
+    u32 type, size;
+    u64 config, sample_period, sample_type, read_format, flags;
+    u32 wakeup_events, bp_type;
+    u64 config1, config2, rest[8];
+};
+static_assert(sizeof(perf_attr) == 136);
+
+perf_attr attr_of(u32 type, u64 config) {
+    perf_attr a{};
+    a.type = type, a.size = sizeof(a), a.config = config;
+    return a;
+}
+long open_perf(perf_attr &a, s32 pid = -1, s32 cpu = 0, s32 group = -1, u64 flags = 8) {
+    return modbpf_core_perf_event_open(addr_of(&a), pid, cpu, group, flags);
+}
+fd open_kprobe(const char *name, bool ret = false) {
+    perf_attr a = attr_of(kprobe_type, ret);
+    a.config1 = addr_of(name);
+    return fd(open_perf(a));
+}
+fd open_tracepoint() {
+    perf_attr a = attr_of(2, tp_id);
+    return fd(open_perf(a));
+}
+long set_bpf(const fd &event, const fd &prog) { return port_user_ioctl(event.get(), 0x40042408, prog.u()); }
+long link_to(const fd &prog, const fd &event, u64 cookie = 0) {
+    link_create_attr l{};
+    l.prog_fd = prog.u(), l.target_fd = event.u(), l.attach_type = BPF_PERF_EVENT, l.cookie = cookie;
+    return bpf(BPF_LINK_CREATE, l, 60);
+}
+
+/// map[0] = bpf_get_attach_cookie(ctx)
+std::vector<bpf_insn> store_cookie(const fd &m) {
+    constexpr u8 add = BPF_ALU64 | BPF_ADD | BPF_K, mov = BPF_ALU64 | BPF_MOV | BPF_X, call = BPF_JMP | BPF_CALL;
+    return {
+        {call, 0, 0, 0, BPF_FUNC_get_attach_cookie},
+        {BPF_STX | BPF_MEM | BPF_DW, 10, 0, -8, 0},
+        {BPF_ST | BPF_MEM | BPF_W, 10, 0, -12, 0},
+        {BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, m.get()},
+        {0, 0, 0, 0, 0},
+        {mov, 2, 10, 0, 0},
+        {add, 2, 0, 0, -12},
+        {mov, 3, 10, 0, 0},
+        {add, 3, 0, 0, -8},
+        mov_imm(4, 0),
+        {call, 0, 0, 0, BPF_FUNC_map_update_elem},
+        mov_imm(0, 0),
+        exit_insn(),
+    };
+}
+u64 stored(const fd &m) {
+    u32 key = 0;
+    u64 v = ~0ull;
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, &key, &v), 0);
+    return v;
+}
+void store(const fd &m, u64 v) {
+    u32 key = 0;
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, m, &key, &v), 0);
+}
+
+class attach : public core_test {
+protected:
+    void TearDown() override {
+        core_test::TearDown();
+        EXPECT_TRUE(events.empty());
+    }
+};
+
+TEST_F(attach, open_refusals) {
+    perf_attr a = attr_of(kprobe_type, 0);
+    EXPECT_EQ(modbpf_core_perf_event_open(8, -1, 0, -1, 0), -EFAULT);
+    EXPECT_EQ(open_perf(a, -1, 0, -1, 16), -EINVAL);
+    a.size = 63;
+    EXPECT_EQ(open_perf(a), -E2BIG);
+    EXPECT_EQ(a.size, 136u); // what is known here
+    struct {
+        perf_attr a;
+        u64 more;
+    } wide{a, 1};
+    wide.a.size = sizeof(wide);
+    EXPECT_EQ(open_perf(wide.a), -E2BIG);
+    a.flags = 1ull << 60;
+    EXPECT_EQ(open_perf(a), -EINVAL);
+    a = attr_of(2, 1); // no such tracepoint
+    EXPECT_EQ(open_perf(a), -EINVAL);
+    a = attr_of(2, tp_id);
+    EXPECT_EQ(open_perf(a, -1, -1), -EINVAL);
+    EXPECT_EQ(open_perf(a, -1, 100000), -EINVAL);
+    EXPECT_EQ(open_perf(a, -1, 0, 9999), -EBADF);
+    EXPECT_EQ(open_perf(a, -1, -1, -1, 4), -EINVAL);
+    EXPECT_EQ(open_perf(a, 0, 0, -1, 4), -EOPNOTSUPP);
+    a = attr_of(0, 0); // hardware
+    EXPECT_EQ(open_perf(a), -EOPNOTSUPP);
+    EXPECT_FALSE(open_kprobe("no_such_function").ok());
+    port_user_set_caps(0);
+    a = attr_of(2, tp_id);
+    EXPECT_EQ(open_perf(a), -EACCES);
+}
+
+TEST_F(attach, kprobe_by_ioctl) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    fd p = load(BPF_PROG_TYPE_KPROBE, store_cookie(m));
+    fd e = open_kprobe("vfs_read");
+    ASSERT_TRUE(p.ok() && e.ok());
+    EXPECT_STREQ(port_user_class(e.get()), "[perf_event]");
+    EXPECT_EQ(events.size(), 1u); // the probe is there from open
+    store(m, 9);
+    fire_kprobes();
+    EXPECT_EQ(stored(m), 9u);
+    EXPECT_EQ(set_bpf(e, p), 0);
+    EXPECT_EQ(set_bpf(e, p), -EEXIST);
+    fire_kprobes();
+    EXPECT_EQ(stored(m), 0u);
+    p.close(); // the event holds the program
+    store(m, 9);
+    fire_kprobes();
+    EXPECT_EQ(stored(m), 0u);
+    e.close();
+    EXPECT_TRUE(events.empty()); // gone when close returns
+}
+
+TEST_F(attach, link_with_cookie) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    fd p = load(BPF_PROG_TYPE_KPROBE, store_cookie(m));
+    fd e = open_kprobe("vfs_read", true);
+    fd l(link_to(p, e, 0x1234));
+    ASSERT_TRUE(l.ok());
+    EXPECT_TRUE(events[0]->retprobe);
+    fire_kprobes();
+    EXPECT_EQ(stored(m), 0x1234u);
+    EXPECT_EQ(link_to(p, e), -EEXIST);
+    e.close(); // the link holds the event
+    p.close();
+    store(m, 0);
+    fire_kprobes();
+    EXPECT_EQ(stored(m), 0x1234u);
+    bpf_link_info i{};
+    char name[32] = {};
+    i.perf_event.kprobe.func_name = addr_of(name);
+    i.perf_event.kprobe.name_len = sizeof(name);
+    ASSERT_EQ(get_info(l, i), 0);
+    EXPECT_EQ(i.type, BPF_LINK_TYPE_PERF_EVENT);
+    EXPECT_EQ(i.perf_event.type, BPF_PERF_EVENT_KRETPROBE);
+    EXPECT_STREQ(name, "vfs_read");
+    EXPECT_EQ(i.perf_event.kprobe.name_len, 9u);
+    EXPECT_EQ(i.perf_event.kprobe.missed, 5u);
+    EXPECT_EQ(i.perf_event.kprobe.cookie, 0x1234u);
+    i.perf_event.kprobe.name_len = 4;
+    EXPECT_EQ(get_info(l, i), -ENOSPC);
+    EXPECT_STREQ(name, "vfs");
+    i.perf_event.kprobe.func_name = 0;
+    EXPECT_EQ(get_info(l, i), -EINVAL);
+    std::string text = fdinfo(l.get());
+    EXPECT_EQ(text.find("link_type:\tperf\nlink_id:\t"), 0u) << text;
+    EXPECT_NE(text.find("\nprog_tag:\t"), std::string::npos);
+    EXPECT_NE(text.find("\nprog_id:\t"), std::string::npos);
+    get_id_attr id{};
+    id.id = i.id;
+    fd again(bpf(BPF_LINK_GET_FD_BY_ID, id, 4));
+    ASSERT_TRUE(again.ok());
+    l.close();
+    EXPECT_EQ(events.size(), 1u);
+    link_fd_attr d{again.u()};
+    EXPECT_EQ(bpf(BPF_LINK_DETACH, d), -EOPNOTSUPP);
+    link_update_attr u{.link_fd = again.u(), .new_prog_fd = 9999, .flags = 8, .old_prog_fd = 0};
+    EXPECT_EQ(bpf(BPF_LINK_UPDATE, u), -EINVAL);
+    u.flags = 0;
+    EXPECT_EQ(bpf(BPF_LINK_UPDATE, u), -EBADF);
+    again.close();
+    EXPECT_TRUE(events.empty());
+    EXPECT_EQ(bpf(BPF_LINK_GET_FD_BY_ID, id, 4), -ENOENT);
+}
+
+/// The event outlives its link: another program may be set.
+TEST_F(attach, link_leaves_event_free) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    fd p = load(BPF_PROG_TYPE_KPROBE, store_cookie(m));
+    fd e = open_kprobe("vfs_read");
+    fd l(link_to(p, e, 1));
+    l.close();
+    store(m, 9);
+    fire_kprobes();
+    EXPECT_EQ(stored(m), 9u);
+    fd l2(link_to(p, e, 2));
+    EXPECT_TRUE(l2.ok());
+    fire_kprobes();
+    EXPECT_EQ(stored(m), 2u);
+}
+
+TEST_F(attach, wrong_programs) {
+    fd xdp = load(BPF_PROG_TYPE_XDP, return_zero()), kp = load(BPF_PROG_TYPE_KPROBE, return_zero()),
+       tp = load(BPF_PROG_TYPE_TRACEPOINT, return_zero());
+    fd ke = open_kprobe("vfs_read"), te = open_tracepoint();
+    EXPECT_EQ(set_bpf(ke, xdp), -EINVAL);
+    EXPECT_EQ(set_bpf(ke, tp), -EINVAL);
+    EXPECT_EQ(set_bpf(te, kp), -EINVAL);
+    EXPECT_EQ(set_bpf(te, ke), -EINVAL); // not a program
+    EXPECT_EQ(link_to(kp, te), -EINVAL);
+    EXPECT_EQ(link_to(kp, kp), -EBADF); // not a perf event
+    link_create_attr l{};
+    l.prog_fd = kp.u(), l.target_fd = ke.u(), l.attach_type = BPF_PERF_EVENT, l.flags = 1;
+    EXPECT_EQ(bpf(BPF_LINK_CREATE, l, 60), -EINVAL);
+    l.flags = 0, l.attach_type = BPF_TRACE_KPROBE_MULTI;
+    EXPECT_EQ(bpf(BPF_LINK_CREATE, l, 60), -EOPNOTSUPP);
+    EXPECT_EQ(port_user_ioctl(ke.get(), 0x2499, 0), -25);
+    EXPECT_EQ(port_user_ioctl(ke.get(), 0x2400, 0), 0);
+    EXPECT_EQ(port_user_ioctl(ke.get(), 0x2401, 0), 0);
+}
+
+TEST_F(attach, tracepoint_shared_by_programs) {
+    std::vector<fd> progs, opened;
+    for (int i = 0; i < 65; i++) {
+        progs.push_back(load(BPF_PROG_TYPE_TRACEPOINT, return_zero()));
+        opened.push_back(open_tracepoint());
+    }
+    EXPECT_EQ(set_bpf(opened[0], progs[0]), 0);
+    EXPECT_EQ(set_bpf(opened[1], progs[0]), -EEXIST); // each program once on a tracepoint
+    for (int i = 1; i < 64; i++)
+        EXPECT_EQ(set_bpf(opened[i], progs[i]), 0);
+    EXPECT_EQ(set_bpf(opened[64], progs[64]), -E2BIG);
+    struct {
+        u32 ids_len = 64, prog_cnt = 0, ids[64] = {};
+    } q;
+    EXPECT_EQ(port_user_ioctl(opened[7].get(), 0xc008240a, addr_of(&q)), 0);
+    EXPECT_EQ(q.prog_cnt, 64u);
+    EXPECT_GT(q.ids[0], 0u);
+    EXPECT_LT(q.ids[0], q.ids[63]);
+    q.ids_len = 3;
+    EXPECT_EQ(port_user_ioctl(opened[7].get(), 0xc008240a, addr_of(&q)), -ENOSPC);
+    q.ids_len = 65;
+    EXPECT_EQ(port_user_ioctl(opened[7].get(), 0xc008240a, addr_of(&q)), -E2BIG);
+    enable_stats_attr s{0};
+    fd on(bpf(BPF_ENABLE_STATS, s));
+    fire_tracepoints();
+    bpf_prog_info i{};
+    ASSERT_EQ(get_info(progs[63], i), 0);
+    EXPECT_EQ(i.run_cnt, 1u);
+    ASSERT_EQ(get_info(progs[64], i = {}), 0);
+    EXPECT_EQ(i.run_cnt, 0u);
+}
+
+TEST_F(attach, tracepoint_record_bounds) {
+    auto reads = [](s16 off) {
+        return load(BPF_PROG_TYPE_TRACEPOINT, {{BPF_LDX | BPF_MEM | BPF_DW, 0, 1, off, 0}, mov_imm(0, 0), exit_insn()});
+    };
+    fd ok = reads(16), beyond = reads(24);
+    ASSERT_TRUE(ok.ok() && beyond.ok());
+    fd e = open_tracepoint(), e2 = open_tracepoint();
+    ref<program> p = prog_from_fd(ok.get()).value();
+    if (p->verified->max_ctx_offset == 0)
+        GTEST_SKIP() << "no verifier in this build";
+    EXPECT_EQ(set_bpf(e2, beyond), -EACCES);
+    EXPECT_EQ(set_bpf(e, ok), 0);
+    fire_tracepoints(20); // a record that is shorter than announced is not shown
+    EXPECT_EQ(total_stats(p.get()).misses, 1u);
+    fire_tracepoints(24);
+    EXPECT_EQ(total_stats(p.get()).misses, 1u);
+}
+
+TEST_F(attach, raw_tracepoint) {
+    fd p = load(BPF_PROG_TYPE_RAW_TRACEPOINT, return_zero());
+    raw_tracepoint_attr a{addr_of("no_such_event"), p.u(), 0, 0};
+    EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -ENOENT);
+    a.name = 8;
+    EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -EFAULT);
+    const void *data;
+    size_t size;
+    if (port_vmlinux_btf(&data, &size))
+        GTEST_SKIP() << "this kernel has no BTF";
+    a.name = addr_of("sched_process_exec");
+    fd l(bpf(BPF_RAW_TRACEPOINT_OPEN, a));
+    ASSERT_TRUE(l.ok()) << l.get();
+    EXPECT_EQ(events.size(), 1u);
+    std::string text = fdinfo(l.get());
+    EXPECT_EQ(text.find("link_type:\traw_tracepoint\n"), 0u);
+    EXPECT_NE(text.find("\ntp_name:\tsched_process_exec\n"), std::string::npos);
+    bpf_link_info i{};
+    ASSERT_EQ(get_info(l, i), 0);
+    EXPECT_EQ(i.raw_tracepoint.tp_name_len, 19u);
+    enable_stats_attr s{0};
+    fd on(bpf(BPF_ENABLE_STATS, s));
+    {
+        no_preempt here;
+        u64 args[12];
+        memset(args, 0xff, sizeof(args));
+        events[0]->on_raw(events[0]->priv, args);
+        EXPECT_EQ(args[0], ~0ull);
+        EXPECT_EQ(args[1], 0xffffffffu); // pid_t old_pid
+    }
+    ref<program> prog = prog_from_fd(p.get()).value();
+    EXPECT_EQ(total_stats(prog.get()).runs, 1u);
+    l.close();
+    EXPECT_TRUE(events.empty());
+}
+
+/// Output into a PERF_EVENT_ARRAY slot, seen through mmap and poll.
+TEST_F(attach, perf_output) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    int here = sched_getcpu();
+    CPU_SET(here, &one);
+    cpu_set_t before;
+    sched_getaffinity(0, sizeof(before), &before);
+    ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+    s32 cpu = static_cast<s32>(port_cpu_id());
+    perf_attr a = attr_of(1, 10);
+    a.sample_type = PERF_SAMPLE_RAW, a.sample_period = 1, a.wakeup_events = 1, a.flags = 1; // disabled
+    fd e(open_perf(a, -1, cpu));
+    ASSERT_TRUE(e.ok());
+    fd array = make_map(BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4, 4, static_cast<u32>(cpu) + 1);
+    u32 key = static_cast<u32>(cpu), value = e.u();
+    ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    ref<map> m = map_from_fd(array.get()).value();
+    auto output = [&](size_t n) {
+        no_preempt guard;
+        rcu_read_guard readers;
+        perf_sink *s = perf_array_slot(m.get(), key);
+        u8 data[256] = {1, 2, 3};
+        return s ? s->output(s, data, n, nullptr, 0) : -ENOENT;
+    };
+    EXPECT_EQ(output(8), -EOPNOTSUPP); // disabled
+    EXPECT_EQ(port_user_ioctl(e.get(), 0x2400, 0), 0);
+    EXPECT_EQ(output(8), -ENOSPC); // not mapped
+    EXPECT_EQ(port_user_mmap(nullptr, 4 * PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, e.get(), 0), -EINVAL);
+    EXPECT_EQ(port_user_mmap(nullptr, 3 * PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, e.get(), PORT_PAGE_SIZE), -EINVAL);
+    long at = port_user_mmap(nullptr, 3 * PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, e.get(), 0);
+    ASSERT_GT(at, 0);
+    EXPECT_EQ(port_user_mmap(nullptr, 2 * PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, e.get(), 0), -EINVAL);
+    pollfd pfd{e.get(), POLLIN, 0};
+    port_user_sweep();
+    EXPECT_EQ(poll(&pfd, 1, 0), 0);
+    EXPECT_EQ(output(8), 0);
+    port_user_sweep();
+    EXPECT_EQ(poll(&pfd, 1, 1000), 1);
+    u8 *page = ptr_of<u8>(static_cast<u64>(at));
+    EXPECT_EQ(*reinterpret_cast<u64 *>(page + 1024), 24u);
+    EXPECT_EQ(*reinterpret_cast<u32 *>(page + PORT_PAGE_SIZE), 9u);
+    EXPECT_EQ(page[PORT_PAGE_SIZE + 12], 1);
+    e.close(); // slot and mapping hold the event
+    EXPECT_EQ(output(16), 0);
+    EXPECT_GT(*reinterpret_cast<u64 *>(page + 1024), 24u);
+    munmap(page, 3 * PORT_PAGE_SIZE);
+    port_user_unmapped(page, 3 * PORT_PAGE_SIZE);
+    EXPECT_EQ(output(8), -ENOSPC);
+    EXPECT_EQ(elem(BPF_MAP_DELETE_ELEM, array, &key, nullptr), 0);
+    EXPECT_EQ(output(8), -ENOENT);
+    sched_setaffinity(0, sizeof(before), &before);
+}
+
+TEST_F(attach, output_event_refusals) {
+    perf_attr a = attr_of(1, 10);
+    a.sample_type = 1u << 5; // call chains
+    EXPECT_EQ(open_perf(a), -EOPNOTSUPP);
+    a.sample_type = PERF_SAMPLE_RAW;
+    EXPECT_EQ(open_perf(a, 0, -1), -EOPNOTSUPP); // of a task
+    fd e(open_perf(a));
+    fd kp = load(BPF_PROG_TYPE_KPROBE, return_zero());
+    EXPECT_EQ(set_bpf(e, kp), -EINVAL);
+    EXPECT_EQ(port_user_ioctl(e.get(), 0x40042409, 1), -EINVAL); // nothing mapped
+    u64 id = 0;
+    EXPECT_EQ(port_user_ioctl(e.get(), 0x80082407, addr_of(&id)), 0);
+    EXPECT_GT(id, 0u);
+    EXPECT_EQ(port_user_ioctl(e.get(), 0x80082407, 8), -EFAULT);
+    fd k = open_kprobe("vfs_read"); // a probe in an array takes no output
+    fd array = make_map(BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4, 4, 1);
+    u32 key = 0, value = k.u();
+    ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    ref<map> m = map_from_fd(array.get()).value();
+    rcu_read_guard readers;
+    perf_sink *s = perf_array_slot(m.get(), 0);
+    ASSERT_NE(s, nullptr);
+    EXPECT_EQ(s->output(s, &key, 4, nullptr, 0), -EINVAL);
+}
+
+TEST_F(attach, allocation_failures) {
+    fd p = load(BPF_PROG_TYPE_KPROBE, return_zero());
+    for (u64 n = 1;; n++) {
+        ASSERT_LT(n, 200u);
+        port_fail_nth_set(n);
+        fd e = open_kprobe("vfs_read");
+        fd l;
+        if (e.ok())
+            l = fd(link_to(p, e));
+        bool done = port_fail_nth_set(0) < n;
+        if (done) {
+            EXPECT_TRUE(l.ok());
+            break;
+        }
+    }
+    EXPECT_TRUE(events.empty());
+    perf_attr a = attr_of(1, 10);
+    fd e(open_perf(a));
+    for (u64 n = 1;; n++) {
+        ASSERT_LT(n, 50u);
+        port_fail_nth_set(n);
+        long at = port_user_mmap(nullptr, 3 * PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, e.get(), 0);
+        bool done = port_fail_nth_set(0) < n;
+        if (at > 0) {
+            munmap(ptr_of(static_cast<u64>(at)), 3 * PORT_PAGE_SIZE);
+            port_user_unmapped(ptr_of(static_cast<u64>(at)), 3 * PORT_PAGE_SIZE);
+        }
+        if (done)
+            break;
+        EXPECT_EQ(at, -ENOMEM);
+    }
+}
+
+}  // namespace
