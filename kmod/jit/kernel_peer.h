@@ -30,7 +30,7 @@ public:
     /// Loads as a socket filter, runs it once over a 64-byte packet, unloads. log_level 0: no log.
     static answer run(span<const bpf_insn> insns, u32 log_level) {
         answer a;
-        std::string log(log_level ? 1 << 20 : 0, '\0');
+        std::string log(log_level > 1 ? 1 << 20 : log_level ? 1 << 14 : 0, '\0');
         struct {
             u32 prog_type, insn_cnt;
             u64 insns, license;
