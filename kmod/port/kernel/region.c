@@ -16,6 +16,7 @@ struct port_region {
 	void *addr;
 	struct page **pages; /* count of them, then the mirrored ones again */
 	size_t count;
+	size_t mirrored;
 	struct llist_node dying;
 };
 
@@ -48,6 +49,7 @@ static int region_fill(struct port_region *r, size_t pages, size_t mirror)
 	}
 	for (i = 0; i < mirror; i++)
 		r->pages[pages + i] = r->pages[pages - mirror + i];
+	r->mirrored = mirror;
 	r->addr = vmap(r->pages, pages + mirror, VM_MAP, PAGE_KERNEL);
 	return r->addr ? 0 : -ENOMEM;
 }
@@ -109,8 +111,9 @@ notrace size_t port_region_size(struct port_region *r)
 	return r->count << PAGE_SHIFT;
 }
 
+/* With the mirrored ones: user space maps these, too. */
 struct page **modbpf_region_pages(struct port_region *r, size_t *count)
 {
-	*count = r->count;
+	*count = r->count + r->mirrored;
 	return r->pages;
 }
