@@ -344,6 +344,7 @@ status set_result(env &e, const call_meta &meta) {
     case ret_type::alloc_mem_or_null:
         r.set_pointer(reg_type::ringbuf_mem_or_null);
         r.mem_size = meta.alloc_size <= max_record ? static_cast<u32>(meta.alloc_size) : 0;
+        ++e.id_gen; // Linux numbers the pointer before the reference; tests match the number
         r.id = r.ref_id = ++e.id_gen;
         return e.cur->refs.push({r.id, e.insn});
     }

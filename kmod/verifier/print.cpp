@@ -39,13 +39,13 @@ void print_signed(env &e, s64 v) {
     if (v >= -32768 && v <= 32767)
         verbose(e, "%lld", v);
     else
-        verbose(e, "%#llx", static_cast<u64>(v));
+        verbose(e, "0x%llx", static_cast<u64>(v));
 }
 void print_unsigned(env &e, u64 v) {
     if (v <= 65535)
         verbose(e, "%llu", v);
     else
-        verbose(e, "%#llx", v);
+        verbose(e, "0x%llx", v);
 }
 
 /// "id=1,map=m,ks=4,...": puts a comma before every item but the first.
@@ -156,9 +156,9 @@ bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 void tnum_text(char *buf, u32 size, const tnum &t) {
     if (t.is_const())
-        port_snprintf(buf, size, t.value <= 65535 ? "%llu" : "%#llx", t.value);
+        port_snprintf(buf, size, t.value <= 65535 ? "%llu" : "0x%llx", t.value);
     else
-        port_snprintf(buf, size, "(%#llx; %#llx)", t.value, t.mask);
+        port_snprintf(buf, size, "(0x%llx; 0x%llx)", t.value, t.mask);
 }
 
 void print_state(env &e, const verifier_state &st, u32 frame, bool all) {

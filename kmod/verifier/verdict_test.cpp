@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Runs the rows of verdict_rows.h, then again with pruning off, with the other arm first, with a checkpoint at each prune point,
+// without log and with a short one: nothing of that may change a verdict.
+#include "verifier/verdict_rows.h"
+
+namespace modbpf::test {
+
+namespace {
+
+outcome run(const row &r, options o) {
+    o.type = r.type;
+    o.flags |= r.flags;
+    return check(r.p, o);
+}
+
+}  // namespace
+
+TEST(Verdict, Rows) {
+    for (const auto &r : all_rows()) {
+        auto out = run(r, {.log_level = BPF_LOG_LEVEL2});
+        EXPECT_EQ(out.err, r.err) << r.name << "\n" << out.log;
+        EXPECT_NE(out.log.find(r.text), std::string::npos) << r.name << ": no '" << r.text << "' in\n" << out.log;
+        EXPECT_NE(out.log.find("processed "), std::string::npos) << r.name;
+        EXPECT_EQ(out.log.find("verifier bug"), std::string::npos) << r.name;
+    }
+}
+
+// V4 and V9.
+TEST(Verdict, DoesNotDependOnTheOrderOfTheSearchOrTheLog) {
+    const options ways[] = {
+        {.no_pruning = true}, {.other_arm_first = true}, {.flags = BPF_F_TEST_STATE_FREQ},
+        {.flags = BPF_F_TEST_STATE_FREQ, .other_arm_first = true}, {.log_level = 0}, {.log_level = BPF_LOG_STATS},
+        {.flags = BPF_F_TEST_REG_INVARIANTS, .log_level = BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2 | BPF_LOG_STATS, .log_size = 200},
+    };
+    for (const auto &r : all_rows())
+        for (const auto &o : ways)
+            EXPECT_EQ(run(r, o).err, r.err) << r.name << " flags " << o.flags << " no_pruning " << o.no_pruning << " other arm "
+                                            << o.other_arm_first << " log level " << o.log_level;
+}
+
+// V9: every allocation fails once, and the answer is ENOMEM.
+TEST(Verdict, FailedAllocations) {
+    verifier_maps::get();
+    for (const auto &r : all_rows()) {
+        if (r.err || r.p.size() > 16)
+            continue;
+        for (u64 n = 1; n < 10000; n++) {
+            port_fail_nth_set(n);
+            auto out = run(r, {.log_level = 0});
+            u64 counted = port_fail_nth_set(0);
+            if (counted < n) {
+                EXPECT_EQ(out.err, 0) << r.name;
+                break;
+            }
+            EXPECT_EQ(out.err, ENOMEM) << r.name << " allocation " << n;
+        }
+    }
+}
+
+}  // namespace modbpf::test
