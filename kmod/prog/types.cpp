@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The program types and their contexts, as data. Offsets are those of struct __sk_buff and struct xdp_md in Linux 6.12; what
 // may be accessed follows sk_filter_is_valid_access, tc_cls_act_is_valid_access, xdp_is_valid_access, and
-// their tracing counterparts. Fields that would load socket or flow pointers are absent, and so refused.
+// their tracing counterparts. Fields that would load socket or flow pointers are absent, and so refused; so is xdp_md's
+// egress_ifindex, which only device-map programs may read. One difference is known: Linux ignores stores of
+// 65535 and more to queue_mapping, here their low 16 bits are kept.
 #include "helpers/packet.h"
 #include "verifier/context.h"
 

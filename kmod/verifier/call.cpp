@@ -227,7 +227,8 @@ status find_proto(env &e, s64 id, call_meta &meta) {
         return fail(EINVAL);
     }
     meta.fn = find_helper(static_cast<u32>(id));
-    if (!meta.fn || !(meta.fn->prog_types & bit(e.req.type->type))) {
+    bool hidden = meta.fn && (meta.fn->flags & helper_needs_perfmon) && !e.req.perfmon;
+    if (!meta.fn || hidden || !(meta.fn->prog_types & bit(e.req.type->type))) {
         verbose(e, "program of this type cannot use helper %s#%d\n", name.text, static_cast<int>(id));
         return fail(EINVAL);
     }
