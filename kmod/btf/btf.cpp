@@ -8,9 +8,6 @@
 namespace modbpf {
 namespace {
 
-/// Longest walk along type references. Validated BTF has at most 32 modifiers in a row; the kernel's own is not validated.
-constexpr u32 max_walk = 64;
-
 /// The kernel's BTF once it was asked for; holds one reference.
 constinit btf *kernel_types = nullptr;
 
@@ -86,7 +83,7 @@ u32 btf::find(const char *wanted, btf_kind kind) const {
 }
 
 u32 btf::skip_modifiers(u32 id) const {
-    for (u32 i = 0; i < max_walk; i++) {
+    for (u32 i = 0; i < type_count(); i++) { // no longer walk without a cycle; the kernel's own data is not checked for them
         const btf_type *t = type(id);
         if (!t)
             return 0;
@@ -99,7 +96,7 @@ u32 btf::skip_modifiers(u32 id) const {
 
 bool btf::size_of(u32 id, u32 *size) const {
     u64 elems = 1;
-    for (u32 i = 0; i < max_walk; i++) {
+    for (u32 i = 0; i < type_count(); i++) {
         const btf_type *t = type(id);
         if (!t)
             return false;
