@@ -288,7 +288,7 @@ struct port_waitq *port_waitq_create(void)
 	if (!q)
 		return NULL;
 	init_waitqueue_head(&q->head);
-	q->irq = IRQ_WORK_INIT_HARD(wake_irq);
+	init_irq_work(&q->irq, wake_irq);
 	return q;
 }
 

@@ -46,7 +46,7 @@ void modbpf_random_init(void);
 
 bool modbpf_fail_nth(void); /* memory.c: true when this allocation must fail */
 
-/* region.c: frees what was destroyed in atomic context. */
+/* region.c: the pages to map, in order, without the mirrored ones. Borrowed. */
 struct page **modbpf_region_pages(struct port_region *r, size_t *count);
 
 /*
@@ -54,7 +54,7 @@ struct page **modbpf_region_pages(struct port_region *r, size_t *count);
  * call to a function whose address the kernel itself never takes would fault, because its endbr64 was sealed.
  * Each is valid only when the matching modbpf_has_* says so.
  */
-int modbpf_ksym_init(void);
+void modbpf_ksym_init(void);
 bool modbpf_has_text(void);
 void *modbpf_ksym_text_alloc(size_t size);
 void modbpf_ksym_text_free(void *p);

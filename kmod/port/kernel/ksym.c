@@ -118,7 +118,7 @@ static unsigned long find_kallsyms(void)
 	return addr;
 }
 
-int modbpf_ksym_init(void)
+void modbpf_ksym_init(void)
 {
 	unsigned int i;
 
@@ -131,7 +131,6 @@ int modbpf_ksym_init(void)
 			pr_info("kernel symbol %s is not there; what needs it is off\n", names[i]);
 	}
 	bind();
-	return 0;
 }
 
 const char *port_missing_symbol(unsigned int index)

@@ -31,7 +31,7 @@ static void print_bugs(struct irq_work *work)
 
 		if (!smp_load_acquire(&s->ready) || xchg(&s->printed, true))
 			continue;
-		pr_err("bug in modbpf: %s:%d: %s\n", s->file, s->line, s->what);
+		pr_err("bug: %s:%d: %s\n", s->file, s->line, s->what);
 	}
 }
 

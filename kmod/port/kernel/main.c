@@ -121,9 +121,7 @@ static int __init modbpf_init(void)
 		return -ENODEV;
 	}
 	modbpf_random_init();
-	ret = modbpf_ksym_init();
-	if (ret)
-		return ret;
+	modbpf_ksym_init();
 	ret = modbpf_work_init();
 	if (ret)
 		return ret;

@@ -35,7 +35,7 @@ static notrace int on_kprobe(struct kprobe *kp, struct pt_regs *regs)
 {
 	struct kprobe_event *e = container_of(kp, struct kprobe_event, kp);
 
-	e->fn(e->priv, regs, e->func);
+	READ_ONCE(e->fn)(e->priv, regs, e->func);
 	return 0;
 }
 NOKPROBE_SYMBOL(on_kprobe);
@@ -48,7 +48,7 @@ static notrace int on_kretprobe(struct kretprobe_instance *ri, struct pt_regs *r
 	if (!rp) /* being unregistered */
 		return 0;
 	e = container_of(rp, struct kprobe_event, rp);
-	e->fn(e->priv, regs, e->func);
+	READ_ONCE(e->fn)(e->priv, regs, e->func);
 	return 0;
 }
 NOKPROBE_SYMBOL(on_kretprobe);
@@ -67,12 +67,33 @@ static u64 entry_of(const struct kprobe *kp)
 	return addr;
 }
 
+static notrace void ignore_hit(void *priv, void *regs, u64 func)
+{
+}
+NOKPROBE_SYMBOL(ignore_hit);
+
+/*
+ * The kernel says by a null address that it could not disarm the probe (it needs memory to change the code). The probe
+ * then stays for good, and with it its structure and this module; only its owner's handler goes.
+ */
+static void free_event(struct kprobe_event *e, const struct kprobe *kp)
+{
+	if (kp->addr) {
+		kfree(e);
+		return;
+	}
+	port_log(PORT_LOG_ERR, "a probe could not be disarmed; the module stays loaded for it");
+	__module_get(THIS_MODULE);
+	WRITE_ONCE(e->fn, ignore_hit);
+	synchronize_rcu();
+}
+
 static void kprobe_detach(struct port_event *event)
 {
 	struct kprobe_event *e = container_of(event, struct kprobe_event, event);
 
 	unregister_kprobe(&e->kp);
-	kfree(e);
+	free_event(e, &e->kp);
 }
 
 static void kretprobe_detach(struct port_event *event)
@@ -80,7 +101,7 @@ static void kretprobe_detach(struct port_event *event)
 	struct kprobe_event *e = container_of(event, struct kprobe_event, event);
 
 	unregister_kretprobe(&e->rp);
-	kfree(e);
+	free_event(e, &e->rp.kp);
 }
 
 static u64 kprobe_missed(struct port_event *event)

@@ -54,7 +54,6 @@ void port_work_init(struct port_work *w, void (*fn)(struct port_work *w))
 {
 	struct work_impl *i = impl(w);
 
-	init_irq_work(&i->irq, irq_to_work);
 	i->irq = IRQ_WORK_INIT_HARD(irq_to_work);
 	INIT_WORK(&i->work, run_work);
 	i->fn = fn;
