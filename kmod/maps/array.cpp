@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // ARRAY and PERCPU_ARRAY.
 //
-// ARRAY: elements one behind another, each rounded up to 8 bytes; with BPF_F_MMAPABLE (and where an allocation would be too
-// large) in a port_region, which user space may map. PERCPU_ARRAY: one such run of elements for each CPU.
-// Nothing is locked: an update is a plain copy into the element, in any context, as on Linux.
+// ARRAY: elements one behind another, each rounded up to 8 bytes; with BPF_F_MMAPABLE (and where an allocation would be
+// too large) in a port_region, which user space may map. PERCPU_ARRAY: one such run of elements for each CPU. Nothing
+// is locked: an update is a plain copy into the element, in any context, as on Linux.
 #include "maps/array.h"
 
 namespace modbpf {
 
 namespace {
 
-constexpr u32 percpu_value_max = 32 << 10; ///< Linux's limit of one per-CPU allocation
+constexpr u32 percpu_value_max = 32 << 10;  ///< Linux's limit of one per-CPU allocation
 constexpr u32 value_size_max = 0x7fffffff;
 constexpr u64 cache_line = 64;
 
@@ -27,12 +27,14 @@ struct array_map : map {
     u64 elem_size;
     u64 bytes;
     u8 *values = nullptr;
-    port_region *region = nullptr; ///< owns `values` when there
+    port_region *region = nullptr;  ///< owns `values` when there
 };
 
 struct percpu_array_map : map {
     percpu_array_map(const map_ops *o, const map_params &p)
-        : map(o, p), elem_size(align_up(p.value_size, 8)), stride(align_up(elem_size * p.max_entries, cache_line)),
+        : map(o, p),
+          elem_size(align_up(p.value_size, 8)),
+          stride(align_up(elem_size * p.max_entries, cache_line)),
           cpu_count(port_cpu_count()) {}
     ~percpu_array_map() {
         for (u32 cpu = 0; values && cpu < cpu_count; cpu++)
@@ -42,13 +44,17 @@ struct percpu_array_map : map {
     u8 *at(u32 index, u32 cpu) const { return values[cpu] + elem_size * index; }
 
     u64 elem_size;
-    u64 stride; ///< bytes of one CPU's elements
+    u64 stride;  ///< bytes of one CPU's elements
     u32 cpu_count;
-    u8 **values = nullptr; ///< by CPU
+    u8 **values = nullptr;  ///< by CPU
 };
 
-array_map *as_array(map *m) { return static_cast<array_map *>(m); }
-percpu_array_map *as_percpu(map *m) { return static_cast<percpu_array_map *>(m); }
+array_map *as_array(map *m) {
+    return static_cast<array_map *>(m);
+}
+percpu_array_map *as_percpu(map *m) {
+    return static_cast<percpu_array_map *>(m);
+}
 
 result<map *> create_array(const map_params &p);
 result<map *> create_percpu(const map_params &p);
@@ -84,7 +90,7 @@ long check_update(map *m, const void *key, u64 flags) {
     if (flags & BPF_NOEXIST)
         return -EEXIST;
     if (flags & BPF_F_LOCK)
-        return -EINVAL; // no value of ours holds a bpf_spin_lock
+        return -EINVAL;  // no value of ours holds a bpf_spin_lock
     return 0;
 }
 

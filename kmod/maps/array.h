@@ -14,6 +14,8 @@ status check_array(const map_params &p);
 status check_fd_array(const map_params &p);
 long array_next_key(map *m, const void *key, void *next);
 
-inline u32 array_index(const void *key) { return load4(key); }
+inline u32 array_index(const void *key) {
+    return load4(key);
+}
 
 }  // namespace modbpf

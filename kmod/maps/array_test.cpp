@@ -130,7 +130,9 @@ TEST(array, mmap) {
     test_map m(params_of(array, 4, 8, 1000, BPF_F_MMAPABLE)), plain(params_of(array, 4, 8, 1000));
     int fd = port_fd_create(&file_ops, m.m, 0), plain_fd = port_fd_create(&file_ops, plain.m, 0);
     ASSERT_GE(fd, 0);
-    auto mapped = [](int f, size_t size, int prot, u64 off) { return port_user_mmap(nullptr, size, prot, MAP_SHARED, f, off); };
+    auto mapped = [](int f, size_t size, int prot, u64 off) {
+        return port_user_mmap(nullptr, size, prot, MAP_SHARED, f, off);
+    };
     EXPECT_EQ(mapped(plain_fd, 4096, PROT_READ, 0), -EINVAL);
     EXPECT_EQ(mapped(fd, 3 * 4096, PROT_READ, 0), -EINVAL);
     EXPECT_EQ(mapped(fd, 4096, PROT_READ, 2 * 4096), -EINVAL);
@@ -221,7 +223,7 @@ TEST_F(fd_array, programs) {
         m->user_get();
         m->user_put();
         EXPECT_NE(prog_array_slot(m.m, 1), nullptr);
-        m->user_put(); // the last user reference: empty, while programs still hold the map
+        m->user_put();  // the last user reference: empty, while programs still hold the map
         EXPECT_EQ(prog_array_slot(m.m, 1), nullptr);
         EXPECT_EQ(programs[1].refs, 1u);
         m->user_get();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // cpu_lock: the lock of map operations that run in any context, also inside a program that interrupted its holder.
 //
-// One word: 0 when free, else the holder's CPU + 1. lock_section switches interrupts off and takes it. It gives up at once
-// when this CPU already holds the lock (an NMI, or a probe on a function that the holder calls), and after a bounded number of
-// turns when another CPU does (two interrupted holders may wait for each other); the operation then answers -EBUSY.
-// Nothing sleeps or allocates; the word needs no initialisation but zero and no destruction.
+// One word: 0 when free, else the holder's CPU + 1. lock_section switches interrupts off and takes it. It gives up at
+// once when this CPU already holds the lock (an NMI, or a probe on a function that the holder calls), and after a
+// bounded number of turns when another CPU does (two interrupted holders may wait for each other); the operation then
+// answers -EBUSY. Nothing sleeps or allocates; the word needs no initialisation but zero and no destruction.
 #pragma once
 
 #include "base/errno.h"

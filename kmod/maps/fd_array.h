@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // fd_array<T>: the slots of PROG_ARRAY and PERF_EVENT_ARRAY. A slot owns one reference to a T or is empty.
 //
-// Readers (tail calls, perf_event_output) read a slot inside RCU, in any context; user-side operations exchange it. Whoever
-// takes a pointer out of a slot puts its reference; the object lives on for a grace period (the hook's contract).
+// Readers (tail calls, perf_event_output) read a slot inside RCU, in any context; user-side operations exchange it.
+// Whoever takes a pointer out of a slot puts its reference; the object lives on for a grace period (the hook's
+// contract).
 #pragma once
 
 #include "maps/array.h"
@@ -24,13 +25,9 @@ template <class T> struct fd_array : map {
             return error(ENOMEM);
         return static_cast<map *>(m.release());
     }
-    static u64 memory(const map *m) {
-        return sizeof(fd_array) + static_cast<u64>(m->params.max_entries) * sizeof(T *);
-    }
+    static u64 memory(const map *m) { return sizeof(fd_array) + static_cast<u64>(m->params.max_entries) * sizeof(T *); }
 
-    T *read(u32 i) const {
-        return i < params.max_entries ? __atomic_load_n(&slots[i], __ATOMIC_CONSUME) : nullptr;
-    }
+    T *read(u32 i) const { return i < params.max_entries ? __atomic_load_n(&slots[i], __ATOMIC_CONSUME) : nullptr; }
     /// Puts `t` (or null) into slot i, an index in range; the caller gets the old reference.
     T *exchange(u32 i, T *t) { return __atomic_exchange_n(&slots[i], t, __ATOMIC_ACQ_REL); }
 

@@ -5,7 +5,7 @@ namespace modbpf {
 
 namespace {
 
-constexpr u64 kmalloc_max = 4 << 20;     ///< Linux's limits of an element, which programs may rely on to be refused
+constexpr u64 kmalloc_max = 4 << 20;  ///< Linux's limits of an element, which programs may rely on to be refused
 constexpr u64 linux_elem_header = 48;
 constexpr u32 percpu_value_max = 32 << 10;
 constexpr u32 max_buckets = 1u << 27;
@@ -41,8 +41,12 @@ u64 hash_bytes(const u8 *p, u32 n, const u64 (&seed)[2]) {
 }
 
 /// Keys of 4 and 8 bytes in an element are aligned, and one load or store beside readers and writers.
-u64 key8(const hash_elem *e) { return __atomic_load_n(reinterpret_cast<const u64 *>(e->key), __ATOMIC_RELAXED); }
-u32 key4(const hash_elem *e) { return __atomic_load_n(reinterpret_cast<const u32 *>(e->key), __ATOMIC_RELAXED); }
+u64 key8(const hash_elem *e) {
+    return __atomic_load_n(reinterpret_cast<const u64 *>(e->key), __ATOMIC_RELAXED);
+}
+u32 key4(const hash_elem *e) {
+    return __atomic_load_n(reinterpret_cast<const u32 *>(e->key), __ATOMIC_RELAXED);
+}
 
 void store_key(hash_elem *e, const void *key, u32 size) {
     if (size == 8)
@@ -115,8 +119,8 @@ status build(hash_map *m) {
     m->cpu_value_size = m->percpu() ? value_size : 0;
     if (!(p.flags & BPF_F_ZERO_SEED))
         m->seed[0] = port_random_seed(), m->seed[1] = port_random_seed();
-    // A zero seed still gives two factors with bits all over, or small keys would not spread; the second one is odd, so that
-    // no key loses its low bits.
+    // A zero seed still gives two factors with bits all over, or small keys would not spread; the second one is odd, so
+    // that no key loses its low bits.
     m->seed[0] ^= 0xc2b2ae3d27d4eb4f;
     m->seed[1] = (m->seed[1] ^ 0x9e3779b97f4a7c15) | 1;
 
@@ -238,7 +242,7 @@ long update_hash(map *map, const void *key, const void *value, u64 flags) {
     if ((flags & ~BPF_F_LOCK) > BPF_EXIST)
         return -EINVAL;
     if (flags & BPF_F_LOCK)
-        return -EINVAL; // no value of ours holds a bpf_spin_lock
+        return -EINVAL;  // no value of ours holds a bpf_spin_lock
     hash_map *m = as_hash(map);
     u32 hash = m->hash_key(key);
     hash_bucket &b = m->bucket_of(hash);
@@ -358,25 +362,25 @@ long remove_hash_user(map *m, const void *key) {
 
 u32 hash_map::hash_key(const void *key) const {
     switch (params.key_size) {
-    case 4:
-        return finish(mix(load4(key) ^ seed[0], seed[1]));
-    case 8:
-        return finish(mix(load8(key) ^ seed[0], seed[1]));
-    default:
-        return finish(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
+        case 4:
+            return finish(mix(load4(key) ^ seed[0], seed[1]));
+        case 8:
+            return finish(mix(load8(key) ^ seed[0], seed[1]));
+        default:
+            return finish(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
     }
 }
 
 u32 hash_map::find(const void *key, u32 hash) const {
     switch (params.key_size) {
-    case 4:
-        return find_in_chain<4>(this, key, hash);
-    case 8:
-        return find_in_chain<8>(this, key, hash);
-    case 16:
-        return find_in_chain<16>(this, key, hash);
-    default:
-        return find_in_chain<0>(this, key, hash);
+        case 4:
+            return find_in_chain<4>(this, key, hash);
+        case 8:
+            return find_in_chain<8>(this, key, hash);
+        case 16:
+            return find_in_chain<16>(this, key, hash);
+        default:
+            return find_in_chain<0>(this, key, hash);
     }
 }
 
@@ -399,7 +403,7 @@ void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
 
 void hash_map::give_back(u32 cpu, u32 i) {
     pool.push(cpu, i);
-    if (!prealloc()) // behind the push: who finds room finds an element
+    if (!prealloc())  // behind the push: who finds room finds an element
         __atomic_fetch_sub(&count, 1, __ATOMIC_RELEASE);
 }
 

@@ -2,17 +2,19 @@
 // hash_map: HASH and PERCPU_HASH.
 //
 // Terms: a bucket is a lock and the number of its first element; an element is
-//     u32 next | u32 hash | key, padded to 8 | value, padded to 8 (HASH only; PERCPU_HASH: values lie in the pool, by CPU)
+//     u32 next | u32 hash | key, padded to 8 | value, padded to 8
+// (HASH only; PERCPU_HASH's values lie in the pool, by CPU)
 // linked by numbers of the pool (maps/pool.h). The last `next` of a bucket's chain is chain_end | bucket number.
 //
 // Readers take no lock. An element that is taken out goes back to the pool at once, as Linux's do: a program that still
-// holds its value pointer reads the old value until the element serves another key. `next` of such an element stays until
-// then, so a reader that stands on it goes on along its old chain; once it serves another bucket, the reader comes to
-// that bucket's end mark, sees that it is not its own, and starts again. An element is written value first, then key,
-// then hash, then linked: a reader that stands on it finds the new key only with the new value behind it.
+// holds its value pointer reads the old value until the element serves another key. `next` of such an element stays
+// until then, so a reader that stands on it goes on along its old chain; once it serves another bucket, the reader
+// comes to that bucket's end mark, sees that it is not its own, and starts again. An element is written value first,
+// then key, then hash, then linked: a reader that stands on it finds the new key only with the new value behind it.
 //
-// A HASH update of a key that is there replaces the element, so that readers see the old value or the new one; PERCPU_HASH
-// writes this CPU's value in place. Writers hold the bucket's cpu_lock: any context, -EBUSY where they would deadlock.
+// A HASH update of a key that is there replaces the element, so that readers see the old value or the new one;
+// PERCPU_HASH writes this CPU's value in place. Writers hold the bucket's cpu_lock: any context, -EBUSY where they
+// would deadlock.
 //
 // Ownership: the map owns buckets and pool. Errors: E2BIG behind max_entries elements, ENOMEM when a map without
 // preallocation has run out of its reserve on the program's side (maps/pool.h).
@@ -34,14 +36,14 @@ static_assert(sizeof(hash_bucket) == 8);
 
 struct hash_elem {
     u32 next;
-    u32 hash; ///< free elements: the pool's link
+    u32 hash;  ///< free elements: the pool's link
     u8 key[];
 };
 static_assert(sizeof(hash_elem) == 8 && __builtin_offsetof(hash_elem, hash) == elem_pool::link_offset);
 
 struct hash_map : map {
     static constexpr u32 chain_end = 1u << 31;
-    static constexpr u32 none = elem_pool::none; ///< has the chain_end bit and is no bucket's end mark
+    static constexpr u32 none = elem_pool::none;  ///< has the chain_end bit and is no bucket's end mark
 
     hash_map(const map_ops *o, const map_params &p) : map(o, p) {}
     ~hash_map() { port_free(buckets); }
@@ -62,14 +64,17 @@ struct hash_map : map {
 
     hash_bucket *buckets = nullptr;
     u32 bucket_mask = 0;
-    u32 value_offset = 0;      ///< from the element; HASH only
-    u32 cpu_value_size = 0;    ///< PERCPU_HASH: bytes of one CPU's value
+    u32 value_offset = 0;    ///< from the element; HASH only
+    u32 cpu_value_size = 0;  ///< PERCPU_HASH: bytes of one CPU's value
     u64 seed[2] = {};
-    u32 count = 0;             ///< elements in the map, without preallocation only; atomic
     elem_pool pool;
+    u8 apart[64];   ///< what follows is written often, what stands before is read by every look-up
+    u32 count = 0;  ///< elements in the map, without preallocation only; atomic
 };
 
-inline hash_map *as_hash(map *m) { return static_cast<hash_map *>(m); }
+inline hash_map *as_hash(map *m) {
+    return static_cast<hash_map *>(m);
+}
 
 // hash_user.cpp, shared by the two types.
 long hash_next_key(map *m, const void *key, void *next);

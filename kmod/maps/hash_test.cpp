@@ -88,32 +88,33 @@ TEST(hash, agrees_with_a_model) {
                 bytes k = key_of(ks, rng() % 90), v = key_of(vs, rng());
                 bool there = model.count(k);
                 u64 how = rng() % 3;
-                long expected = how == BPF_NOEXIST && there ? -EEXIST : how == BPF_EXIST && !there ? -ENOENT
-                                : !there && model.size() == 64                                       ? -E2BIG
-                                                                                                      : 0;
+                long expected = how == BPF_NOEXIST && there    ? -EEXIST
+                                : how == BPF_EXIST && !there   ? -ENOENT
+                                : !there && model.size() == 64 ? -E2BIG
+                                                               : 0;
                 switch (rng() % 4) {
-                case 0:
-                case 1:
-                    ASSERT_EQ(m.ops->update_user(m.m, k.data(), v.data(), how), expected);
-                    if (!expected)
-                        model[k] = v;
-                    break;
-                case 2:
-                    if (rng() % 2) {
-                        ASSERT_EQ(m.ops->remove_user(m.m, k.data()), there ? 0 : -ENOENT);
-                    } else {
-                        ASSERT_EQ(m.ops->lookup_and_delete_user(m.m, k.data(), out.data(), 0), there ? 0 : -ENOENT);
+                    case 0:
+                    case 1:
+                        ASSERT_EQ(m.ops->update_user(m.m, k.data(), v.data(), how), expected);
+                        if (!expected)
+                            model[k] = v;
+                        break;
+                    case 2:
+                        if (rng() % 2) {
+                            ASSERT_EQ(m.ops->remove_user(m.m, k.data()), there ? 0 : -ENOENT);
+                        } else {
+                            ASSERT_EQ(m.ops->lookup_and_delete_user(m.m, k.data(), out.data(), 0), there ? 0 : -ENOENT);
+                            if (there) {
+                                ASSERT_EQ(out, model[k]);
+                            }
+                        }
+                        model.erase(k);
+                        break;
+                    default:
+                        ASSERT_EQ(m.ops->lookup_user(m.m, k.data(), out.data(), 0), there ? 0 : -ENOENT);
                         if (there) {
                             ASSERT_EQ(out, model[k]);
                         }
-                    }
-                    model.erase(k);
-                    break;
-                default:
-                    ASSERT_EQ(m.ops->lookup_user(m.m, k.data(), out.data(), 0), there ? 0 : -ENOENT);
-                    if (there) {
-                        ASSERT_EQ(out, model[k]);
-                    }
                 }
             }
         }
@@ -148,7 +149,7 @@ TEST(hash, full_map) {
             for (u64 k = 0; k < n; k++)
                 ASSERT_EQ(m.ops->update_user(m.m, &k, &value, BPF_ANY), 0) << k;
             ASSERT_EQ(put(m.m, n, 1), -E2BIG);
-            for (u64 k = 0; k < 4 * n; k++) // replacing needs no room; removing makes room at once
+            for (u64 k = 0; k < 4 * n; k++)  // replacing needs no room; removing makes room at once
                 ASSERT_EQ(put(m.m, k % n, k), 0);
             for (u64 k = 0; k < 3 * n; k++) {
                 ASSERT_EQ(drop(m.m, k), 0);
@@ -167,7 +168,7 @@ TEST(hash, removed_value_stays_readable) {
     void *v = m.ops->lookup(m.m, &key);
     ASSERT_TRUE(v);
     EXPECT_EQ(m.ops->remove(m.m, &key), 0);
-    EXPECT_EQ(load8(v), 55u); // "latency = now - *start" behind the delete
+    EXPECT_EQ(load8(v), 55u);  // "latency = now - *start" behind the delete
     EXPECT_EQ(m.ops->lookup(m.m, &key), nullptr);
 }
 
@@ -262,7 +263,7 @@ TEST(hash, next_key) {
         put(m.m, k, k), expected.insert(k);
     u64 first;
     ASSERT_EQ(m.ops->next_key(m.m, nullptr, &first), 0);
-    EXPECT_EQ(m.ops->next_key(m.m, &key, &next), 0); // a key that is not there: from the start
+    EXPECT_EQ(m.ops->next_key(m.m, &key, &next), 0);  // a key that is not there: from the start
     EXPECT_EQ(next, first);
     long r = 0;
     for (key = first; !r; r = m.ops->next_key(m.m, &key, &next), key = next)
@@ -370,7 +371,7 @@ TEST(hash, reserve_without_preallocation) {
     constexpr u32 n = 20000;
     test_map m(params_of(hash, 8, 8, n, BPF_F_NO_PREALLOC));
     u64 memory = m.ops->memory(m.m);
-    EXPECT_LT(memory, 600u << 10); // buckets, tables and the first reserve
+    EXPECT_LT(memory, 600u << 10);  // buckets, tables and the first reserve
     u32 refused = 0;
     for (u64 k = 0; k < n; k++) {
         long r;
@@ -413,7 +414,7 @@ TEST(hash, spread) {
 
 TEST(hash, memory_per_entry) {
     test_map m(params_of(hash, 8, 8, 1 << 16));
-    EXPECT_LT(m.ops->memory(m.m) / (1 << 16), 43u); // half of what Linux takes
+    EXPECT_LT(m.ops->memory(m.m) / (1 << 16), 43u);  // half of what Linux takes
 }
 
 /// No element was lost or doubled: empty the map, and it takes exactly max_entries keys again.
@@ -429,7 +430,8 @@ void expect_whole(map *m) {
     }
 }
 
-/// Threads that insert, replace and remove keys of their own, beside each other in few buckets: each finds what it wrote.
+/// Threads that insert, replace and remove keys of their own, beside each other in few buckets: each finds what it
+/// wrote.
 void stress(u32 type, u32 flags) {
     constexpr u32 per_thread = 24, threads = 4;
     test_map m(params_of(type, 8, 8, per_thread * threads, flags));
@@ -469,7 +471,7 @@ void stress(u32 type, u32 flags) {
                     ADD_FAILURE() << "end state of " << k;
             }
         });
-    for (u32 round = 0; round < 200; round++) { // iteration ends, whatever goes on
+    for (u32 round = 0; round < 200; round++) {  // iteration ends, whatever goes on
         u64 key, next;
         u32 steps = 0;
         for (long r = m.ops->next_key(m.m, nullptr, &key); !r && steps < 100000; steps++, key = next)

@@ -82,7 +82,8 @@ long hash_next_key(map *map, const void *key, void *next) {
         return first_key_from(m, 0, next);
     u32 hash = m->hash_key(key);
     hash_bucket &b = m->bucket_of(hash);
-    // Under the lock, because the element's `next` could be another bucket's already: then iteration could go in circles.
+    // Under the lock, because the element's `next` could be another bucket's already: then iteration could go in
+    // circles.
     bool found = false;
     long r = retry_busy([&]() -> long {
         lock_section s(b.lock);

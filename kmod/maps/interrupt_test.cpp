@@ -103,14 +103,18 @@ void interrupted(u32 flags) {
         std::vector<u8> all(m->user_value_size());
         while (!m->ops->next_key(m, nullptr, &key))
             ASSERT_EQ(m->ops->remove_user(m, &key), 0);
-        for (key = 0; key < keys / 2; key++) // no element was lost
+        for (key = 0; key < keys / 2; key++)  // no element was lost
             ASSERT_EQ(m->ops->update_user(m, &key, all.data(), BPF_NOEXIST), 0);
         ASSERT_EQ(m->ops->update_user(m, &key, all.data(), BPF_NOEXIST), -E2BIG);
     }
     EXPECT_EQ(port_user_bug_count(), 0u);
 }
 
-TEST(interrupt, preallocated) { interrupted(0); }
-TEST(interrupt, no_prealloc) { interrupted(BPF_F_NO_PREALLOC); }
+TEST(interrupt, preallocated) {
+    interrupted(0);
+}
+TEST(interrupt, no_prealloc) {
+    interrupted(BPF_F_NO_PREALLOC);
+}
 
 }  // namespace

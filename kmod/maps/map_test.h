@@ -15,7 +15,9 @@ inline map_params params_of(u32 type, u32 key_size, u32 value_size, u32 max_entr
 }
 
 /// 0 or -errno of the type's check.
-inline int check_code(const map_params &p) { return find_map_ops(p.type)->check(p).code(); }
+inline int check_code(const map_params &p) {
+    return find_map_ops(p.type)->check(p).code();
+}
 
 /// Creates and owns one map, with one user reference. `m` is null, and `error` set, when that failed.
 class test_map {

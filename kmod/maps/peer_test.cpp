@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The same requests to our maps and to this machine's kernel, through bpf(): creation parameters and user-side operations
-// must get the same answers. Skipped where bpf() is not to be had.
+// The same requests to our maps and to this machine's kernel, through bpf(): creation parameters and user-side
+// operations must get the same answers. Skipped where bpf() is not to be had.
 #include "maps/map_test.h"
 
 #include <errno.h>
-#include <random>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <random>
 #include <vector>
 
 using namespace modbpf;
@@ -58,11 +58,26 @@ struct peer : testing::Test {
 
 TEST_F(peer, creation) {
     std::mt19937 rng(5);
-    const u32 sizes[] = {0, 1, 4, 4, 4, 8, 16, 512, 32768, 32769, 4194200, 4194304 - 48, 0x7fffffff, 0x80000000, 0xffffffff};
+    const u32 sizes[] = {0,          1,          4,         4, 4, 8, 16, 512, 32768, 32769, 4194200, 4194304 - 48,
+                         0x7fffffff, 0x80000000, 0xffffffff};
     const u32 counts[] = {0, 1, 2, 3, 100, 4096, 8192, 5000, 1u << 20, (1u << 27) + 1, 0x80000001, 0xffffffff};
-    const u32 flags[] = {0, 0, 0, 0, BPF_F_NO_PREALLOC, BPF_F_NO_COMMON_LRU, BPF_F_NUMA_NODE, BPF_F_RDONLY, BPF_F_WRONLY,
-                         BPF_F_STACK_BUILD_ID, BPF_F_ZERO_SEED, BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG, BPF_F_CLONE,
-                         BPF_F_MMAPABLE, BPF_F_PRESERVE_ELEMS, BPF_F_INNER_MAP};
+    const u32 flags[] = {0,
+                         0,
+                         0,
+                         0,
+                         BPF_F_NO_PREALLOC,
+                         BPF_F_NO_COMMON_LRU,
+                         BPF_F_NUMA_NODE,
+                         BPF_F_RDONLY,
+                         BPF_F_WRONLY,
+                         BPF_F_STACK_BUILD_ID,
+                         BPF_F_ZERO_SEED,
+                         BPF_F_RDONLY_PROG,
+                         BPF_F_WRONLY_PROG,
+                         BPF_F_CLONE,
+                         BPF_F_MMAPABLE,
+                         BPF_F_PRESERVE_ELEMS,
+                         BPF_F_INNER_MAP};
     u32 compared = 0, created = 0;
     for (u32 n = 0; n < 6000; n++) {
         map_params p = params_of(all_map_ops()[rng() % 7]->type, sizes[rng() % std::size(sizes)],
@@ -71,7 +86,7 @@ TEST_F(peer, creation) {
         if (p.type == BPF_MAP_TYPE_RINGBUF && rng() % 2)
             p.key_size = p.value_size = 0;
         if ((p.flags & BPF_F_RDONLY) && (p.flags & BPF_F_WRONLY))
-            continue; // for the command to refuse
+            continue;  // for the command to refuse
         // What needs real memory is compared by its conditions only.
         u64 bytes = (static_cast<u64>(p.key_size) + p.value_size + 64) * p.max_entries;
         bool large = bytes * port_cpu_count() > (8 << 20);
@@ -110,25 +125,25 @@ void compare_operations(u32 type, u32 key_size, u32 value_size, u32 entries, u32
         std::fill(a.begin(), a.end(), 0), std::fill(b.begin(), b.end(), 0);
         u32 what = rng() % 6;
         switch (what) {
-        case 0:
-        case 1:
-        case 2:
-            x = ours.ops->update_user(ours.m, key.data(), value.data(), f);
-            y = theirs.op(BPF_MAP_UPDATE_ELEM, key.data(), value.data(), f);
-            break;
-        case 3:
-            x = ours.ops->remove_user(ours.m, key.data());
-            y = theirs.op(BPF_MAP_DELETE_ELEM, key.data(), nullptr);
-            break;
-        case 4:
-            x = ours.ops->lookup_user(ours.m, key.data(), a.data(), 0);
-            y = theirs.op(BPF_MAP_LOOKUP_ELEM, key.data(), b.data());
-            break;
-        default:
-            if (!ours.ops->lookup_and_delete_user)
+            case 0:
+            case 1:
+            case 2:
+                x = ours.ops->update_user(ours.m, key.data(), value.data(), f);
+                y = theirs.op(BPF_MAP_UPDATE_ELEM, key.data(), value.data(), f);
                 break;
-            x = ours.ops->lookup_and_delete_user(ours.m, key.data(), a.data(), 0);
-            y = theirs.op(BPF_MAP_LOOKUP_AND_DELETE_ELEM, key.data(), b.data());
+            case 3:
+                x = ours.ops->remove_user(ours.m, key.data());
+                y = theirs.op(BPF_MAP_DELETE_ELEM, key.data(), nullptr);
+                break;
+            case 4:
+                x = ours.ops->lookup_user(ours.m, key.data(), a.data(), 0);
+                y = theirs.op(BPF_MAP_LOOKUP_ELEM, key.data(), b.data());
+                break;
+            default:
+                if (!ours.ops->lookup_and_delete_user)
+                    break;
+                x = ours.ops->lookup_and_delete_user(ours.m, key.data(), a.data(), 0);
+                y = theirs.op(BPF_MAP_LOOKUP_AND_DELETE_ELEM, key.data(), b.data());
         }
         ASSERT_EQ(x, y) << "operation " << what << " flags " << f << " step " << step;
         ASSERT_EQ(a, b) << "value, step " << step;
@@ -152,7 +167,8 @@ TEST_F(peer, operations) {
 
 /// Arrays are walked in one order; of hash maps, the answers without a key and with one that is not there.
 TEST_F(peer, iteration) {
-    for (u32 type : {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_PERF_EVENT_ARRAY}) {
+    for (u32 type :
+         {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PROG_ARRAY, BPF_MAP_TYPE_PERF_EVENT_ARRAY}) {
         map_params p = params_of(type, 4, 4, 3);
         test_map ours(p);
         peer_map theirs(p);
@@ -167,7 +183,8 @@ TEST_F(peer, iteration) {
     peer_map theirs(p);
     for (u32 n = 0; n < 2; n++) {
         u32 one = 1, other = 2, value = 3, next;
-        for (const u32 *key : {static_cast<const u32 *>(nullptr), static_cast<const u32 *>(&one), static_cast<const u32 *>(&other)})
+        for (const u32 *key :
+             {static_cast<const u32 *>(nullptr), static_cast<const u32 *>(&one), static_cast<const u32 *>(&other)})
             EXPECT_EQ(ours.ops->next_key(ours.m, key, &next), theirs.op(BPF_MAP_GET_NEXT_KEY, key, &next));
         EXPECT_EQ(ours.ops->update_user(ours.m, &one, &value, 0), theirs.op(BPF_MAP_UPDATE_ELEM, &one, &value));
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// PERF_EVENT_ARRAY: the perf events that perf_event_output writes to, usually one for each CPU. User space writes fds and
-// reads nothing back.
+// PERF_EVENT_ARRAY: the perf events that perf_event_output writes to, usually one for each CPU. User space writes fds
+// and reads nothing back.
 //
-// On Linux a closed map file takes with it the elements that were put in through it, unless BPF_F_PRESERVE_ELEMS. Here the
-// elements go when the map's last user reference does: the same for a map that is open once (dup shares the file).
+// On Linux a closed map file takes with it the elements that were put in through it, unless BPF_F_PRESERVE_ELEMS. Here
+// the elements go when the map's last user reference does: the same for a map that is open once (dup shares the file).
 #include "maps/fd_array.h"
 
 namespace modbpf {

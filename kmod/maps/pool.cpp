@@ -146,7 +146,8 @@ u32 elem_pool::pop_stack(u32 cpu) {
         u32 i = static_cast<u32>(old);
         if (i == none)
             return none;
-        // The element may be taken by someone else meanwhile: then the link is stale, the counter differs and we try again.
+        // The element may be taken by someone else meanwhile: then the link is stale, the counter differs and we try
+        // again.
         u64 next = ((old >> 32) + 1) << 32 | __atomic_load_n(link(i), __ATOMIC_RELAXED);
         if (__atomic_compare_exchange_n(head, &old, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
             return i;

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // elem_pool: fixed-size elements of one hash map, taken and given back in any context without locks or allocation.
 //
-// Elements have numbers from 0 below the capacity, so that 4 bytes link them. Their memory stays the pool's until the pool
-// goes: a reader that still walks over an element that was given back, and taken again, reads stale but mapped memory.
-// A prefilled pool has all its memory from the start, in one piece where it fits (the flat case, the fast one).
-// The other kind starts with a reserve and grows by chunks: ahead of need through deferred work, or at once by user-side
-// operations; it keeps what it has until it goes. A program that empties the reserve before the work has run finds
-// the pool empty.
+// Elements have numbers from 0 below the capacity, so that 4 bytes link them. Their memory stays the pool's until the
+// pool goes: a reader that still walks over an element that was given back, and taken again, reads stale but mapped
+// memory. A prefilled pool has all its memory from the start, in one piece where it fits (the flat case, the fast one).
+// The other kind starts with a reserve and grows by chunks: ahead of need through deferred work, or at once by
+// user-side operations; it keeps what it has until it goes. A program that empties the reserve before the work has run
+// finds the pool empty.
 //
 // Each CPU has a stack of free elements, linked through the u32 at offset `link_offset` of the element; any CPU may
 // pop from any stack. The stacks' heads carry a counter, so that an element that was popped and pushed between a pop's
 // two steps is noticed. Elements that were never used come from `fresh_`, in order.
-// A "spare" is an element that a CPU keeps aside: replacing the value of a full map needs one more element for a moment.
+// A "spare" is an element that a CPU keeps aside: replacing the value of a full map needs one more element for a
+// moment.
 //
 // Contexts: at, value, pop, push, take_spare, put_spare, refill_if_low: any. init, grow and the destructor: task.
 #pragma once
@@ -27,11 +28,11 @@ public:
     static constexpr u32 link_offset = 4;
 
     struct shape {
-        u32 elem_size;  ///< bytes, a multiple of 8, at least 8
-        u32 value_size; ///< bytes of a per-CPU value, a multiple of 8; 0: elements have none
-        u32 capacity;   ///< elements without the spares, 1..2^30
-        bool spares;    ///< one more element a CPU, kept aside
-        bool prefilled; ///< all memory at once
+        u32 elem_size;   ///< bytes, a multiple of 8, at least 8
+        u32 value_size;  ///< bytes of a per-CPU value, a multiple of 8; 0: elements have none
+        u32 capacity;    ///< elements without the spares, 1..2^30
+        bool spares;     ///< one more element a CPU, kept aside
+        bool prefilled;  ///< all memory at once
     };
 
     elem_pool() = default;
@@ -59,8 +60,8 @@ public:
 
     /// Orders more memory when the reserve is small.
     void refill_if_low();
-    /// Adds memory now, as far as the reserve wants it. True when there are never-used elements (this call's or those of
-    /// work that ran meanwhile); false when the pool is at its capacity or memory is short.
+    /// Adds memory now, as far as the reserve wants it. True when there are never-used elements (this call's or those
+    /// of work that ran meanwhile); false when the pool is at its capacity or memory is short.
     bool grow();
 
     u64 bytes() const { return __atomic_load_n(&bytes_, __ATOMIC_RELAXED); }
@@ -68,14 +69,14 @@ public:
 private:
     struct chunk {
         u8 *elems;
-        u8 *values; ///< cpu_stride_ bytes a CPU
+        u8 *values;  ///< cpu_stride_ bytes a CPU
     };
     struct alignas(64) per_cpu {
         u64 head;  ///< counter << 32 | number of the first free element
         u32 spare;
     };
     struct refill_work {
-        port_work work; ///< first: the callback gets its address
+        port_work work;  ///< first: the callback gets its address
         elem_pool *pool;
     };
 
@@ -87,10 +88,10 @@ private:
     u32 reserve_wanted() const;
     u32 *link(u32 i) const { return reinterpret_cast<u32 *>(at(i) + link_offset); }
 
-    u8 *flat_ = nullptr; ///< the one chunk's elements, in the flat case
+    u8 *flat_ = nullptr;  ///< the one chunk's elements, in the flat case
     u32 elem_size_ = 0;
     u32 value_size_ = 0;
-    u32 shift_ = 31, mask_ = ~0u >> 1; ///< elements a chunk = 1 << shift_
+    u32 shift_ = 31, mask_ = ~0u >> 1;  ///< elements a chunk = 1 << shift_
     chunk *chunks_ = nullptr;
     u64 cpu_stride_ = 0;
     per_cpu *cpus_ = nullptr;
@@ -98,11 +99,11 @@ private:
     u32 fresh_ = 0;     ///< elements from here on were never used; atomic
     u32 limit_ = 0;     ///< elements below have memory; atomic
     bool prefilled_ = false;
-    bool ordered_ = false; ///< refill work is queued; atomic
+    bool ordered_ = false;  ///< refill work is queued; atomic
     u32 cpu_count_ = 0;
-    u32 total_ = 0;     ///< capacity and spares
-    u32 reserve_ = 0;   ///< never-used elements to keep at hand at least
-    u64 bytes_ = 0;     ///< atomic
+    u32 total_ = 0;    ///< capacity and spares
+    u32 reserve_ = 0;  ///< never-used elements to keep at hand at least
+    u64 bytes_ = 0;    ///< atomic
     void *cpus_memory_ = nullptr;
     mutex grow_lock_{"map_pool"};
     refill_work refill_{};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// PROG_ARRAY: the targets of tail calls. User space writes fds and reads ids; programs only jump. The elements go with the last
-// user reference, so that a program that is an element of a map that it uses does not live for ever.
+// PROG_ARRAY: the targets of tail calls. User space writes fds and reads ids; programs only jump. The elements go with
+// the last user reference, so that a program that is an element of a map that it uses does not live for ever.
 #include "maps/fd_array.h"
 
 namespace modbpf {
@@ -42,7 +42,7 @@ void drop_all(map *m) {
 }
 
 void free_prog_array(map *m) {
-    drop_all(m); // an update may have come after the last user reference
+    drop_all(m);  // an update may have come after the last user reference
     destroy(prog_array::of(m));
 }
 

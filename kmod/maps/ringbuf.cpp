@@ -2,13 +2,13 @@
 // RINGBUF: a ring of variable-sized records from programs on all CPUs to one reader in user space.
 //
 // One region, in pages: ours | consumer position | producer position | data | the same data once more. User space maps
-// it from the consumer page on, which it may write; everything else is read-only to it. A record is an 8-byte header, u32
-// length with the BUSY and DISCARD bits and u32 page offset, then the data; records are 8-byte aligned. Positions only grow; the
-// data behind them is at position & mask. The layout is Linux's, seen from user space to the byte.
+// it from the consumer page on, which it may write; everything else is read-only to it. A record is an 8-byte header,
+// u32 length with the BUSY and DISCARD bits and u32 page offset, then the data; records are 8-byte aligned. Positions
+// only grow; the data behind them is at position & mask. The layout is Linux's, seen from user space to the byte.
 //
-// The consumer position is user space's word: a wrong one can lose records for that reader, and nothing else. Whatever it
-// says, a record never reaches into one that is not committed: no reservation spans more than the ring from the oldest busy
-// record (`pending`), which we track. Every read of the shared consumer page is a single load.
+// The consumer position is user space's word: a wrong one can lose records for that reader, and nothing else. Whatever
+// it says, a record never reaches into one that is not committed: no reservation spans more than the ring from the
+// oldest busy record (`pending`), which we track. Every read of the shared consumer page is a single load.
 //
 // reserve holds the cpu_lock: any context; null where it would deadlock or the ring is full. commit takes no lock.
 // Reference: Linux's kernel/bpf/ringbuf.c; libbpf's ring_buffer is the reader.
@@ -21,13 +21,13 @@ namespace modbpf {
 namespace {
 
 constexpr u64 page = PORT_PAGE_SIZE;
-constexpr u32 own_pages = 1;  ///< in front of what user space may map
-constexpr u32 head_pages = 3; ///< in front of the data
+constexpr u32 own_pages = 1;   ///< in front of what user space may map
+constexpr u32 head_pages = 3;  ///< in front of the data
 constexpr u64 record_max = 0xffffffffu / 4;
 
 struct record_header {
-    u32 len; ///< with BPF_RINGBUF_BUSY_BIT and BPF_RINGBUF_DISCARD_BIT
-    u32 page_offset; ///< pages from the region's start to the header's page
+    u32 len;          ///< with BPF_RINGBUF_BUSY_BIT and BPF_RINGBUF_DISCARD_BIT
+    u32 page_offset;  ///< pages from the region's start to the header's page
 };
 static_assert(sizeof(record_header) == BPF_RINGBUF_HDR_SZ);
 
@@ -66,12 +66,16 @@ struct ringbuf_map : map {
     ring *r = nullptr;
 };
 
-ring *ring_of(map *m) { return static_cast<ringbuf_map *>(m)->r; }
+ring *ring_of(map *m) {
+    return static_cast<ringbuf_map *>(m)->r;
+}
 
-u64 record_size(u64 len) { return align_up(len + BPF_RINGBUF_HDR_SZ, 8); }
+u64 record_size(u64 len) {
+    return align_up(len + BPF_RINGBUF_HDR_SZ, 8);
+}
 
-/// Moves `pending` over the records that are committed by now. Under the lock. Headers are memory that user space cannot
-/// write and programs do not reach; one that makes no sense is ours to report, and ends the walk.
+/// Moves `pending` over the records that are committed by now. Under the lock. Headers are memory that user space
+/// cannot write and programs do not reach; one that makes no sense is ours to report, and ends the walk.
 u64 advance_pending(ring *r, u64 produced) {
     u64 pos = *r->pending_pos();
     while (pos != produced) {
@@ -101,10 +105,18 @@ void free_ringbuf(map *m) {
     destroy(static_cast<ringbuf_map *>(m));
 }
 
-long lookup_refused(map *, const void *, void *, u64) { return -ENOTSUPP; }
-long update_refused(map *, const void *, const void *, u64) { return -ENOTSUPP; }
-long remove_refused(map *, const void *) { return -ENOTSUPP; }
-long next_key_refused(map *, const void *, void *) { return -ENOTSUPP; }
+long lookup_refused(map *, const void *, void *, u64) {
+    return -ENOTSUPP;
+}
+long update_refused(map *, const void *, const void *, u64) {
+    return -ENOTSUPP;
+}
+long remove_refused(map *, const void *) {
+    return -ENOTSUPP;
+}
+long next_key_refused(map *, const void *, void *) {
+    return -ENOTSUPP;
+}
 
 int mmap_ringbuf(map *map, port_vma *vma) {
     auto *m = static_cast<ringbuf_map *>(map);
@@ -181,18 +193,18 @@ long ringbuf_output(map *m, const void *data, u64 size, u64 flags) {
 u64 ringbuf_query(map *m, u64 what) {
     ring *r = ring_of(m);
     switch (what) {
-    case BPF_RB_AVAIL_DATA: {
-        u64 consumed = r->consumed();
-        return r->produced() - consumed;
-    }
-    case BPF_RB_RING_SIZE:
-        return r->mask + 1;
-    case BPF_RB_CONS_POS:
-        return r->consumed();
-    case BPF_RB_PROD_POS:
-        return r->produced();
-    default:
-        return 0;
+        case BPF_RB_AVAIL_DATA: {
+            u64 consumed = r->consumed();
+            return r->produced() - consumed;
+        }
+        case BPF_RB_RING_SIZE:
+            return r->mask + 1;
+        case BPF_RB_CONS_POS:
+            return r->consumed();
+        case BPF_RB_PROD_POS:
+            return r->produced();
+        default:
+            return 0;
     }
 }
 
@@ -222,7 +234,8 @@ result<map *> create_ringbuf(const map_params &p) {
     m->waiters = port_waitq_create();
     if (!m->region || !m->waiters)
         return error(ENOMEM);
-    m->r = new (place, port_region_addr(m->region)) ring{.owner = m.get(), .mask = p.max_entries - 1, .waiters = m->waiters, .lock = {}};
+    m->r = new (place, port_region_addr(m->region))
+        ring{.owner = m.get(), .mask = p.max_entries - 1, .waiters = m->waiters, .lock = {}};
     return static_cast<map *>(m.release());
 }
 

@@ -2,11 +2,11 @@
 #include "maps/map_test.h"
 
 #include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <random>
 #include <string>
-#include <sys/mman.h>
 #include <thread>
-#include <unistd.h>
 #include <vector>
 
 using namespace modbpf;
@@ -20,7 +20,8 @@ const port_file_ops file_ops = {
     .name = "ringbuf-test",
     .release = [](void *) {},
     .mmap = [](void *o, port_vma *v) { return static_cast<map *>(o)->ops->mmap(static_cast<map *>(o), v); },
-    .poll = [](void *o, port_poll *p) { return last_poll = static_cast<map *>(o)->ops->poll(static_cast<map *>(o), p); },
+    .poll = [](void *o,
+               port_poll *p) { return last_poll = static_cast<map *>(o)->ops->poll(static_cast<map *>(o), p); },
 };
 
 /// A ring with user space's two mappings, read as libbpf reads it.
@@ -97,7 +98,7 @@ TEST(ringbuf, record_layout) {
     ASSERT_TRUE(s);
     EXPECT_EQ(r.produced(), 16u);
     EXPECT_EQ(r.header(0), 5u | BPF_RINGBUF_BUSY_BIT);
-    EXPECT_EQ(r.page_offset(0), 3u); // as on Linux: a private page, two position pages
+    EXPECT_EQ(r.page_offset(0), 3u);  // as on Linux: a private page, two position pages
     memcpy(s, "hello", 5);
     r.commit(s);
     EXPECT_EQ(r.header(0), 5u);
@@ -110,7 +111,7 @@ TEST(ringbuf, record_layout) {
     std::string got;
     EXPECT_TRUE(r.take(&got));
     EXPECT_EQ(got, "hello");
-    EXPECT_FALSE(r.take(&got)); // discarded, then busy
+    EXPECT_FALSE(r.take(&got));  // discarded, then busy
     EXPECT_EQ(*r.consumer, 24u);
     EXPECT_EQ(ringbuf_query(r.m.m, BPF_RB_AVAIL_DATA), 4104u + 16);
     EXPECT_EQ(ringbuf_query(r.m.m, BPF_RB_RING_SIZE), 8192u);
@@ -121,9 +122,10 @@ TEST(ringbuf, record_layout) {
 
 TEST(ringbuf, sizes) {
     ring_user r(4096);
-    for (u64 size : {4089ull, 4096ull, 0x3fffffffull, 0x40000000ull, 0xfffffff8ull, 0x100000000ull, ~0ull, ~0ull - 7, ~0ull - 15})
+    for (u64 size :
+         {4089ull, 4096ull, 0x3fffffffull, 0x40000000ull, 0xfffffff8ull, 0x100000000ull, ~0ull, ~0ull - 7, ~0ull - 15})
         EXPECT_EQ(r.reserve(size), nullptr) << size;
-    EXPECT_EQ(r.reserve(4088), nullptr); // 4096 with its header: the ring keeps one byte free, as on Linux
+    EXPECT_EQ(r.reserve(4088), nullptr);  // 4096 with its header: the ring keeps one byte free, as on Linux
     EXPECT_EQ(r.produced(), 0u);
     EXPECT_TRUE(r.reserve(4080));
     EXPECT_EQ(r.reserve(0), nullptr);
@@ -184,7 +186,7 @@ TEST(ringbuf, wakes_a_reader_that_has_caught_up) {
         pollfd p = {.fd = r.fd, .events = POLLIN, .revents = 0};
         return ::poll(&p, 1, 0) == 1;
     };
-    auto quiet = [&] { // everything read, and the fd's readiness brought up to date
+    auto quiet = [&] {  // everything read, and the fd's readiness brought up to date
         while (r.take(&got))
             ;
         port_user_sweep();
@@ -193,7 +195,7 @@ TEST(ringbuf, wakes_a_reader_that_has_caught_up) {
     quiet();
     r.commit(r.reserve(8), BPF_RB_NO_WAKEUP);
     EXPECT_FALSE(woken());
-    r.commit(r.reserve(8)); // the reader is not waiting for this one, but for the one before
+    r.commit(r.reserve(8));  // the reader is not waiting for this one, but for the one before
     EXPECT_FALSE(woken());
     r.commit(r.reserve(8), BPF_RB_FORCE_WAKEUP);
     EXPECT_TRUE(woken());
@@ -204,7 +206,7 @@ TEST(ringbuf, wakes_a_reader_that_has_caught_up) {
     void *first = r.reserve(8), *second = r.reserve(8);
     r.commit(second, 0, true);
     EXPECT_FALSE(woken());
-    r.commit(first, 0, true); // a discarded record wakes too: the reader steps over it
+    r.commit(first, 0, true);  // a discarded record wakes too: the reader steps over it
     EXPECT_TRUE(woken());
     quiet();
 }
@@ -213,7 +215,7 @@ TEST(ringbuf, wakes_a_reader_that_has_caught_up) {
 /// than the ring.
 TEST(ringbuf, hostile_consumer_position) {
     struct live {
-        u64 from, to; // bytes in the ring, header included, modulo the size
+        u64 from, to;  // bytes in the ring, header included, modulo the size
         void *sample;
     };
     for (u32 size : {4096u, 16384u}) {
@@ -223,38 +225,38 @@ TEST(ringbuf, hostile_consumer_position) {
         u32 granted = 0;
         for (u32 step = 0; step < 20000; step++) {
             switch (rng() % 6) {
-            case 0:
-                *r.consumer = rng();
-                break;
-            case 1:
-                *r.consumer = r.produced() + rng() % (4 * size) - 2 * size;
-                break;
-            case 2:
-                *r.consumer = r.produced();
-                break;
-            case 3:
-                if (!busy.empty()) {
-                    size_t i = rng() % busy.size();
-                    r.commit(busy[i].sample, rng() % 3, rng() % 2);
-                    busy.erase(busy.begin() + static_cast<long>(i));
-                }
-                break;
-            default: {
-                u64 want = rng() % (rng() % 4 ? 300 : 2 * size), pos = r.produced();
-                void *s = r.reserve(want);
-                if (!s) {
-                    ASSERT_EQ(r.produced(), pos);
+                case 0:
+                    *r.consumer = rng();
                     break;
+                case 1:
+                    *r.consumer = r.produced() + rng() % (4 * size) - 2 * size;
+                    break;
+                case 2:
+                    *r.consumer = r.produced();
+                    break;
+                case 3:
+                    if (!busy.empty()) {
+                        size_t i = rng() % busy.size();
+                        r.commit(busy[i].sample, rng() % 3, rng() % 2);
+                        busy.erase(busy.begin() + static_cast<long>(i));
+                    }
+                    break;
+                default: {
+                    u64 want = rng() % (rng() % 4 ? 300 : 2 * size), pos = r.produced();
+                    void *s = r.reserve(want);
+                    if (!s) {
+                        ASSERT_EQ(r.produced(), pos);
+                        break;
+                    }
+                    granted++;
+                    u64 end = r.produced();
+                    ASSERT_EQ(end - pos, (want + 15) & ~7ull);
+                    ASSERT_LT(end - pos, size);
+                    for (const live &b : busy)
+                        ASSERT_LT(end - b.from, size) << "reaches a busy record";
+                    memset(s, 0xee, want);
+                    busy.push_back({pos, end, s});
                 }
-                granted++;
-                u64 end = r.produced();
-                ASSERT_EQ(end - pos, (want + 15) & ~7ull);
-                ASSERT_LT(end - pos, size);
-                for (const live &b : busy)
-                    ASSERT_LT(end - b.from, size) << "reaches a busy record";
-                memset(s, 0xee, want);
-                busy.push_back({pos, end, s});
-            }
             }
             for (const live &b : busy)
                 ASSERT_TRUE(r.header(b.from) & BPF_RINGBUF_BUSY_BIT);
@@ -282,7 +284,7 @@ TEST(ringbuf, nested_reservation) {
     ASSERT_TRUE(outer && inner);
     r.commit(inner);
     std::string got;
-    EXPECT_FALSE(r.take(&got)); // in order: behind the busy one
+    EXPECT_FALSE(r.take(&got));  // in order: behind the busy one
     memcpy(outer, "0123456789abcdef", 16);
     r.commit(outer);
     EXPECT_TRUE(r.take(&got));
