@@ -226,7 +226,7 @@ bool port_vma_shared(struct port_vma *v);
 bool port_vma_may_write(struct port_vma *v);
 void port_vma_forbid_write(struct port_vma *v); /* clears VM_MAYWRITE: no later mprotect to writable */
 void port_vma_forbid_exec(struct port_vma *v);
-/* Maps region bytes [region_off, region_off + vma size). */
+/* Maps region bytes [region_off, region_off + vma size), mirror included; -EINVAL beyond. */
 int port_vma_map(struct port_vma *v, struct port_region *r, size_t region_off);
 
 struct port_waitq *port_waitq_create(void);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Debian's bpftool, unmodified, lists what modbpf holds.
 . /t/lib.sh
-modbpf run /t/progs/syscount.bpf.o --seconds 6 >/tmp/run.out 2>&1 &
+modbpf run /t/progs/syscount.bpf.o >/tmp/run.out 2>&1 &
 runner=$!
 sleep 2
 progs=$(modbpf exec -- bpftool prog list 2>&1)
@@ -17,7 +17,7 @@ check_match "bpftool: link list" 'raw_tracepoint' "$(modbpf exec -- bpftool link
 check_match "bpftool: btf list" 'name|size' "$(modbpf exec -- bpftool btf list 2>&1)"
 json=$(modbpf exec -- bpftool -j prog list 2>&1)
 check_match "bpftool: JSON" '^\[\{' "$json"
-wait $runner
+kill -INT $runner; wait $runner
 check_match "run: counts system calls" '[0-9]' "$(tail -5 /tmp/run.out)"
 modbpf exec -- bpftool map create /sys/fs/bpf/x type hash key 4 value 8 entries 16 name m 2>/tmp/pin.err
 check_match "bpftool: pinning is refused with an error" 'Error' "$(cat /tmp/pin.err)"
