@@ -36,6 +36,9 @@ bool use_backend(const char *name);
 /// Without the option and without MODBPF_BACKEND: `name`.
 void default_backend(const char *name);
 
+/// Why libbpf must not be given this file, or empty.
+std::string object_problem(const char *path);
+
 /// A JSON string literal with its quotes; bytes that are not UTF-8 become U+FFFD.
 std::string json_string(std::string_view s);
 

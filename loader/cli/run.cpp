@@ -114,6 +114,11 @@ void explain(const char *what, const char *name, int e) {
 }
 
 bool load(session &s, const settings &set) {
+    std::string problem = object_problem(set.path);
+    if (!problem.empty()) {
+        complain("%s: %s", set.path, problem.c_str());
+        return false;
+    }
     s.object = bpf_object__open_file(set.path, nullptr);
     if (!s.object) {
         explain("cannot open", set.path, errno);

@@ -205,15 +205,18 @@ void print_unreadable(const char *path, const std::string &why, const settings &
 /// All programs of one file. In the child.
 tally verify_file(const char *path, const settings &s, bool first) {
     tally t;
-    object_ptr object = open_object(path);
-    int e = errno;
-    std::string notes = messages::take();
+    std::string why = object_problem(path);
+    object_ptr object;
+    if (why.empty()) {
+        object = open_object(path);
+        if (!object) {
+            int e = errno;
+            why = "is not a BPF object file that libbpf can open: " + error_text(e) + "\n" + messages::take();
+            while (why.back() == '\n')
+                why.pop_back();
+        }
+    }
     if (!object) {
-        while (!notes.empty() && notes.back() == '\n')
-            notes.pop_back();
-        std::string why = access(path, R_OK) ? std::string("cannot be read: ") + strerror(errno)
-                                             : "is not a BPF object file that libbpf can open: " + error_text(e) +
-                                                   "; compile with `clang -O2 -g -target bpf -c`\n" + notes;
         print_unreadable(path, why, s, first);
         t.unreadable++;
         return t;

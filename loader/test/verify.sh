@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # modbpf verify: verdicts, output, exit status; hundreds of truncated and mutated object files under the sanitizers.
-# COUNT=N: how many of those (default 400). BINARY=PATH: another build of the command.
+# COUNT=N: how many of those (default 600). BINARY=PATH: another build of the command.
 cd "$(dirname "$0")/../.." || exit 1
 m=${BINARY:-build/asan/modbpf} fails=0 dir=build/test/verify
 unset MODBPF_BACKEND LD_PRELOAD
@@ -30,8 +30,11 @@ ok "json" 1 '"verdict": "refused", "errno": 13, "error": "EACCES"' $m verify --j
 ok "no file" 2 "cannot be read" $m verify /nonexistent.o
 ok "no argument" 2 "modbpf verify prog.o" $m verify
 ok "not an object" 2 "compile with" $m verify loader/test/verify.sh
-ok "an empty file" 2 "is not a BPF object file" $m verify /dev/null
-ok "an x86 object" 2 "" $m verify build/rel/loader/cli/main.o
+ok "a device" 2 "is not a file" $m verify /dev/null
+ok "a folder" 2 "is not a file" $m verify /tmp
+: >$dir/empty.o
+ok "an empty file" 2 "is not a BPF object file" $m verify $dir/empty.o
+ok "an x86 object" 2 "another machine" $m verify build/rel/loader/cli/main.o
 ok "help" 0 "Exit status" $m verify --help
 ok "bad option" 2 "" $m verify --nonsense $dir/sample.o
 ok "bad level" 2 "takes 1 to 7" $m verify -l 9 $dir/sample.o
@@ -42,9 +45,9 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	rm -rf "$pub"
 fi
 # Broken files: any verdict, no crash.
-n=${COUNT:-400}
+n=${COUNT:-600}
 rm -rf $dir/broken && mkdir -p $dir/broken
-build/test/mutate $dir/sample.o $dir/broken "$n" 1 || exit 1
+build/test/mutate $dir/sample.o $dir/broken "$n" 4 || exit 1
 timeout 300 $m verify --json $dir/broken/*.o >$dir/broken.json 2>$dir/broken.err
 got=$?
 [ $got -le 2 ] || { echo "FAILED: broken files: status $got"; fails=1; }
