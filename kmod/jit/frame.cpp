@@ -20,6 +20,9 @@ void note(jit_frame &f, const insn_desc &d) {
     case insn_kind::ld_packet:
         f.calls = f.loads_packet = true;
         break;
+    case insn_kind::alu:
+        f.divides |= d.op == BPF_DIV || d.op == BPF_MOD;
+        break;
     default:
         break;
     }
@@ -103,8 +106,37 @@ void spread_tail_calls(const code &c, jit_facts &facts) {
     }
 }
 
-void lay_out(jit_frame &f, u32 stack_depth) {
+/// Native registers, and which of them must be saved.
+void assign_registers(jit_frame &f) {
+    memcpy(f.native, calling_registers, sizeof(f.native));
     f.saved = f.regs & callee_saved_regs;
+    if (f.calls)
+        return;
+    // Registers of unused arguments, and r9, which divisions need. rcx last: shifts by a register want it.
+    struct {
+        x86::reg reg;
+        bool free;
+    } pool[] = {
+        {x86::reg::rsi, !(f.regs & reg_bit(BPF_REG_2))}, {x86::reg::rdx, !(f.regs & reg_bit(BPF_REG_3))},
+        {x86::reg::rdi, !(f.regs & reg_bit(BPF_REG_1))}, {x86::reg::r8, !(f.regs & reg_bit(BPF_REG_5))},
+        {x86::reg::r9, !f.divides},                      {x86::reg::rcx, !(f.regs & reg_bit(BPF_REG_4))},
+    };
+    for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++) {
+        if (!(f.saved & reg_bit(r)))
+            continue;
+        for (auto &candidate : pool) {
+            if (!candidate.free)
+                continue;
+            candidate.free = false;
+            f.native[r] = candidate.reg;
+            f.saved &= static_cast<u16>(~reg_bit(r));
+            break;
+        }
+    }
+}
+
+void lay_out(jit_frame &f, u32 stack_depth) {
+    assign_registers(f);
     f.present = f.calls || f.saved || f.reaches_tail_call || stack_depth || (f.regs & reg_bit(BPF_REG_10));
     if (!f.present)
         return;

@@ -33,11 +33,13 @@ struct jit_frame {
     bool tail_calls = false;    ///< itself
     bool reaches_tail_call = false;
     bool loads_packet = false;
+    bool divides = false;
     bool address_taken = false; ///< BPF_PSEUDO_FUNC
     bool present = false;       ///< has a native frame
     u32 below_rbp = 0;          ///< r10 = rbp - below_rbp
     u32 size = 0;               ///< bytes between rbp and the saved registers
     u16 saved = 0;              ///< BPF registers whose native register is saved
+    x86::reg native[bpf_reg_count]; ///< of each BPF register; r10's is rbp, and meaningful only where below_rbp is 0
 };
 inline constexpr s32 tail_pointer_slot = -8, tail_counter_slot = -16; ///< from rbp
 inline constexpr u32 tail_words = 16;
@@ -55,8 +57,9 @@ struct jit_facts {
 /// subprogram and land on instructions, calls name subprograms, no end is fallen off. ENOMEM; EFAULT, reported, for anything else.
 status jit_analyse(const code &c, jit_facts &out);
 
-/// The native register of a BPF register. r10 is rbp only where the frame's below_rbp is 0.
-inline constexpr x86::reg native_reg[bpf_reg_count] = {
+/// The native registers of a subprogram that calls: r1-r5 are where the C ABI has its arguments, r6-r9 where it keeps them. One
+/// that does not call keeps r6-r9 in caller-saved registers as far as there are unused ones.
+inline constexpr x86::reg calling_registers[bpf_reg_count] = {
     x86::reg::rax, x86::reg::rdi, x86::reg::rsi, x86::reg::rdx, x86::reg::rcx, x86::reg::r8,
     x86::reg::rbx, x86::reg::r13, x86::reg::r14, x86::reg::r15, x86::reg::rbp,
 };

@@ -8,13 +8,13 @@ using x86::reg;
 
 x86::reg lowering::use(u8 r, reg scratch) {
     if (r != BPF_REG_10 || frame_->below_rbp == 0)
-        return native_reg[r];
+        return frame_->native[r];
     out_.e.lea(true, scratch, {reg::rbp, -static_cast<s32>(frame_->below_rbp)});
     return scratch;
 }
 
 x86::mem lowering::at(u8 base, s32 off) const {
-    return {native_reg[base], base == BPF_REG_10 ? off - static_cast<s32>(frame_->below_rbp) : off};
+    return {frame_->native[base], base == BPF_REG_10 ? off - static_cast<s32>(frame_->below_rbp) : off};
 }
 
 /// Return to the caller, as the machine wants it. The frame is gone.
@@ -71,13 +71,13 @@ void lowering::prologue(u32 sub) {
         out_.bind(body_label());
     for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++)
         if (frame_->saved & reg_bit(r))
-            e.push(native_reg[r]);
+            e.push(frame_->native[r]);
 }
 
 void lowering::restore_saved() {
     for (u32 r = BPF_REG_9; r >= BPF_REG_6; r--)
         if (frame_->saved & reg_bit(r))
-            out_.e.pop(native_reg[r]);
+            out_.e.pop(frame_->native[r]);
 }
 
 void lowering::epilogue(u32 sub) {
@@ -192,7 +192,7 @@ result<u32> lowering::instruction(u32 at) {
         mov(d);
         break;
     case insn_kind::neg:
-        out_.e.op(x86::unary::neg, d.width == 8, native_reg[d.dst]);
+        out_.e.op(x86::unary::neg, d.width == 8, frame_->native[d.dst]);
         break;
     case insn_kind::to_le:
     case insn_kind::to_be:
@@ -200,7 +200,7 @@ result<u32> lowering::instruction(u32 at) {
         byte_order(d);
         break;
     case insn_kind::load:
-        out_.e.load(d.width, d.is_signed, native_reg[d.dst], this->at(d.src, d.off));
+        out_.e.load(d.width, d.is_signed, frame_->native[d.dst], this->at(d.src, d.off));
         break;
     case insn_kind::store:
         store(d);
@@ -210,11 +210,11 @@ result<u32> lowering::instruction(u32 at) {
         break;
     case insn_kind::ld_imm64:
         if (d.is_pseudo_func())
-            out_.lea(native_reg[d.dst], entry_label(facts_.frame_at(d.target)));
+            out_.lea(frame_->native[d.dst], entry_label(facts_.frame_at(d.target)));
         else if (d.imm == 0)
-            out_.e.zero(native_reg[d.dst]);
+            out_.e.zero(frame_->native[d.dst]);
         else
-            out_.e.mov_imm(native_reg[d.dst], static_cast<u64>(d.imm));
+            out_.e.mov_imm(frame_->native[d.dst], static_cast<u64>(d.imm));
         break;
     case insn_kind::ld_packet:
         packet(d);

@@ -46,6 +46,7 @@ private:
     u32 fuse(u32 at, const insn_desc &d);
     u32 fuse_address(const insn_desc &d, const insn_desc &next);
     u32 fuse_extension(const insn_desc &d, const insn_desc &next);
+    u32 fuse_test(u32 at, const insn_desc &d, const insn_desc &next);
     u32 fuse_branch_over(u32 at, const insn_desc &d);
     status control(u32 at, const insn_desc &d);
 

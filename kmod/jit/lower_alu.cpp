@@ -57,7 +57,7 @@ constexpr cond native_cond(u8 op) {
 
 void lowering::mov(const insn_desc &d) {
     x86::encoder &e = out_.e;
-    reg dst = native_reg[d.dst];
+    reg dst = frame_->native[d.dst];
     bool wide = d.width == 8;
     if (!d.reg) {
         u64 v = wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm);
@@ -84,17 +84,17 @@ void lowering::alu(const insn_desc &d) {
     case BPF_MUL:
         if (!d.reg)
             return mul_imm(d);
-        return out_.e.imul(d.width == 8, native_reg[d.dst], use(d.src, reg::r11));
+        return out_.e.imul(d.width == 8, frame_->native[d.dst], use(d.src, reg::r11));
     default:
         if (!d.reg)
             return alu_imm(d, native_alu(d.op));
-        return out_.e.op(native_alu(d.op), d.width == 8, native_reg[d.dst], use(d.src, reg::r11));
+        return out_.e.op(native_alu(d.op), d.width == 8, frame_->native[d.dst], use(d.src, reg::r11));
     }
 }
 
 void lowering::alu_imm(const insn_desc &d, x86::alu op) {
     x86::encoder &e = out_.e;
-    reg dst = native_reg[d.dst];
+    reg dst = frame_->native[d.dst];
     auto imm = static_cast<s32>(d.imm);
     bool wide = d.width == 8;
     if (op == x86::alu::and_ && (imm == 0xff || imm == 0xffff))
@@ -105,7 +105,7 @@ void lowering::alu_imm(const insn_desc &d, x86::alu op) {
 }
 
 void lowering::mul_imm(const insn_desc &d) {
-    reg dst = native_reg[d.dst];
+    reg dst = frame_->native[d.dst];
     bool wide = d.width == 8;
     u64 v = wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm);
     if (v == 0)
@@ -121,7 +121,7 @@ void lowering::mul_imm(const insn_desc &d) {
 /// The processor masks the count as BPF does. It must be in cl, which is r4's.
 void lowering::shift(const insn_desc &d) {
     x86::encoder &e = out_.e;
-    reg dst = native_reg[d.dst];
+    reg dst = frame_->native[d.dst];
     bool wide = d.width == 8;
     x86::shift op = native_shift(d.op);
     if (!d.reg) {
@@ -145,7 +145,7 @@ void lowering::shift(const insn_desc &d) {
 /// Divisions by a constant that need no division. False: not one of those.
 bool lowering::div_by_constant(const insn_desc &d) {
     x86::encoder &e = out_.e;
-    reg dst = native_reg[d.dst];
+    reg dst = frame_->native[d.dst];
     bool wide = d.width == 8, quotient = d.op == BPF_DIV;
     u64 v = wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm);
     auto keep = [&] {
@@ -170,7 +170,7 @@ bool lowering::div_by_constant(const insn_desc &d) {
 /// Quotient and remainder by r11, which is neither 0 nor, when signed, -1. rax and rdx (r0, r3) are kept in r10 and r9.
 void lowering::div_full(const insn_desc &d) {
     x86::encoder &e = out_.e;
-    reg dst = native_reg[d.dst], yields = d.op == BPF_DIV ? reg::rax : reg::rdx;
+    reg dst = frame_->native[d.dst], yields = d.op == BPF_DIV ? reg::rax : reg::rdx;
     bool wide = d.width == 8;
     if (dst != reg::rax)
         e.mov(true, reg::r10, reg::rax);
@@ -194,7 +194,7 @@ void lowering::div_full(const insn_desc &d) {
 /// x / 0 = 0, x % 0 = x, MIN / -1 = MIN, MIN % -1 = 0: the processor would trap on each of them.
 void lowering::div(const insn_desc &d) {
     x86::encoder &e = out_.e;
-    reg dst = native_reg[d.dst];
+    reg dst = frame_->native[d.dst];
     bool wide = d.width == 8, quotient = d.op == BPF_DIV;
     if (!d.reg) {
         if (div_by_constant(d))
@@ -229,7 +229,7 @@ void lowering::div(const insn_desc &d) {
 
 void lowering::byte_order(const insn_desc &d) {
     x86::encoder &e = out_.e;
-    reg r = native_reg[d.dst];
+    reg r = frame_->native[d.dst];
     if (d.kind == insn_kind::to_le) {
         if (d.width == 2)
             e.extend(false, false, 2, r, r);

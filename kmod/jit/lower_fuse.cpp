@@ -28,10 +28,10 @@ u32 lowering::fuse_address(const insn_desc &d, const insn_desc &next) {
     } else {
         if (next.op != BPF_ADD || next.src == d.dst || next.src == BPF_REG_10)
             return 0;
-        m.index = native_reg[next.src];
+        m.index = frame_->native[next.src];
         m.has_index = true;
     }
-    out_.e.lea(true, native_reg[d.dst], m);
+    out_.e.lea(true, frame_->native[d.dst], m);
     return 2;
 }
 
@@ -41,7 +41,7 @@ u32 lowering::fuse_extension(const insn_desc &d, const insn_desc &next) {
         return 0;
     if (next.dst != d.dst || next.imm != d.imm || (d.imm != 32 && d.imm != 48 && d.imm != 56))
         return 0;
-    reg r = native_reg[d.dst];
+    reg r = frame_->native[d.dst];
     bool is_signed = next.op == BPF_ARSH;
     u8 bytes = static_cast<u8>((64 - d.imm) / 8);
     if (bytes == 4 && !is_signed)
@@ -65,6 +65,31 @@ u32 lowering::fuse_branch_over(u32 at, const insn_desc &d) {
     return 2;
 }
 
+/// op a, b; if a == 0 (or != 0) goto X: the operation's own zero flag decides
+u32 lowering::fuse_test(u32 at, const insn_desc &d, const insn_desc &next) {
+    if (d.kind != insn_kind::alu || next.kind != insn_kind::branch || next.reg || next.imm != 0)
+        return 0;
+    if (next.dst != d.dst || next.width != d.width || (next.op != BPF_JEQ && next.op != BPF_JNE))
+        return 0;
+    switch (d.op) {
+    case BPF_AND:
+        if (!d.reg && (d.imm == 0xff || d.imm == 0xffff)) // becomes a move, which sets no flags
+            return 0;
+        break;
+    case BPF_ADD:
+    case BPF_SUB:
+    case BPF_OR:
+    case BPF_XOR:
+        break;
+    default:
+        return 0;
+    }
+    alu(d);
+    if (next.target != static_cast<s64>(at) + 2)
+        out_.branch(next.op == BPF_JEQ ? x86::cond::e : x86::cond::ne, static_cast<u32>(next.target));
+    return 2;
+}
+
 /// -> words that were lowered together, or 0.
 u32 lowering::fuse(u32 at, const insn_desc &d) {
     if (d.words != 1 || at + 1 >= frame_->end || facts_.targets[at + 1])
@@ -75,6 +100,8 @@ u32 lowering::fuse(u32 at, const insn_desc &d) {
         return 0;
     insn_desc next = decode(code_.insns.view(), at + 1);
     if (u32 words = fuse_address(d, next))
+        return words;
+    if (u32 words = fuse_test(at, d, next))
         return words;
     return fuse_extension(d, next);
 }

@@ -20,7 +20,7 @@ void lowering::atomic_fetch_loop(const insn_desc &d, x86::alu op) {
     x86::encoder &e = out_.e;
     bool wide = d.width == 8;
     x86::mem m = at(d.dst, d.off);
-    reg result = native_reg[d.src];
+    reg result = frame_->native[d.src];
     reg operand = result == reg::rax ? reg::r10 : result;
     if (m.base == reg::rax)
         m.base = reg::r10;
@@ -82,7 +82,7 @@ void lowering::packet(const insn_desc &d) {
     } else {
         e.mov_imm(reg::rsi, static_cast<u32>(imm));
     }
-    e.mov(true, reg::rdi, native_reg[BPF_REG_6]);
+    e.mov(true, reg::rdi, frame_->native[BPF_REG_6]);
     e.mov_imm(reg::rdx, d.width);
     e.lea(true, reg::rcx, value);
     call_address(reinterpret_cast<uptr>(fetch));

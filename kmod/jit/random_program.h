@@ -16,7 +16,15 @@ struct generator {
     bool plain_jumps = true; ///< goto, which may leave code that nothing reaches
 
     u32 below(u32 n) { return static_cast<u32>(rng() % n); }
-    u8 any_reg() { return static_cast<u8>(below(10)); }
+    /// A program uses all registers or a few: what is unused decides about frames and the mapping of registers.
+    u16 allowed = 0x3ff;
+    u8 any_reg() {
+        for (;;) {
+            u32 r = below(10);
+            if (allowed >> r & 1)
+                return static_cast<u8>(r);
+        }
+    }
     /// Values where things go wrong: around 0, powers of two, sign changes.
     u64 interesting() {
         switch (below(6)) {
@@ -100,8 +108,8 @@ struct generator {
             p.push_back(mov_r(base, 10));
             p.push_back(alu64_k(BPF_ADD, base, -8));
             off = static_cast<s16>(off + 8);
-            if (src == base || (op == BPF_CMPXCHG && base == 0))
-                src = base == 0 ? 1 : 0, op = BPF_ADD; // an address would get into the results
+            if (src == base || (op == BPF_CMPXCHG && base == 0)) // an address would get into the results
+                return p.resize(p.size() - 2), p.push_back(mov_k(base, imm()));
         }
         p.push_back(atomic_op(wide ? BPF_DW : BPF_W, op, base, src, off));
         if (base != 10)
@@ -113,6 +121,17 @@ struct generator {
         s32 n = counts[below(4)];
         p.push_back(alu64_k(BPF_LSH, r, n));
         p.push_back(alu64_k(below(2) ? BPF_RSH : BPF_ARSH, r, n));
+    }
+    void test_pair(std::vector<std::pair<size_t, u32>> &open) {
+        constexpr u8 ops[] = {BPF_ADD, BPF_SUB, BPF_AND, BPF_OR, BPF_XOR, BPF_MUL};
+        constexpr s32 masks[] = {0xff, 0xffff, 0x10, -1, 0x7fffffff, 0};
+        u8 op = ops[below(6)], r = any_reg(), branch = below(2) ? BPF_JEQ : BPF_JNE;
+        bool wide = below(8) != 0 && below(2), other = below(8) == 0;
+        s32 k = below(2) ? masks[below(6)] : imm();
+        p.push_back(below(2) ? (wide ? alu64_k(op, r, k) : alu32_k(op, r, k))
+                             : (wide ? alu64_r(op, r, any_reg()) : alu32_r(op, r, any_reg())));
+        open.push_back({p.size(), below(12)});
+        p.push_back(wide != other ? jmp_k(branch, r, 0, 0) : jmp32_k(branch, r, 0, 0));
     }
     void address_pair() {
         u8 r = any_reg();
@@ -143,8 +162,10 @@ struct generator {
     /// All registers and the stack get values, `length` random steps, r0 mixes everything.
     program_text make(u32 length) {
         p.clear();
+        allowed = below(2) ? 0x3ff : static_cast<u16>(1 | (rng() & 0x3ff) | 1u << (1 + below(9)));
         for (u8 r = 0; r < 10; r++)
-            p.ld64(r, interesting());
+            if (allowed >> r & 1)
+                p.ld64(r, interesting());
         for (u32 i = 1; i <= stack_bytes / 8; i++)
             p.push_back(stx(BPF_DW, 10, any_reg(), static_cast<s16>(-8 * static_cast<s32>(i))));
         std::vector<std::pair<size_t, u32>> open; // jumps whose targets are to come
@@ -158,6 +179,8 @@ struct generator {
             if (j.second)
                 land(j.first);
         for (u8 r = 1; r < 10; r++) {
+            if (!(allowed >> r & 1))
+                continue;
             p.push_back(alu64_k(BPF_MUL, 0, 31));
             p.push_back(alu64_r(BPF_ADD, 0, r));
         }
@@ -165,9 +188,11 @@ struct generator {
         return p;
     }
     void step(std::vector<std::pair<size_t, u32>> &open) {
-        switch (below(16)) {
+        switch (below(18)) {
         case 0:
             return unary();
+        case 11:
+            return test_pair(open);
         case 1:
         case 2:
         case 3:
