@@ -74,13 +74,17 @@ status btf_parser::check_float_member(const btf_type *s, const btf_member &m, co
     return {};
 }
 
-status btf_parser::check_member(const btf_type *s, const btf_member &m, const btf_type *type, bool kflag) {
-    u32 id = m.type, size = 0;
-    const btf_type *whole = sized(&id, &size);
-    if (type->is_modifier() && !whole)
-        return fail_member(s, m, "Invalid member");
-    if (type->is_modifier())
-        type = whole;
+status btf_parser::check_member(const btf_type *s, const btf_member &given, const btf_type *type, bool kflag) {
+    btf_member m = given;
+    u32 size = 0;
+    if (type->is_modifier()) { // from here on, also in the log, the member has the type behind its modifiers
+        type = sized(&m.type, &size);
+        if (!type)
+            return fail_member(s, given, "Invalid member");
+    } else {
+        u32 id = m.type;
+        (void)sized(&id, &size);
+    }
     switch (type->kind()) {
     case btf_kind::integer:
         return check_int_member(s, m, type, kflag);
