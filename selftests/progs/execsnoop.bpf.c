@@ -20,6 +20,9 @@ struct event {
 	char filename[128];
 };
 
+/* Puts the record's type into the object's BTF, for tools that print records. */
+const struct event *unused_event __attribute__((unused));
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 256 * 1024);
