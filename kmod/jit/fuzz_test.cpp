@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Random programs of arithmetic, forward jumps, stack memory and atomics: interpreter and JIT agree in r0 and in the stack (X1), and
+// Random programs of arithmetic, forward jumps, stack memory, atomics and calls: interpreter and JIT agree in r0 and in the stack (X1), and
 // the image is well-formed (X2). Seeds are fixed; MODBPF_FUZZ_SEED and MODBPF_FUZZ_COUNT widen the search.
 #include "jit/random_program.h"
 
@@ -21,8 +21,12 @@ u64 capture_stack(u64 fp, u64, u64, u64, u64) {
     memcpy(capture, ptr_of<>(fp - stack_bytes), stack_bytes);
     return 0;
 }
-const helper_proto capture_proto{1, ret_type::integer, {}, 0, 0, 0, capture_stack};
-const helper_proto *capture_helper(u32) { return &capture_proto; }
+u64 hash_arguments(u64 a, u64 b, u64 c, u64 d, u64 e) { return (((a * 31 + b) * 31 + c) * 31 + d) * 31 + e; }
+const helper_proto protos[] = {
+    {1, ret_type::integer, {}, 0, 0, 0, capture_stack},
+    {2, ret_type::integer, {}, 0, 0, 0, hash_arguments},
+};
+const helper_proto *capture_helper(u32 id) { return &protos[id - 1]; }
 
 /// Inserts "save r0, capture the stack, restore r0" in front of the exit.
 void add_capture(program_text &p) {
@@ -54,6 +58,20 @@ TEST(jit_fuzz, agrees_with_the_interpreter) {
         u64 got = run_jit(c, nullptr, options);
         EXPECT_EQ(got, want) << "seed " << seed + i;
         EXPECT_EQ(memcmp(left, right, stack_bytes), 0) << "seed " << seed + i;
+    }
+}
+
+TEST(jit_fuzz, agrees_over_calls) {
+    u64 seed = env_number("MODBPF_FUZZ_SEED", 1), count = env_number("MODBPF_FUZZ_COUNT", 800);
+    for (u64 i = 0; i < count && !HasFailure(); i++) {
+        generator g{std::mt19937_64(seed + i + 500000000), {}};
+        u32 start = g.make_with_calls(5 + g.below(60));
+        code c = make_code(g.p, {start}, static_cast<u16>(stack_bytes));
+        interp_env env{};
+        env.helper = capture_helper;
+        jit_options options;
+        options.helper = capture_helper;
+        EXPECT_EQ(run_jit(c, nullptr, options), run_interp(c, nullptr, env)) << "seed " << seed + i;
     }
 }
 

@@ -214,6 +214,48 @@ struct generator {
             return alu();
         }
     }
+    /// Arguments, a call to a helper or (calls_to_sub: fixed up later) to the subprogram, fresh values for what the call destroys.
+    std::vector<size_t> calls_to_sub;
+    void call() {
+        for (u8 r = 1; r <= 5; r++)
+            p.ld64(r, interesting());
+        if (below(2)) {
+            p.push_back(mov_r(static_cast<u8>(1 + below(5)), static_cast<u8>(6 + below(4))));
+            calls_to_sub.push_back(p.size());
+            p.push_back(call_off(0));
+        } else {
+            p.push_back(call_id(2));
+        }
+        for (u8 r = 1; r <= 5; r++)
+            p.ld64(r, interesting());
+    }
+    /// Two subprograms; the first calls the second and a helper (id 2), between random steps of all kinds. -> start of the second.
+    u32 make_with_calls(u32 length) {
+        program_text sub = make(length);
+        calls_to_sub.clear();
+        make(length);
+        allowed = 0x3ff;
+        p.pop_back();
+        for (u8 r = 0; r < 10; r++)
+            p.ld64(r, interesting());
+        for (u32 i = 0; i < 6; i++) {
+            std::vector<std::pair<size_t, u32>> open;
+            call();
+            for (u32 k = below(6); k; k--)
+                step(open);
+            for (auto &j : open)
+                land(j.first);
+        }
+        for (u8 r = 1; r < 10; r++)
+            p.add(alu64_k(BPF_MUL, 0, 31)).add(alu64_r(BPF_ADD, 0, r));
+        p.push_back(exit_insn());
+        auto start = static_cast<u32>(p.size());
+        for (size_t at : calls_to_sub)
+            p[at].imm = static_cast<s32>(start - at - 1);
+        p.insert(p.end(), sub.begin(), sub.end());
+        return start;
+    }
+
     void land(size_t jump) {
         auto off = static_cast<s32>(p.size() - jump - 1);
         if (p[jump].code == (BPF_JMP32 | BPF_JA))
