@@ -44,6 +44,12 @@ void bring_up_to_date() {
     port_user_sweep();
 }
 
+int after_wait(int n) {
+    if (n > 0 && ours())
+        port_user_waited();
+    return n;
+}
+
 } // namespace
 
 extern "C" {
@@ -88,19 +94,19 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
 int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout) {
     static int (*real)(int, struct epoll_event *, int, int);
     bring_up_to_date();
-    return next(real, "epoll_wait")(epfd, events, max, timeout);
+    return after_wait(next(real, "epoll_wait")(epfd, events, max, timeout));
 }
 
 int epoll_pwait(int epfd, struct epoll_event *events, int max, int timeout, const sigset_t *mask) {
     static int (*real)(int, struct epoll_event *, int, int, const sigset_t *);
     bring_up_to_date();
-    return next(real, "epoll_pwait")(epfd, events, max, timeout, mask);
+    return after_wait(next(real, "epoll_pwait")(epfd, events, max, timeout, mask));
 }
 
 int poll(struct pollfd *fds, nfds_t n, int timeout) {
     static int (*real)(struct pollfd *, nfds_t, int);
     bring_up_to_date();
-    return next(real, "poll")(fds, n, timeout);
+    return after_wait(next(real, "poll")(fds, n, timeout));
 }
 
 } // extern "C"

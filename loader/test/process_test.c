@@ -70,6 +70,50 @@ static void streams(struct bpf_object *obj, int prog)
 	ring_buffer__free(rb);
 }
 
+static void on_sample(void *ctx, int cpu, void *data, unsigned int size)
+{
+	(void)ctx;
+	(void)cpu;
+	CHECK(size >= 8 && size < 16);
+	memcpy(&last, data, 8);
+	seen++;
+}
+
+static void on_lost(void *ctx, int cpu, unsigned long long n)
+{
+	(void)cpu;
+	*(unsigned long long *)ctx += n;
+}
+
+static void perf_streams(struct bpf_object *obj)
+{
+	int prog = bpf_program__fd(bpf_object__find_program_by_name(obj, "put_perf"));
+	unsigned long long lost = 0;
+	struct perf_buffer *pb;
+
+	CHECK(run(prog, 1) == 0); /* no event in any slot */
+	pb = perf_buffer__new(bpf_object__find_map_fd_by_name(obj, "perf"), 1, on_sample, on_lost, &lost, NULL);
+	CHECK(pb != NULL);
+	if (!pb)
+		return;
+	seen = 0;
+	CHECK(run(prog, 0xabcdef) == 2);
+	CHECK(perf_buffer__poll(pb, 1000) >= 0 && seen == 1 && last == 0xabcdef);
+	for (int i = 0; i < 1000; i++) {
+		CHECK(run(prog, (unsigned long long)i) == 2);
+		perf_buffer__consume(pb);
+		CHECK(last == (unsigned long long)i);
+	}
+	CHECK(seen == 1001 && lost == 0);
+	for (int i = 0; i < 1000; i++) /* one page a CPU: more than fits */
+		run(prog, 5);
+	perf_buffer__consume(pb);
+	CHECK(run(prog, 6) == 2); /* carries the count of the lost ones before it */
+	perf_buffer__consume(pb);
+	CHECK(seen < 2000 && lost > 0 && seen + lost == 2002);
+	perf_buffer__free(pb);
+}
+
 static void mapped_array(struct bpf_object *obj, int prog)
 {
 	int fd = bpf_object__find_map_fd_by_name(obj, "shared");
@@ -149,6 +193,7 @@ int main(int argc, char **argv)
 	ring_buffer__free(rb);
 	seen = 0;
 	streams(obj, prog);
+	perf_streams(obj);
 	mapped_array(obj, prog);
 	lifetime();
 	bpf_object__close(obj);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* For process_test: each test run puts the packet's first bytes into a ring buffer and a perf buffer's place is counted. */
+/* For process_test: each test run puts the packet's first bytes into a ring buffer, or into a perf buffer. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -17,6 +17,12 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } shared SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32);
+} perf SEC(".maps");
 
 __u64 runs;
 
@@ -39,4 +45,16 @@ int put(struct xdp_md *ctx)
 		__sync_fetch_and_add(v, 1);
 	runs++;
 	return XDP_PASS;
+}
+
+SEC("xdp")
+int put_perf(struct xdp_md *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	__u64 v;
+
+	if (data + 8 > end)
+		return XDP_DROP;
+	v = *(__u64 *)data;
+	return bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, &v, sizeof(v)) ? XDP_ABORTED : XDP_PASS;
 }

@@ -3,7 +3,7 @@
 //
 // Ownership: a file holds the core's reference to its object and is itself counted: one reference for its descriptors,
 // one for each port_file_get in progress, one for each mapping. The last one calls ops->release.
-// Locks: table_lock (the table of files, `open`, mappings), poll_lock (wait queues, readiness). Both are leaves; the core
+// Locks: table_lock (the table of files, `open`, mappings), poll_lock (wait queues, readiness). In this order; the core
 // is never called with one held. port_waitq_wake takes poll_lock only.
 #include "base/errno.h"
 #include "port/user/user.h"
@@ -35,6 +35,8 @@ struct port_file {
     port_waitq *waitq;
     port_file *next_waiter;
     bool ready;   ///< a byte is in the pipe
+    bool taking;  ///< ops->poll takes the readiness that it reports (perf events do): reported once, kept until a wait
+    bool waited;  ///< the program has waited, with success, since it became ready
     bool no_poll; ///< ops->poll registered no wait queue: its state never changes
 };
 
@@ -195,6 +197,7 @@ void set_ready_locked(port_file *f, bool ready) {
     char byte = 0;
     if (ready) {
         f->ready = write(f->write_fd, &byte, 1) == 1;
+        f->waited = false;
         return;
     }
     // Only a reader can take the byte out, and the program may have moved its descriptors: make one for a moment.
@@ -211,12 +214,16 @@ void update_ready(port_file *f) {
     if (f->no_poll)
         return;
     port_poll p = {f, false};
-    unsigned int mask = f->ops->poll(f->obj, &p);
+    bool in = f->ops->poll(f->obj, &p) & PORT_POLL_IN;
+    bool again = in && (f->ops->poll(f->obj, &p) & PORT_POLL_IN);
     lock l(poll_lock);
     if (!p.waited)
         f->no_poll = true;
-    else
-        set_ready_locked(f, mask & PORT_POLL_IN);
+    f->taking |= in && !again;
+    if (in)
+        f->waited = false;
+    if (p.waited && (in || !f->taking || f->waited))
+        set_ready_locked(f, in);
 }
 
 void update_all_ready() {
@@ -310,6 +317,16 @@ void port_user_file_after_fork(void) {
     for (port_file *head : table)
         for (port_file *f = head; f; f = f->next_hash)
             watch_locked(f);
+}
+
+void port_user_waited(void) {
+    if (!__atomic_load_n(&pollable, __ATOMIC_RELAXED))
+        return;
+    lock l(table_lock);
+    lock m(poll_lock);
+    for (port_file *head : table)
+        for (port_file *f = head; f; f = f->next_hash)
+            f->waited |= f->ready;
 }
 
 void port_user_sweep(void) {

@@ -217,6 +217,51 @@ TEST(file, readiness_follows_wake_and_sweep) {
     port_waitq_destroy(o.q);
 }
 
+struct taking_object : object {
+    bool fresh = false;
+};
+const port_file_ops taking_ops = {.name = "taking",
+                                  .release = [](void *o) { static_cast<taking_object *>(o)->released++; },
+                                  .mmap = nullptr,
+                                  .vma_open = nullptr,
+                                  .vma_close = nullptr,
+                                  .poll = [](void *o, port_poll *p) -> unsigned int {
+                                      taking_object *x = static_cast<taking_object *>(o);
+                                      port_poll_wait(p, x->q);
+                                      bool was = x->fresh;
+                                      x->fresh = false;
+                                      return was ? PORT_POLL_IN : 0;
+                                  },
+                                  .show_fdinfo = nullptr,
+                                  .ioctl = nullptr};
+
+TEST(file, readiness_that_poll_takes_stays_until_a_wait) {
+    taking_object o;
+    o.q = port_waitq_create();
+    int fd = port_fd_create(&taking_ops, &o, 0);
+    auto ready = [&] {
+        pollfd p = {fd, POLLIN, 0};
+        return poll(&p, 1, 0) == 1;
+    };
+    port_user_sweep();
+    EXPECT_FALSE(ready());
+    for (int round = 0; round < 2; round++) {
+        o.fresh = true;
+        if (round)
+            port_waitq_wake(o.q);
+        port_user_sweep();
+        port_user_sweep();
+        EXPECT_TRUE(ready());
+        port_user_waited();
+        port_user_sweep();
+        EXPECT_FALSE(ready());
+    }
+    close(fd);
+    port_user_sweep();
+    EXPECT_EQ(o.released, 1);
+    port_waitq_destroy(o.q);
+}
+
 TEST(file, fdinfo_and_ioctl) {
     object a, b;
     b.q = port_waitq_create();

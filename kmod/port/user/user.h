@@ -20,6 +20,9 @@ extern "C" {
  * after each bpf() call, and before a poll. */
 void port_user_sweep(void);
 
+/* After a poll that found something: what was ready has been seen. */
+void port_user_waited(void);
+
 /* True when fd is an object of ours. */
 bool port_user_owns_fd(int fd);
 /* mmap of an object's fd: the address, or a negative errno as a pointer value (MAP_FAILED is not used). */
