@@ -2,6 +2,7 @@
 // Attaching: raw tracepoints and links.
 #include "attach/link.h"
 #include "cmd/attr.h"
+#include "prog/files.h"
 
 namespace modbpf {
 
@@ -41,8 +42,10 @@ long cmd_raw_tracepoint_open(const attr_view &v) {
 
 long cmd_link_create(const attr_view &v) {
     const auto &a = v.as<link_create_attr>();
-    if (a.attach_type == BPF_STRUCT_OPS)
-        return -EINVAL;
+    if (a.attach_type == BPF_STRUCT_OPS) { // the fd is a map's, and no map of ours is of that type
+        result<ref<map>> m = map_from_fd(static_cast<int>(a.prog_fd));
+        return m.ok() ? -EINVAL : m.code();
+    }
     result<ref<program>> p = prog_from_fd(static_cast<int>(a.prog_fd));
     if (!p)
         return p.code();
