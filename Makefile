@@ -44,6 +44,19 @@ $(foreach d,$(UNIT_DIRS),$(eval $(call unit_rule,$(d))))
 unit: $(call unit_bin,$(D))
 	$(call unit_bin,$(D)) --gtest_brief=1 $(if $(FILTER),--gtest_filter=$(FILTER))
 
+# The maps with their tests under ThreadSanitizer. Not interrupt_test: signals that a sanitizer delays interrupt nothing.
+TSAN := -O1 -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer -DMODBPF_DEBUG=1
+TSAN_SRC := $(filter-out %_test.cpp,$(wildcard kmod/base/*.cpp kmod/port/user/*.cpp)) \
+	$(filter-out %/interrupt_test.cpp,$(wildcard kmod/maps/*.cpp))
+$(B)/tsan/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_COMMON) $(TSAN) -c $< -o $@
+$(B)/tsan/unit_maps: $(TSAN_SRC:%.cpp=$(B)/tsan/%.o)
+	$(CXX) $(TSAN) -pthread -o $@ $^ -lgtest -lgtest_main
+.PHONY: tsan
+tsan: $(B)/tsan/unit_maps
+	setarch -R $< --gtest_brief=1 --gtest_filter=-peer.*:hash.spread
+
 include loader/loader.mk
 include selftests/vm/vm.mk
 

@@ -40,19 +40,20 @@ u64 hash_bytes(const u8 *p, u32 n, const u64 (&seed)[2]) {
     return mix(h ^ seed[0], seed[1]);
 }
 
-/// Keys of 4 and 8 bytes in an element are aligned, and one load or store beside readers and writers.
+/// Keys of 4 and 8 bytes in an element are aligned: one store, behind the value's, and one load. Others lie behind the
+/// hash, which is compared first.
 u64 key8(const hash_elem *e) {
-    return __atomic_load_n(reinterpret_cast<const u64 *>(e->key), __ATOMIC_RELAXED);
+    return __atomic_load_n(reinterpret_cast<const u64 *>(e->key), __ATOMIC_ACQUIRE);
 }
 u32 key4(const hash_elem *e) {
-    return __atomic_load_n(reinterpret_cast<const u32 *>(e->key), __ATOMIC_RELAXED);
+    return __atomic_load_n(reinterpret_cast<const u32 *>(e->key), __ATOMIC_ACQUIRE);
 }
 
 void store_key(hash_elem *e, const void *key, u32 size) {
     if (size == 8)
-        __atomic_store_n(reinterpret_cast<u64 *>(e->key), load8(key), __ATOMIC_RELAXED);
+        __atomic_store_n(reinterpret_cast<u64 *>(e->key), load8(key), __ATOMIC_RELEASE);
     else if (size == 4)
-        __atomic_store_n(reinterpret_cast<u32 *>(e->key), load4(key), __ATOMIC_RELAXED);
+        __atomic_store_n(reinterpret_cast<u32 *>(e->key), load4(key), __ATOMIC_RELEASE);
     else
         memcpy(e->key, key, size);
 }
@@ -62,7 +63,7 @@ template <u32 K> bool same_key(const hash_elem *e, const void *key, u32 key_size
         return key8(e) == load8(key);
     else if constexpr (K == 4)
         return key4(e) == load4(key);
-    else if (__atomic_load_n(&e->hash, __ATOMIC_RELAXED) != hash)
+    else if (__atomic_load_n(&e->hash, __ATOMIC_ACQUIRE) != hash)
         return false;
     else if constexpr (K == 16)
         return !((load8(e->key) ^ load8(key)) | (load8(e->key + 8) ^ load8(static_cast<const u8 *>(key) + 8)));
@@ -209,10 +210,8 @@ long take_replacement(hash_map *m, u32 cpu, u32 *i) {
 /// Key and hash of element i, whose value is complete, and the link that makes it visible. Bucket lock held.
 void publish(hash_map *m, hash_bucket &b, u32 i, const void *key, u32 hash) {
     hash_elem *e = m->elem(i);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
     store_key(e, key, m->params.key_size);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
-    __atomic_store_n(&e->hash, hash, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->hash, hash, __ATOMIC_RELEASE);
     __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
     __atomic_store_n(&b.first, i, __ATOMIC_RELEASE);
 }
