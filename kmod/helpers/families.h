@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The helper functions themselves, one file a family; helpers/table.cpp gives each its prototype.
 //
-// All have the type of helper_fn: five 64-bit argument words in, one out; an argument that Linux declares narrower is cut on
-// entry, so that its upper half never matters. Contexts: any (also NMI); preemption is off and an RCU read section is open.
-// They neither sleep nor allocate.
+// All have the type of helper_fn: five 64-bit argument words in, one out; an argument that Linux declares narrower is
+// cut on entry, so that its upper half never matters. Contexts: any (also NMI); preemption is off and an RCU read
+// section is open. They neither sleep nor allocate.
 #pragma once
 
 #include "base/types.h"
@@ -74,6 +74,8 @@ MODBPF_HELPER(xdp_adjust_meta);
 MODBPF_HELPER(xdp_adjust_tail);
 
 /// A negative errno as the value of r0.
-constexpr u64 helper_errno(long e) { return static_cast<u64>(static_cast<s64>(e)); }
+constexpr u64 helper_errno(long e) {
+    return static_cast<u64>(static_cast<s64>(e));
+}
 
 }  // namespace modbpf

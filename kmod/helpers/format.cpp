@@ -9,15 +9,23 @@ namespace modbpf {
 namespace {
 
 // The kernel's character classes: ASCII, and Latin-1 above.
-bool is_space(u8 c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0; }
-bool is_digit(u8 c) { return c >= '0' && c <= '9'; }
+bool is_space(u8 c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0;
+}
+bool is_digit(u8 c) {
+    return c >= '0' && c <= '9';
+}
 bool is_alnum(u8 c) {
     u8 lower = c | 0x20;
     return is_digit(c) || (lower >= 'a' && lower <= 'z') || (c >= 0xc0 && c != 0xd7 && c != 0xf7);
 }
 /// NUL, white space or punctuation: what may follow %s and %p.
-bool ends_directive(u8 c) { return !c || is_space(c) || (c > ' ' && c != 0x7f && c < 0x80 && !is_alnum(c)) || (c > 0xa0 && !is_alnum(c)); }
-bool is_plain(u8 c) { return c >= 0x80 || is_space(c) || (c >= ' ' && c < 0x7f); }
+bool ends_directive(u8 c) {
+    return !c || is_space(c) || (c > ' ' && c != 0x7f && c < 0x80 && !is_alnum(c)) || (c > 0xa0 && !is_alnum(c));
+}
+bool is_plain(u8 c) {
+    return c >= 0x80 || is_space(c) || (c >= ' ' && c < 0x7f);
+}
 
 /// The bounded output: counts everything, keeps what fits.
 class text_out {
@@ -53,7 +61,8 @@ private:
     u32 pos_ = 0;
 };
 
-/// Where the next argument lies in the kernel's packed form; both passes walk it alike. Only fetched strings are stored.
+/// Where the next argument lies in the kernel's packed form; both passes walk it alike. Only fetched strings are
+/// stored.
 class packed_args {
 public:
     explicit packed_args(char *buf) : buf_(buf) {}
@@ -143,7 +152,8 @@ status fetch_string(const directive &d, u64 arg, packed_args &packed) {
         return error(ENOSPC);
     char *to = packed.here();
     bool user = d.conversion == 'u' || (d.conversion == 's' && !(arg >> 63));
-    long n = user ? port_probe_read_user_str(to, arg, packed.room()) : port_probe_read_kernel_str(to, arg, packed.room());
+    long n =
+        user ? port_probe_read_user_str(to, arg, packed.room()) : port_probe_read_kernel_str(to, arg, packed.room());
     if (n < 1 || n > static_cast<long>(packed.room())) {
         *to = '\0';
         n = 1;
@@ -155,27 +165,28 @@ status fetch_string(const directive &d, u64 arg, packed_args &packed) {
 /// Checks room for d's argument and fetches what must be fetched.
 status collect_one(const directive &d, u64 arg, format_scratch &scratch, packed_args &packed) {
     switch (d.kind) {
-    case directive_kind::number:
-        return packed.take_word(d.bytes) ? status{} : error(ENOSPC);
-    case directive_kind::symbol:
-    case directive_kind::pointer:
-        return packed.take_word(8) ? status{} : error(ENOSPC);
-    case directive_kind::character:
-        return packed.take(1) ? status{} : error(ENOSPC);
-    case directive_kind::string:
-        return fetch_string(d, arg, packed);
-    case directive_kind::fetched_plain:
-        if (d.conversion == 'B')
-            return fetch_symbol(arg, scratch, packed);
-        if (d.conversion == '4' || d.conversion == '6')
-            return fetch_address(d, arg, packed);
-        return fetch_string(d, arg, packed);
-    default:
-        return {};
+        case directive_kind::number:
+            return packed.take_word(d.bytes) ? status{} : error(ENOSPC);
+        case directive_kind::symbol:
+        case directive_kind::pointer:
+            return packed.take_word(8) ? status{} : error(ENOSPC);
+        case directive_kind::character:
+            return packed.take(1) ? status{} : error(ENOSPC);
+        case directive_kind::string:
+            return fetch_string(d, arg, packed);
+        case directive_kind::fetched_plain:
+            if (d.conversion == 'B')
+                return fetch_symbol(arg, scratch, packed);
+            if (d.conversion == '4' || d.conversion == '6')
+                return fetch_address(d, arg, packed);
+            return fetch_string(d, arg, packed);
+        default:
+            return {};
     }
 }
 
-void render_digits(text_out &out, const directive &d, u64 value, u32 base, bool upper, char sign, s32 width, bool zero) {
+void render_digits(text_out &out, const directive &d, u64 value, u32 base, bool upper, char sign, s32 width,
+                   bool zero) {
     char digits[24];
     u32 n = 0;
     const char *set = upper ? "0123456789ABCDEF" : "0123456789abcdef";
@@ -240,36 +251,36 @@ void render_one(text_out &out, const directive &d, u64 arg, format_scratch &scra
     const char *fetched;
     u32 length;
     switch (d.kind) {
-    case directive_kind::number:
-        packed.take_word(d.bytes);
-        return render_number(out, d, arg);
-    case directive_kind::pointer:
-        packed.take_word(8);
-        return render_pointer(out, d, arg, scratch);
-    case directive_kind::symbol:
-        packed.take_word(8);
-        port_format_symbol(scratch.symbol, sizeof(scratch.symbol), static_cast<char>(d.conversion), arg);
-        return render_padded(out, d, scratch.symbol, static_cast<u32>(strlen(scratch.symbol)));
-    case directive_kind::character:
-        packed.take(1);
-        if (!d.left)
-            out.pad(' ', d.width - 1);
-        out.put(static_cast<char>(arg));
-        if (d.left)
-            out.pad(' ', d.width - 1);
-        return;
-    case directive_kind::string:
-    case directive_kind::fetched_plain:
-        fetched = packed.here();
-        length = packed.length();
-        packed.take(length + 1);
-        if (d.kind == directive_kind::string)
-            render_padded(out, d, fetched, length);
-        else if (!out.full()) // Linux does not count what it has no room for here
-            out.put(fetched, length);
-        return;
-    default:
-        return;
+        case directive_kind::number:
+            packed.take_word(d.bytes);
+            return render_number(out, d, arg);
+        case directive_kind::pointer:
+            packed.take_word(8);
+            return render_pointer(out, d, arg, scratch);
+        case directive_kind::symbol:
+            packed.take_word(8);
+            port_format_symbol(scratch.symbol, sizeof(scratch.symbol), static_cast<char>(d.conversion), arg);
+            return render_padded(out, d, scratch.symbol, static_cast<u32>(strlen(scratch.symbol)));
+        case directive_kind::character:
+            packed.take(1);
+            if (!d.left)
+                out.pad(' ', d.width - 1);
+            out.put(static_cast<char>(arg));
+            if (d.left)
+                out.pad(' ', d.width - 1);
+            return;
+        case directive_kind::string:
+        case directive_kind::fetched_plain:
+            fetched = packed.here();
+            length = packed.length();
+            packed.take(length + 1);
+            if (d.kind == directive_kind::string)
+                render_padded(out, d, fetched, length);
+            else if (!out.full())  // Linux does not count what it has no room for here
+                out.put(fetched, length);
+            return;
+        default:
+            return;
     }
 }
 
@@ -317,7 +328,7 @@ status format_reader::directive_at(directive *d) {
         u32 w = 0;
         for (char c; is_digit(static_cast<u8>(c = peek())); p_++)
             w = w * 10 + static_cast<u32>(c - '0');
-        d->width = static_cast<s32>(w << 8) >> 8; // the kernel keeps 24 bits
+        d->width = static_cast<s32>(w << 8) >> 8;  // the kernel keeps 24 bits
     }
     char c = peek();
     if (c == 'p') {

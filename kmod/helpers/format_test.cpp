@@ -30,7 +30,9 @@ protected:
     }
 };
 
-u64 text(const char *s) { return addr_of(s); }
+u64 text(const char *s) {
+    return addr_of(s);
+}
 
 struct row {
     const char *fmt;
@@ -79,7 +81,10 @@ const row numbers[] = {
     {"%p", {0}, "0000000000000000"},
     {"%p,", {~0ull}, "ffffffffffffffff,"},
     {"a\tb\n%d", {1}, "a\tb\n1"},
-    {"\xc3\xa9%d", {1}, "\xc3\xa9" "1"},
+    {"\xc3\xa9%d",
+     {1},
+     "\xc3\xa9"
+     "1"},
 };
 
 TEST_F(format, numbers_and_plain_pointers) {
@@ -96,11 +101,11 @@ TEST_F(format, strings) {
     EXPECT_EQ(print("%s", {text("hello")}), "hello");
     EXPECT_EQ(print("[%8s] [%-8s]", {text("abc"), text("def")}), "[     abc] [def     ]");
     EXPECT_EQ(print("%pks|%pus", {text("k"), text("u")}), "k|u");
-    EXPECT_EQ(print("%10pks|", {text("k")}), "k|"); // Linux ignores the width here
-    EXPECT_EQ(print("%s%s", {8, text("x")}), "x");  // unreadable: empty
+    EXPECT_EQ(print("%10pks|", {text("k")}), "k|");  // Linux ignores the width here
+    EXPECT_EQ(print("%s%s", {8, text("x")}), "x");   // unreadable: empty
     EXPECT_EQ(print("%s", {text("")}), "");
     string longer(600, 'y');
-    EXPECT_EQ(print("%s", {text(longer.c_str())}, 1024).size(), 511u); // all arguments together have 512 bytes
+    EXPECT_EQ(print("%s", {text(longer.c_str())}, 1024).size(), 511u);  // all arguments together have 512 bytes
     EXPECT_EQ(print("%s%d", {text(longer.c_str()), 1}, 1024), "errno 28");
     EXPECT_EQ(print("%s%s", {text(longer.c_str()), text("x")}, 1024), "errno 28");
     EXPECT_EQ(print("%s%c", {text(longer.c_str()), 1}, 1024), "errno 28");
@@ -127,20 +132,51 @@ TEST_F(format, hashed_pointers_hide_the_address) {
     EXPECT_EQ(print("%pK", {a}), hashed);
 }
 
-const char *const bad_formats[] = {"%",    "%f",   "%s%",   "%5",    "%l",   "%lc",  "%hd",  "%#x",    "%.3d", "%*d",  "%n",
-                                   "%o",   "%lll", "%llld", "%zu",   "%sx",  "%s1",  "%pa",  "%pI",    "%pI5", "%pkx", "%pksx",
-                                   "%pu",  "%pd",  "%pU",   "%pM",   "\x01", "a\x7f", "%\xc3" "d", "%s\xc3", "%05%", "%pe",  "%ls"};
+const char *const bad_formats[] = {"%",
+                                   "%f",
+                                   "%s%",
+                                   "%5",
+                                   "%l",
+                                   "%lc",
+                                   "%hd",
+                                   "%#x",
+                                   "%.3d",
+                                   "%*d",
+                                   "%n",
+                                   "%o",
+                                   "%lll",
+                                   "%llld",
+                                   "%zu",
+                                   "%sx",
+                                   "%s1",
+                                   "%pa",
+                                   "%pI",
+                                   "%pI5",
+                                   "%pkx",
+                                   "%pksx",
+                                   "%pu",
+                                   "%pd",
+                                   "%pU",
+                                   "%pM",
+                                   "\x01",
+                                   "a\x7f",
+                                   "%\xc3"
+                                   "d",
+                                   "%s\xc3",
+                                   "%05%",
+                                   "%pe",
+                                   "%ls"};
 
 TEST_F(format, refuses) {
     for (const char *fmt : bad_formats) {
         EXPECT_EQ(check_format(fmt, 64).code(), -EINVAL) << fmt;
         EXPECT_EQ(print(fmt, {1, 2, 3}), "errno 22") << fmt;
     }
-    EXPECT_EQ(check_format("abc", 3).code(), -EINVAL); // no end
+    EXPECT_EQ(check_format("abc", 3).code(), -EINVAL);  // no end
     EXPECT_EQ(check_format("abc", 4).code(), 0);
     EXPECT_EQ(check_format("%d %s %% %pI4 %c", 64).value(), 4u);
     EXPECT_EQ(print("%d %d", {1}), "errno 22");
-    EXPECT_EQ(print("%d", {1, 2}), "1"); // too many are fine
+    EXPECT_EQ(print("%d", {1, 2}), "1");  // too many are fine
 }
 
 TEST_F(format, argument_list) {
@@ -153,7 +189,7 @@ TEST_F(format, argument_list) {
     EXPECT_EQ(call(addr_of(args), 7), -EINVAL);
     EXPECT_EQ(call(0, 8), -EINVAL);
     EXPECT_EQ(call(0, 0), 2);
-    EXPECT_EQ(call(0, 1ull << 32), 2); // the size is 32 bits wide
+    EXPECT_EQ(call(0, 1ull << 32), 2);  // the size is 32 bits wide
     EXPECT_EQ(static_cast<s64>(bpf_snprintf(0, 0, text("abc"), 0, 0)), 4);
 }
 
@@ -170,7 +206,10 @@ TEST_F(format, equals_the_kernel) {
         GTEST_SKIP() << "this process may not load programs";
     std::vector<row> rows(std::begin(numbers), std::end(numbers));
     for (const char *f : bad_formats)
-        if (string(f) != "%\xc3""d" && string(f) != "%s\xc3") // refused from 6.12.30 on only
+        if (string(f) !=
+                "%\xc3"
+                "d" &&
+            string(f) != "%s\xc3")  // refused from 6.12.30 on only
             rows.push_back({f, {1, 2, 3}, nullptr});
     rows.push_back({"%s|%10s|%pus", {8, 8, 8}, nullptr});
     rows.push_back({"%pI4 %pi6", {8, 8}, nullptr});
@@ -179,7 +218,7 @@ TEST_F(format, equals_the_kernel) {
         for (u32 size : {64u, 4u}) {
             string fmt = r.fmt;
             if (fmt == "%p," || fmt == "%8388607d" || fmt == "%8388608d")
-                continue; // hashed, too slow, or (widths above 24 bits) changed in later kernels
+                continue;  // hashed, too slow, or (widths above 24 bits) changed in later kernels
             std::vector<unsigned long long> args(r.args.begin(), r.args.end());
             if (args.empty())
                 args.push_back(0);
@@ -201,7 +240,7 @@ TEST_F(format, trace_printk) {
     preempt_guard preempt;
     EXPECT_EQ(bpf_trace_printk(text("a %d %s"), 8, 7, text("b"), 0), 5u);
     EXPECT_EQ(traced, "a 7 b");
-    EXPECT_EQ(static_cast<s64>(bpf_trace_printk(text("a %d %d"), 7, 7, 7, 0)), -EINVAL); // no NUL in 7 bytes
+    EXPECT_EQ(static_cast<s64>(bpf_trace_printk(text("a %d %d"), 7, 7, 7, 0)), -EINVAL);  // no NUL in 7 bytes
     EXPECT_EQ(static_cast<s64>(bpf_trace_printk(text("%d%d%d%d"), 9, 1, 2, 3)), -EINVAL);
     u64 args[] = {1, 2, 3, 4};
     EXPECT_EQ(bpf_trace_vprintk(text("%d%d%d%d"), 9, addr_of(args), 32, 0), 4u);
@@ -242,7 +281,7 @@ TEST_F(format, nesting_is_bounded) {
 TEST_F(format, second_pass_trusts_nothing) {
     preempt_guard preempt;
     static format_scratch scratch;
-    memset(scratch.fetched, 'A', sizeof(scratch.fetched)); // no NUL anywhere
+    memset(scratch.fetched, 'A', sizeof(scratch.fetched));  // no NUL anywhere
     char out[2048];
     u64 args[1] = {1};
     u32 n = format_render(out, sizeof(out), "%s%s%d", 6, args, 1, &scratch);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Helper functions: one table of prototypes that verifier, interpreter, JIT, disassembler and `modbpf features` share.
 //
-// A helper that is in the table can be called; every other id that Linux knows has a name only (names.def) and is refused
-// by the verifier. One file a family; each family ends with its rows, helpers/table.cpp joins them.
+// A helper that is in the table can be called; every other id that Linux knows has a name only (names.def) and is
+// refused by the verifier. One file a family (helpers/families.h); helpers/table.cpp has their rows.
 #pragma once
 
 #include "base/bpf.h"
@@ -48,7 +48,7 @@ enum : u32 {
     helper_needs_perfmon = 1u << 5, ///< CAP_PERFMON
     helper_tail_call = 1u << 6,     ///< the interpreter and the JIT know it; fn is not called
     helper_fmt = 1u << 7,           ///< a format string whose directives the verifier checks (snprintf)
-    helper_get_func_ip = 1u << 8,   ///< kprobe programs only: to the other types of prog_types the verifier says ENOTSUPP
+    helper_get_func_ip = 1u << 8,   ///< kprobe programs only: the verifier says ENOTSUPP to the other prog_types
     helper_read_only_mem = 1u << 9, ///< reserved for families to come
 };
 
@@ -101,15 +101,16 @@ private:
 };
 inline run_ctx *current_run() { return static_cast<run_ctx *>(*port_run_slot()); }
 
-/// The helpers' own state: per-CPU scratch buffers of the printf family. Once, in task context, before any program runs; ENOMEM.
+/// The helpers' own state: per-CPU scratch buffers of the printf family. Once, in task context, before any program
+/// runs; ENOMEM.
 status helpers_init();
 void helpers_exit();
 
 /// Checks a bpf_snprintf/trace_printk format as Linux's bpf_bprintf_prepare does. -> number of arguments, or the errno.
 /// A call is fine when it passes at least that many (Linux allows more). `size` bounds the search for the NUL.
 result<u32> check_format(const char *fmt, u32 size);
-/// Loads `size` (1, 2, 4) bytes at `off` of the packet in network order, for BPF_LD|ABS and IND. Negative offsets as Linux
-/// (SKF_NET_OFF, SKF_LL_OFF). True when the bytes are there. ctx: a packet_run (helpers/packet.h).
+/// Loads `size` (1, 2, 4) bytes at `off` of the packet in network order, for BPF_LD|ABS and IND. Negative offsets as
+/// Linux (SKF_NET_OFF, SKF_LL_OFF). True when the bytes are there. ctx: a packet_run (helpers/packet.h).
 bool load_packet_bytes(const void *ctx, s32 off, u32 size, u64 *value);
 
 }  // namespace modbpf

@@ -4,17 +4,19 @@
 #include "helpers/helper.h"
 
 #include <gtest/gtest.h>
-#include <string>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <string>
 
 using namespace modbpf;
 using std::string;
 
 namespace {
 
-s64 num(u64 r) { return static_cast<s64>(r); }
+s64 num(u64 r) {
+    return static_cast<s64>(r);
+}
 
 TEST(table, finds_by_id) {
     EXPECT_EQ(find_helper(BPF_FUNC_map_lookup_elem)->id, BPF_FUNC_map_lookup_elem);
@@ -36,7 +38,9 @@ TEST(table, names) {
     EXPECT_EQ(helper_name(~0u), nullptr);
 }
 
-bool allowed(u32 id, u32 type) { return find_helper(id)->prog_types >> type & 1; }
+bool allowed(u32 id, u32 type) {
+    return find_helper(id)->prog_types >> type & 1;
+}
 
 TEST(table, program_types_as_linux) {
     EXPECT_FALSE(allowed(BPF_FUNC_get_current_comm, BPF_PROG_TYPE_XDP));
@@ -54,7 +58,8 @@ TEST(table, licence_and_maps_as_linux) {
     for (u32 id : {BPF_FUNC_trace_printk, BPF_FUNC_snprintf, BPF_FUNC_probe_read_user, BPF_FUNC_perf_event_output,
                    BPF_FUNC_get_current_task, BPF_FUNC_get_func_ip})
         EXPECT_TRUE(find_helper(id)->flags & helper_gpl_only) << id;
-    for (u32 id : {BPF_FUNC_map_lookup_elem, BPF_FUNC_ktime_get_ns, BPF_FUNC_ringbuf_output, BPF_FUNC_get_attach_cookie})
+    for (u32 id :
+         {BPF_FUNC_map_lookup_elem, BPF_FUNC_ktime_get_ns, BPF_FUNC_ringbuf_output, BPF_FUNC_get_attach_cookie})
         EXPECT_FALSE(find_helper(id)->flags & helper_gpl_only) << id;
     auto takes = [](u32 id, u32 type) { return find_helper(id)->map_types >> type & 1; };
     EXPECT_TRUE(takes(BPF_FUNC_map_lookup_elem, BPF_MAP_TYPE_HASH));
@@ -68,7 +73,8 @@ TEST(table, licence_and_maps_as_linux) {
 /// Two pages, the second one not accessible.
 class guarded {
 public:
-    guarded() : p(static_cast<char *>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
+    guarded()
+        : p(static_cast<char *>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
         mprotect(p + 4096, 4096, PROT_NONE);
     }
     ~guarded() { munmap(p, 8192); }
@@ -89,8 +95,8 @@ TEST(probe, reads_and_zeroes_on_fault) {
         EXPECT_EQ(num(read(addr_of(dst), 10, addr_of(g.end() - 8), 0, 0)), -EFAULT);
         EXPECT_EQ(string(dst, 12), string(10, '\0') + "xx");
         EXPECT_EQ(num(read(addr_of(dst), 4, 0, 0, 0)), -EFAULT);
-        EXPECT_EQ(read(addr_of(dst + 11), 0, 0, 0, 0), 0u); // nothing asked, nothing touched
-        EXPECT_EQ(read(addr_of(dst + 11), 1ull << 32, 0, 0, 0), 0u); // the size is 32 bits wide
+        EXPECT_EQ(read(addr_of(dst + 11), 0, 0, 0, 0), 0u);           // nothing asked, nothing touched
+        EXPECT_EQ(read(addr_of(dst + 11), 1ull << 32, 0, 0, 0), 0u);  // the size is 32 bits wide
         EXPECT_EQ(dst[11], 'x');
     }
 }
@@ -107,10 +113,10 @@ TEST(probe, strings) {
         EXPECT_STREQ(dst, "he");
         EXPECT_EQ(read(addr_of(dst), 1, addr_of(g.end() - 6), 0, 0), 1u);
         EXPECT_STREQ(dst, "");
-        EXPECT_EQ(read(addr_of(dst), 8, addr_of(g.end() - 1), 0, 0), 1u); // the empty string
+        EXPECT_EQ(read(addr_of(dst), 8, addr_of(g.end() - 1), 0, 0), 1u);  // the empty string
         EXPECT_EQ(read(addr_of(dst), 0, addr_of(g.end() - 6), 0, 0), 0u);
         memset(dst, 'x', sizeof(dst));
-        g.end()[-1] = '!'; // no NUL before the hole
+        g.end()[-1] = '!';  // no NUL before the hole
         EXPECT_EQ(num(read(addr_of(dst), 8, addr_of(g.end() - 3), 0, 0)), -EFAULT);
         EXPECT_EQ(string(dst, 8), string(8, '\0'));
         g.end()[-1] = '\0';
@@ -123,7 +129,7 @@ TEST(strings, strncmp) {
     EXPECT_EQ(cmp("abc", 3, "abcd"), 0);
     EXPECT_EQ(cmp("abc", 4, "abd"), -1);
     EXPECT_EQ(cmp("b", 2, "abc"), 1);
-    EXPECT_EQ(cmp("\xff", 2, "a"), 1); // unsigned
+    EXPECT_EQ(cmp("\xff", 2, "a"), 1);  // unsigned
     EXPECT_EQ(cmp("a\0x", 4, "a\0y"), 0);
 }
 
@@ -165,7 +171,7 @@ const number_row strtol_rows[] = {
 TEST(strings, strtol) {
     for (const number_row &r : strtol_rows) {
         s64 v = 99;
-        string exact(r.text); // the buffer ends with the last character: nothing behind it may be read
+        string exact(r.text);  // the buffer ends with the last character: nothing behind it may be read
         std::vector<char> buf(exact.begin(), exact.end());
         EXPECT_EQ(num(bpf_strtol(addr_of(buf.data()), buf.size(), r.flags, addr_of(&v), 0)), r.result) << r.text;
         EXPECT_EQ(v, r.value) << r.text;
@@ -199,7 +205,8 @@ TEST(task, identity) {
 }
 
 TEST(time, clocks_go_on) {
-    for (helper_fn clock : {bpf_ktime_get_ns, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns, bpf_ktime_get_tai_ns, bpf_jiffies64}) {
+    for (helper_fn clock :
+         {bpf_ktime_get_ns, bpf_ktime_get_boot_ns, bpf_ktime_get_coarse_ns, bpf_ktime_get_tai_ns, bpf_jiffies64}) {
         u64 a = clock(0, 0, 0, 0, 0), b = clock(0, 0, 0, 0, 0);
         EXPECT_GT(a, 0u);
         EXPECT_GE(b, a);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "maps/map.h"
 #include "helpers/families.h"
 #include "helpers/helper.h"
-#include "maps/map.h"
 
 namespace modbpf {
 
-// The verifier lets a map in only where its type has the operation (helper_proto::map_types), so a missing one is our mistake.
+// The verifier lets a map in only where its type has the operation (helper_proto::map_types), so a missing one is our
+// mistake.
 
 u64 bpf_map_lookup_elem(u64 r1, u64 r2, u64, u64, u64) {
     map *m = ptr_of<map>(r1);
@@ -35,8 +36,8 @@ u64 bpf_map_push_elem(u64 r1, u64 r2, u64 r3, u64, u64) {
     return helper_errno(m->ops->push(m, ptr_of<const void>(r2), r3));
 }
 
-// The value argument of pop and peek is uninitialised memory that the program may read afterwards, whatever happened: an
-// operation that fails must have zeroed it, and so must this function when there is no operation.
+// The value argument of pop and peek is uninitialised memory that the program may read afterwards, whatever happened:
+// an operation that fails must have zeroed it, and so must this function when there is no operation.
 u64 bpf_map_pop_elem(u64 r1, u64 r2, u64, u64, u64) {
     map *m = ptr_of<map>(r1);
     if (MODBPF_BUG_ON(!m->ops->pop)) {

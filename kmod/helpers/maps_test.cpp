@@ -12,7 +12,9 @@ using std::string;
 
 namespace {
 
-s64 num(u64 r) { return static_cast<s64>(r); }
+s64 num(u64 r) {
+    return static_cast<s64>(r);
+}
 
 TEST(map_helpers, elements) {
     test_map m(params_of(BPF_MAP_TYPE_HASH, 4, 8, 2));
@@ -35,7 +37,7 @@ TEST(ringbuf_helpers, reserve_submit_output_query) {
     test_map m(params_of(BPF_MAP_TYPE_RINGBUF, 0, 0, 4096));
     program_section p;
     u64 map = addr_of(m.m);
-    EXPECT_EQ(bpf_ringbuf_reserve(map, 8, 1, 0, 0), 0u); // flags
+    EXPECT_EQ(bpf_ringbuf_reserve(map, 8, 1, 0, 0), 0u);  // flags
     EXPECT_EQ(bpf_ringbuf_reserve(map, 4096, 0, 0, 0), 0u);
     u64 a = bpf_ringbuf_reserve(map, 8, 0, 0, 0);
     ASSERT_NE(a, 0u);
@@ -48,7 +50,7 @@ TEST(ringbuf_helpers, reserve_submit_output_query) {
     EXPECT_EQ(*ptr_of<u32>(b - 8), 8u | BPF_RINGBUF_DISCARD_BIT);
     EXPECT_EQ(bpf_ringbuf_output(map, addr_of("text"), 5, BPF_RB_NO_WAKEUP, 0), 0u);
     EXPECT_EQ(num(bpf_ringbuf_output(map, addr_of("text"), 5, 4, 0)), -EINVAL);
-    EXPECT_EQ(num(bpf_ringbuf_output(map, addr_of("text"), 1ull << 32, 0, 0)), -EAGAIN); // 64-bit size, not cut to 0
+    EXPECT_EQ(num(bpf_ringbuf_output(map, addr_of("text"), 1ull << 32, 0, 0)), -EAGAIN);  // 64-bit size, not cut to 0
     EXPECT_EQ(bpf_ringbuf_query(map, BPF_RB_RING_SIZE, 0, 0, 0), 4096u);
     EXPECT_EQ(bpf_ringbuf_query(map, 99, 0, 0, 0), 0u);
 }
@@ -71,7 +73,8 @@ fake_sink sinks[2];
 class perf_helper : public ::testing::Test {
 protected:
     void SetUp() override {
-        perf_hooks = {[](int fd) -> result<perf_sink *> { return static_cast<perf_sink *>(&sinks[fd]); }, [](perf_sink *) {}};
+        perf_hooks = {[](int fd) -> result<perf_sink *> { return static_cast<perf_sink *>(&sinks[fd]); },
+                      [](perf_sink *) {}};
     }
     void TearDown() override { perf_hooks = {}; }
 };
@@ -92,10 +95,10 @@ TEST_F(perf_helper, picks_the_slot) {
     EXPECT_EQ(write(BPF_F_CURRENT_CPU), 0);
     EXPECT_EQ(sinks[0].text, "abc");
     EXPECT_EQ(write(cpu), 0);
-    EXPECT_EQ(write(cpus), -EOPNOTSUPP); // an event of another CPU
+    EXPECT_EQ(write(cpus), -EOPNOTSUPP);  // an event of another CPU
     EXPECT_EQ(write(cpus + 1), -E2BIG);
     EXPECT_EQ(write(0xfffffffe), -E2BIG);
-    EXPECT_EQ(write(cpu | 1ull << 32), -EINVAL); // packet bytes, but no packet
+    EXPECT_EQ(write(cpu | 1ull << 32), -EINVAL);  // packet bytes, but no packet
     EXPECT_EQ(write(cpu | 1ull << 52), -EINVAL);
 }
 
@@ -113,7 +116,8 @@ TEST_F(perf_helper, appends_packet_bytes) {
     run_ctx run{.packet = &packet};
     run_scope scope(run);
     auto write = [&](u64 bytes, u64 more = 0) {
-        return num(bpf_perf_event_output(addr_of(&packet), map, BPF_F_CURRENT_CPU | bytes << 32 | more, addr_of("m"), 1));
+        return num(
+            bpf_perf_event_output(addr_of(&packet), map, BPF_F_CURRENT_CPU | bytes << 32 | more, addr_of("m"), 1));
     };
     EXPECT_EQ(write(4), 0);
     EXPECT_EQ(sinks[0].text, "m+PACK");

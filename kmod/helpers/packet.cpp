@@ -10,13 +10,17 @@ namespace modbpf {
 namespace {
 
 constexpr u32 eth_header_size = 14;
-constexpr u32 csum_diff_max = 512; // bytes of both operands together
+constexpr u32 csum_diff_max = 512;  // bytes of both operands together
 constexpr u32 meta_max = 255;
 // Legacy offsets of classic BPF.
 constexpr s64 skf_net_off = -0x100000, skf_ll_off = -0x200000;
 
-u64 linear_size(const packet_run &p) { return p.data_end - p.data; }
-u64 frame_size(const packet_run &p) { return linear_size(p) + p.frag_size; }
+u64 linear_size(const packet_run &p) {
+    return p.data_end - p.data;
+}
+u64 frame_size(const packet_run &p) {
+    return linear_size(p) + p.frag_size;
+}
 
 // Ones' complement sum of 32-bit words, folded to 32 bits.
 u32 sum_words(const u8 *p, u32 bytes, bool inverted, u32 sum) {
@@ -30,7 +34,8 @@ u32 sum_words(const u8 *p, u32 bytes, bool inverted, u32 sum) {
     return static_cast<u32>((s & 0xffffffff) + (s >> 32));
 }
 
-/// Copies between `buf` and frame bytes [off, off + len), which exist. The frame is its linear part and then the fragments.
+/// Copies between `buf` and frame bytes [off, off + len), which exist. The frame is its linear part and then the
+/// fragments.
 void copy_frame(packet_run &p, u32 off, u8 *buf, u32 len, bool store) {
     u64 linear = linear_size(p);
     u32 head = off < linear ? static_cast<u32>(min<u64>(len, linear - off)) : 0;
@@ -97,7 +102,7 @@ u64 bpf_skb_load_bytes(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
 u64 bpf_skb_load_bytes_relative(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
     const packet_run &p = *ptr_of<const packet_run>(r1);
     u32 off = static_cast<u32>(r2), len = static_cast<u32>(r4), from = static_cast<u32>(r5);
-    u64 at = from == 0 ? p.mac_header : p.net_header; // BPF_HDR_START_MAC, BPF_HDR_START_NET
+    u64 at = from == 0 ? p.mac_header : p.net_header;  // BPF_HDR_START_MAC, BPF_HDR_START_NET
     if (off > 0xffff || from > 1 || at + off + len > p.data_end) {
         memset(ptr_of(r3), 0, len);
         return helper_errno(-EFAULT);
@@ -112,7 +117,9 @@ u64 bpf_skb_pull_data(u64 r1, u64 r2, u64, u64, u64) {
     return static_cast<u32>(r2) > linear_size(p) ? helper_errno(-ENOMEM) : 0;
 }
 
-u64 bpf_xdp_get_buff_len(u64 r1, u64, u64, u64, u64) { return frame_size(*ptr_of<const packet_run>(r1)); }
+u64 bpf_xdp_get_buff_len(u64 r1, u64, u64, u64, u64) {
+    return frame_size(*ptr_of<const packet_run>(r1));
+}
 
 u64 bpf_xdp_load_bytes(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
     return helper_errno(xdp_copy(r1, r2, r3, r4, false));

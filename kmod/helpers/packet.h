@@ -11,20 +11,21 @@
 
 namespace modbpf {
 
-inline constexpr u32 user_skb_size = 192; ///< sizeof(struct __sk_buff) in Linux 6.12
-inline constexpr u32 user_xdp_size = 24;  ///< sizeof(struct xdp_md)
+inline constexpr u32 user_skb_size = 192;  ///< sizeof(struct __sk_buff) in Linux 6.12
+inline constexpr u32 user_xdp_size = 24;   ///< sizeof(struct xdp_md)
 
 struct packet_run {
-    u64 data;       ///< first byte that the program sees: SCHED_CLS and XDP the Ethernet header, SOCKET_FILTER the network header
+    u64 data;  ///< first byte that the program sees: SCHED_CLS and XDP the Ethernet header, SOCKET_FILTER the network
+               ///< header
     u64 data_end;
     u64 data_meta;
-    u64 mac_header; ///< address of the Ethernet header, for SKF_LL_OFF
-    u64 net_header; ///< address of the network header, for SKF_NET_OFF
-    u64 hard_start; ///< lowest address that data_meta may take
-    u64 hard_end;   ///< highest address that data_end may take
-    u64 frags;      ///< XDP: address of the bytes that follow data_end in the frame but lie elsewhere (frag_size of them)
+    u64 mac_header;  ///< address of the Ethernet header, for SKF_LL_OFF
+    u64 net_header;  ///< address of the network header, for SKF_NET_OFF
+    u64 hard_start;  ///< lowest address that data_meta may take
+    u64 hard_end;    ///< highest address that data_end may take
+    u64 frags;  ///< XDP: address of the bytes that follow data_end in the frame but lie elsewhere (frag_size of them)
     u64 frag_size;
-    u8 user[user_skb_size] __attribute__((aligned(8))); ///< image of __sk_buff or xdp_md
+    u8 user[user_skb_size] __attribute__((aligned(8)));  ///< image of __sk_buff or xdp_md
 };
 inline constexpr u32 packet_run_user = __builtin_offsetof(packet_run, user);
 

@@ -11,9 +11,12 @@ using namespace modbpf;
 
 namespace {
 
-s64 num(u64 r) { return static_cast<s64>(r); }
+s64 num(u64 r) {
+    return static_cast<s64>(r);
+}
 
-/// A frame of 64 bytes 0, 1, 2 ... with 16 bytes of room on each side, 8 of them metadata; optionally 32 bytes of fragments.
+/// A frame of 64 bytes 0, 1, 2 ... with 16 bytes of room on each side, 8 of them metadata; optionally 32 bytes of
+/// fragments.
 struct frame {
     std::vector<u8> room = std::vector<u8>(96), frags;
     packet_run run{};
@@ -49,9 +52,9 @@ TEST(packet, legacy_loads) {
     EXPECT_FALSE(load_packet_bytes(&f.run, 64, 1, &v));
     EXPECT_FALSE(load_packet_bytes(&f.run, 0x7fffffff, 4, &v));
     EXPECT_EQ(v, 99u);
-    EXPECT_TRUE(load_packet_bytes(&f.run, -0x100000, 2, &v)); // SKF_NET_OFF
+    EXPECT_TRUE(load_packet_bytes(&f.run, -0x100000, 2, &v));  // SKF_NET_OFF
     EXPECT_EQ(v, 0x0e0fu);
-    EXPECT_TRUE(load_packet_bytes(&f.run, -0x200000 + 2, 1, &v)); // SKF_LL_OFF
+    EXPECT_TRUE(load_packet_bytes(&f.run, -0x200000 + 2, 1, &v));  // SKF_LL_OFF
     EXPECT_EQ(v, 2u);
     EXPECT_FALSE(load_packet_bytes(&f.run, -0x100000 + 50, 1, &v));
     EXPECT_FALSE(load_packet_bytes(&f.run, -0x200000 - 1, 1, &v));
@@ -67,7 +70,7 @@ TEST(packet, skb_load_bytes) {
     for (u64 off : {57ull, 64ull, 0x80000000ull, 0xffffffffull}) {
         memset(b, 1, sizeof(b));
         EXPECT_EQ(num(bpf_skb_load_bytes(f.ctx(), off, addr_of(b), 8, 0)), -EFAULT);
-        EXPECT_EQ(b[0] | b[7], 0); // zeroed
+        EXPECT_EQ(b[0] | b[7], 0);  // zeroed
     }
     EXPECT_EQ(bpf_skb_load_bytes_relative(f.ctx(), 1, addr_of(b), 1, 0), 0u);
     EXPECT_EQ(b[0], 1);
@@ -110,10 +113,10 @@ TEST(packet, xdp_adjust_head_moves_the_metadata) {
     EXPECT_EQ(f.run.data, data - 8);
     EXPECT_EQ(f.run.data_meta, f.run.hard_start);
     EXPECT_EQ(f.room[0], 0xaa);
-    EXPECT_EQ(num(bpf_xdp_adjust_head(f.ctx(), static_cast<u64>(-1), 0, 0, 0)), -EINVAL); // no room
+    EXPECT_EQ(num(bpf_xdp_adjust_head(f.ctx(), static_cast<u64>(-1), 0, 0, 0)), -EINVAL);  // no room
     EXPECT_EQ(bpf_xdp_adjust_head(f.ctx(), 58, 0, 0, 0), 0u);
     EXPECT_EQ(f.run.data_end - f.run.data, 14u);
-    EXPECT_EQ(num(bpf_xdp_adjust_head(f.ctx(), 1, 0, 0, 0)), -EINVAL); // an Ethernet header must stay
+    EXPECT_EQ(num(bpf_xdp_adjust_head(f.ctx(), 1, 0, 0, 0)), -EINVAL);  // an Ethernet header must stay
     EXPECT_EQ(num(bpf_xdp_adjust_head(f.ctx(), 0x7fffffff, 0, 0, 0)), -EINVAL);
     EXPECT_EQ(num(bpf_xdp_adjust_head(f.ctx(), 0x80000000, 0, 0, 0)), -EINVAL);
 }
@@ -156,13 +159,13 @@ TEST(packet, csum_diff) {
     EXPECT_LE(diff, 0xffffffffu);
     EXPECT_EQ(fold(diff), fold(sum_to));
     EXPECT_EQ(fold(bpf_csum_diff(0, 0, addr_of(to), 16, 0)), fold(sum_to));
-    EXPECT_EQ(fold(bpf_csum_diff(addr_of(to), 16, 0, 0, sum_to % 0xffffffff)), 0xffff); // minus itself: a zero
+    EXPECT_EQ(fold(bpf_csum_diff(addr_of(to), 16, 0, 0, sum_to % 0xffffffff)), 0xffff);  // minus itself: a zero
     EXPECT_EQ(num(bpf_csum_diff(addr_of(from), 15, 0, 0, 0)), -EINVAL);
     EXPECT_EQ(num(bpf_csum_diff(0, 0, addr_of(to), 2, 0)), -EINVAL);
     std::vector<u32> large(129);
     EXPECT_EQ(num(bpf_csum_diff(addr_of(large.data()), 516, 0, 0, 0)), -EINVAL);
     EXPECT_EQ(num(bpf_csum_diff(addr_of(large.data()), 512, addr_of(to), 4, 0)), -EINVAL);
-    EXPECT_EQ(num(bpf_csum_diff(0, 0xfffffffc, addr_of(to), 4, 0)), -EINVAL); // the sum of the sizes would wrap
+    EXPECT_EQ(num(bpf_csum_diff(0, 0xfffffffc, addr_of(to), 4, 0)), -EINVAL);  // the sum of the sizes would wrap
     EXPECT_EQ(bpf_csum_diff(0, 0, 0, 0, 7), 7u);
 }
 

@@ -10,7 +10,9 @@ namespace {
 
 constexpr unsigned args_at = 1024, value_size = args_at + 12 * 8;
 
-long sys_bpf(int cmd, union bpf_attr &attr) { return syscall(__NR_bpf, cmd, &attr, sizeof(attr)); }
+long sys_bpf(int cmd, union bpf_attr &attr) {
+    return syscall(__NR_bpf, cmd, &attr, sizeof(attr));
+}
 
 int make_map(unsigned size, unsigned flags) {
     union bpf_attr a;
@@ -37,7 +39,9 @@ void load_value(std::vector<bpf_insn> &p, unsigned char reg, int fd, int off) {
     p.push_back({BPF_LD | BPF_DW | BPF_IMM, reg, BPF_PSEUDO_MAP_VALUE, 0, fd});
     p.push_back({0, 0, 0, 0, off});
 }
-void load_const(std::vector<bpf_insn> &p, unsigned char reg, int v) { p.push_back({BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, v}); }
+void load_const(std::vector<bpf_insn> &p, unsigned char reg, int v) {
+    p.push_back({BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, v});
+}
 
 int load(const std::vector<bpf_insn> &p) {
     union bpf_attr a;

@@ -6,8 +6,8 @@
 
 namespace modbpf {
 
-// Packet programs may ask, in the flags, for that many packet bytes behind their data; the bytes must lie in the linear part,
-// where perf_sink can take them in one piece.
+// Packet programs may ask, in the flags, for that many packet bytes behind their data; the bytes must lie in the linear
+// part, where perf_sink can take them in one piece.
 u64 bpf_perf_event_output(u64, u64 r2, u64 r3, u64 r4, u64 r5) {
     map *m = ptr_of<map>(r2);
     const run_ctx *run = current_run();

@@ -27,13 +27,19 @@ u64 read_string(read_str_fn read, u64 dst, u64 size, u64 src) {
 }
 
 // x86-64 gives user space the lower half of the address space.
-bool is_user_address(u64 a) { return !(a >> 63); }
+bool is_user_address(u64 a) {
+    return !(a >> 63);
+}
 
 }  // namespace
 
-u64 bpf_probe_read_user(u64 r1, u64 r2, u64 r3, u64, u64) { return read_memory(port_probe_read_user, r1, r2, r3); }
+u64 bpf_probe_read_user(u64 r1, u64 r2, u64 r3, u64, u64) {
+    return read_memory(port_probe_read_user, r1, r2, r3);
+}
 
-u64 bpf_probe_read_kernel(u64 r1, u64 r2, u64 r3, u64, u64) { return read_memory(port_probe_read_kernel, r1, r2, r3); }
+u64 bpf_probe_read_kernel(u64 r1, u64 r2, u64 r3, u64, u64) {
+    return read_memory(port_probe_read_kernel, r1, r2, r3);
+}
 
 u64 bpf_probe_read(u64 r1, u64 r2, u64 r3, u64, u64) {
     return read_memory(is_user_address(r3) ? port_probe_read_user : port_probe_read_kernel, r1, r2, r3);

@@ -10,7 +10,7 @@ u64 bpf_ringbuf_output(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
 }
 
 u64 bpf_ringbuf_reserve(u64 r1, u64 r2, u64 r3, u64, u64) {
-    return r3 ? 0 : addr_of(ringbuf_reserve(ptr_of<map>(r1), r2)); // no flags are defined
+    return r3 ? 0 : addr_of(ringbuf_reserve(ptr_of<map>(r1), r2));  // no flags are defined
 }
 
 u64 bpf_ringbuf_submit(u64 r1, u64 r2, u64, u64, u64) {
@@ -23,6 +23,8 @@ u64 bpf_ringbuf_discard(u64 r1, u64 r2, u64, u64, u64) {
     return 0;
 }
 
-u64 bpf_ringbuf_query(u64 r1, u64 r2, u64, u64, u64) { return ringbuf_query(ptr_of<map>(r1), r2); }
+u64 bpf_ringbuf_query(u64 r1, u64 r2, u64, u64, u64) {
+    return ringbuf_query(ptr_of<map>(r1), r2);
+}
 
 }  // namespace modbpf

@@ -6,8 +6,8 @@ namespace modbpf {
 
 namespace {
 
-constexpr u64 base_mask = 0x1f; // the bits of `flags` that carry the base
-constexpr u32 text_max = 63;    // Linux looks at that many characters behind the sign
+constexpr u64 base_mask = 0x1f;  // the bits of `flags` that carry the base
+constexpr u32 text_max = 63;     // Linux looks at that many characters behind the sign
 
 struct parsed {
     u64 magnitude;
@@ -15,7 +15,9 @@ struct parsed {
     long consumed;
 };
 
-bool is_space(u8 c) { return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0; }
+bool is_space(u8 c) {
+    return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0;
+}
 
 int digit_value(char c) {
     if (c >= '0' && c <= '9')

@@ -25,72 +25,83 @@ constexpr u64 perf_arrays = bit(BPF_MAP_TYPE_PERF_EVENT_ARRAY), prog_arrays = bi
 constexpr u32 gpl = helper_gpl_only, pkt = helper_pkt_access, perfmon = helper_needs_perfmon;
 constexpr u32 moves = helper_changes_pkt;
 
-// Sorted by id. Prototypes, licence, program types as Linux 6.12 has them (kernel/bpf/helpers.c, kernel/trace/bpf_trace.c,
-// net/core/filter.c): tracing programs get what is there for all, and their own; so do packet programs.
+// clang-format off
+// Sorted by id. Prototypes, licence, program types as Linux 6.12 has them (kernel/bpf/helpers.c,
+// kernel/trace/bpf_trace.c, net/core/filter.c): tracing programs get what is there for all, and their own; so do packet programs.
 // helper_needs_perfmon stands where Linux asks packet programs for it; tracing programs cannot be loaded without it.
 constexpr helper_proto table[] = {
-    {BPF_FUNC_map_lookup_elem, ret::map_value_or_null, {const_map_ptr, map_key}, pkt, all_progs, element_maps, bpf_map_lookup_elem},
-    {BPF_FUNC_map_update_elem, ret::integer, {const_map_ptr, map_key, map_value, anything}, pkt, all_progs, element_maps,
-     bpf_map_update_elem},
-    {BPF_FUNC_map_delete_elem, ret::integer, {const_map_ptr, map_key}, pkt, all_progs, element_maps, bpf_map_delete_elem},
-    {BPF_FUNC_probe_read, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl, tracing_progs, 0, bpf_probe_read},
+    {BPF_FUNC_map_lookup_elem, ret::map_value_or_null, {const_map_ptr, map_key}, pkt, all_progs, element_maps,
+     bpf_map_lookup_elem},
+    {BPF_FUNC_map_update_elem, ret::integer, {const_map_ptr, map_key, map_value, anything}, pkt, all_progs,
+     element_maps, bpf_map_update_elem},
+    {BPF_FUNC_map_delete_elem, ret::integer, {const_map_ptr, map_key}, pkt, all_progs, element_maps,
+     bpf_map_delete_elem},
+    {BPF_FUNC_probe_read, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl, tracing_progs, 0,
+     bpf_probe_read},
     {BPF_FUNC_ktime_get_ns, ret::integer, {}, 0, all_progs, 0, bpf_ktime_get_ns},
     {BPF_FUNC_trace_printk, ret::integer, {mem, const_size}, gpl | perfmon, all_progs, 0, bpf_trace_printk},
     {BPF_FUNC_get_prandom_u32, ret::integer, {}, 0, all_progs, 0, bpf_get_prandom_u32},
     {BPF_FUNC_get_smp_processor_id, ret::integer, {}, 0, all_progs, 0, bpf_get_smp_processor_id},
-    {BPF_FUNC_tail_call, ret::none, {ctx, const_map_ptr, anything}, helper_tail_call, all_progs, prog_arrays, bpf_tail_call},
+    {BPF_FUNC_tail_call, ret::none, {ctx, const_map_ptr, anything}, helper_tail_call, all_progs, prog_arrays,
+     bpf_tail_call},
     {BPF_FUNC_get_current_pid_tgid, ret::integer, {}, 0, all_progs, 0, bpf_get_current_pid_tgid},
     {BPF_FUNC_get_current_uid_gid, ret::integer, {}, 0, tracing_progs, 0, bpf_get_current_uid_gid},
     {BPF_FUNC_get_current_comm, ret::integer, {uninit_mem, const_size}, 0, tracing_progs, 0, bpf_get_current_comm},
-    {BPF_FUNC_perf_event_output, ret::integer, {ctx, const_map_ptr, anything, mem, const_size_or_zero}, gpl, all_progs, perf_arrays,
-     bpf_perf_event_output},
-    {BPF_FUNC_skb_load_bytes, ret::integer, {ctx, anything, uninit_mem, const_size}, 0, skb_progs, 0, bpf_skb_load_bytes},
-    {BPF_FUNC_csum_diff, ret::integer, {mem_or_null, const_size_or_zero, mem_or_null, const_size_or_zero, anything}, pkt, cls | xdp,
-     0, bpf_csum_diff},
+    {BPF_FUNC_perf_event_output, ret::integer, {ctx, const_map_ptr, anything, mem, const_size_or_zero}, gpl,
+     all_progs, perf_arrays, bpf_perf_event_output},
+    {BPF_FUNC_skb_load_bytes, ret::integer, {ctx, anything, uninit_mem, const_size}, 0, skb_progs, 0,
+     bpf_skb_load_bytes},
+    {BPF_FUNC_csum_diff, ret::integer, {mem_or_null, const_size_or_zero, mem_or_null, const_size_or_zero, anything},
+     pkt, cls | xdp, 0, bpf_csum_diff},
     {BPF_FUNC_get_current_task, ret::integer, {}, gpl | perfmon, all_progs, 0, bpf_get_current_task},
     {BPF_FUNC_skb_pull_data, ret::integer, {ctx, anything}, moves, cls, 0, bpf_skb_pull_data},
     {BPF_FUNC_get_numa_node_id, ret::integer, {}, 0, all_progs, 0, bpf_get_numa_node_id},
     {BPF_FUNC_xdp_adjust_head, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_head},
-    {BPF_FUNC_probe_read_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl, tracing_progs, 0, bpf_probe_read_str},
+    {BPF_FUNC_probe_read_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl, tracing_progs, 0,
+     bpf_probe_read_str},
     {BPF_FUNC_xdp_adjust_meta, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_meta},
     {BPF_FUNC_xdp_adjust_tail, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_tail},
-    {BPF_FUNC_skb_load_bytes_relative, ret::integer, {ctx, anything, uninit_mem, const_size, anything}, 0, skb_progs, 0,
-     bpf_skb_load_bytes_relative},
-    {BPF_FUNC_map_push_elem, ret::integer, {const_map_ptr, map_value, anything}, pkt, all_progs, queue_or_bloom, bpf_map_push_elem},
-    {BPF_FUNC_map_pop_elem, ret::integer, {const_map_ptr, uninit_map_value}, 0, all_progs, queue_maps, bpf_map_pop_elem},
-    {BPF_FUNC_map_peek_elem, ret::integer, {const_map_ptr, uninit_map_value}, 0, all_progs, queue_or_bloom, bpf_map_peek_elem},
+    {BPF_FUNC_skb_load_bytes_relative, ret::integer, {ctx, anything, uninit_mem, const_size, anything}, 0,
+     skb_progs, 0, bpf_skb_load_bytes_relative},
+    {BPF_FUNC_map_push_elem, ret::integer, {const_map_ptr, map_value, anything}, pkt, all_progs, queue_or_bloom,
+     bpf_map_push_elem},
+    {BPF_FUNC_map_pop_elem, ret::integer, {const_map_ptr, uninit_map_value}, 0, all_progs, queue_maps,
+     bpf_map_pop_elem},
+    {BPF_FUNC_map_peek_elem, ret::integer, {const_map_ptr, uninit_map_value}, 0, all_progs, queue_or_bloom,
+     bpf_map_peek_elem},
     {BPF_FUNC_strtol, ret::integer, {mem, const_size, anything, uninit_u64}, 0, all_progs, 0, bpf_strtol},
     {BPF_FUNC_strtoul, ret::integer, {mem, const_size, anything, uninit_u64}, 0, all_progs, 0, bpf_strtoul},
-    {BPF_FUNC_probe_read_user, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon, all_progs, 0,
-     bpf_probe_read_user},
-    {BPF_FUNC_probe_read_kernel, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon, all_progs, 0,
-     bpf_probe_read_kernel},
-    {BPF_FUNC_probe_read_user_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon, all_progs, 0,
-     bpf_probe_read_user_str},
-    {BPF_FUNC_probe_read_kernel_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon, all_progs, 0,
-     bpf_probe_read_kernel_str},
+    {BPF_FUNC_probe_read_user, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon, all_progs,
+     0, bpf_probe_read_user},
+    {BPF_FUNC_probe_read_kernel, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon, all_progs,
+     0, bpf_probe_read_kernel},
+    {BPF_FUNC_probe_read_user_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon,
+     all_progs, 0, bpf_probe_read_user_str},
+    {BPF_FUNC_probe_read_kernel_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon,
+     all_progs, 0, bpf_probe_read_kernel_str},
     {BPF_FUNC_jiffies64, ret::integer, {}, 0, all_progs, 0, bpf_jiffies64},
     {BPF_FUNC_ktime_get_boot_ns, ret::integer, {}, 0, all_progs, 0, bpf_ktime_get_boot_ns},
-    {BPF_FUNC_ringbuf_output, ret::integer, {const_map_ptr, mem, const_size_or_zero, anything}, 0, all_progs, ringbufs,
-     bpf_ringbuf_output},
-    {BPF_FUNC_ringbuf_reserve, ret::alloc_mem_or_null, {const_map_ptr, const_alloc_size_or_zero, anything}, helper_acquires,
-     all_progs, ringbufs, bpf_ringbuf_reserve},
+    {BPF_FUNC_ringbuf_output, ret::integer, {const_map_ptr, mem, const_size_or_zero, anything}, 0, all_progs,
+     ringbufs, bpf_ringbuf_output},
+    {BPF_FUNC_ringbuf_reserve, ret::alloc_mem_or_null, {const_map_ptr, const_alloc_size_or_zero, anything},
+     helper_acquires, all_progs, ringbufs, bpf_ringbuf_reserve},
     {BPF_FUNC_ringbuf_submit, ret::none, {alloc_mem, anything}, helper_releases, all_progs, 0, bpf_ringbuf_submit},
     {BPF_FUNC_ringbuf_discard, ret::none, {alloc_mem, anything}, helper_releases, all_progs, 0, bpf_ringbuf_discard},
     {BPF_FUNC_ringbuf_query, ret::integer, {const_map_ptr, anything}, 0, all_progs, ringbufs, bpf_ringbuf_query},
     {BPF_FUNC_ktime_get_coarse_ns, ret::integer, {}, 0, network_progs, 0, bpf_ktime_get_coarse_ns},
-    {BPF_FUNC_snprintf, ret::integer, {uninit_mem_or_null, const_size_or_zero, const_str, mem_or_null, const_size_or_zero},
-     gpl | perfmon | helper_fmt, all_progs, 0, bpf_snprintf},
+    {BPF_FUNC_snprintf, ret::integer,
+     {uninit_mem_or_null, const_size_or_zero, const_str, mem_or_null, const_size_or_zero}, gpl | perfmon | helper_fmt, all_progs, 0, bpf_snprintf},
     {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | helper_get_func_ip, tracing_progs, 0, bpf_get_func_ip},
     {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, 0, tracing_progs, 0, bpf_get_attach_cookie},
-    {BPF_FUNC_trace_vprintk, ret::integer, {mem, const_size, mem_or_null, const_size_or_zero}, gpl | perfmon, all_progs, 0,
-     bpf_trace_vprintk},
+    {BPF_FUNC_trace_vprintk, ret::integer, {mem, const_size, mem_or_null, const_size_or_zero}, gpl | perfmon,
+     all_progs, 0, bpf_trace_vprintk},
     {BPF_FUNC_strncmp, ret::integer, {mem, const_size, const_str}, 0, all_progs, 0, bpf_strncmp},
     {BPF_FUNC_xdp_get_buff_len, ret::integer, {ctx}, 0, xdp, 0, bpf_xdp_get_buff_len},
     {BPF_FUNC_xdp_load_bytes, ret::integer, {ctx, anything, uninit_mem, const_size}, 0, xdp, 0, bpf_xdp_load_bytes},
     {BPF_FUNC_xdp_store_bytes, ret::integer, {ctx, anything, mem, const_size}, 0, xdp, 0, bpf_xdp_store_bytes},
     {BPF_FUNC_ktime_get_tai_ns, ret::integer, {}, 0, all_progs, 0, bpf_ktime_get_tai_ns},
 };
+// clang-format on
 constexpr u32 count = count_of(table);
 
 constexpr const char *names[func_id_count] = {
@@ -109,20 +120,24 @@ struct row_index {
 };
 constexpr row_index index;
 
-constexpr bool is_size(arg_type a) { return a == const_size || a == const_size_or_zero; }
-constexpr bool is_mem(arg_type a) { return a == mem || a == mem_or_null || a == uninit_mem || a == uninit_mem_or_null; }
+constexpr bool is_size(arg_type a) {
+    return a == const_size || a == const_size_or_zero;
+}
+constexpr bool is_mem(arg_type a) {
+    return a == mem || a == mem_or_null || a == uninit_mem || a == uninit_mem_or_null;
+}
 
 constexpr bool row_is_sound(const helper_proto &p) {
     bool has_map = false, has_ctx = false, ended = false;
     for (u32 i = 0; i < 5; i++) {
         arg_type a = p.args[i];
         if (a != arg_type::none && ended)
-            return false; // a gap
+            return false;  // a gap
         ended |= a == arg_type::none;
         has_map |= a == const_map_ptr;
         has_ctx |= a == arg_type::ctx;
         if (is_mem(a) && (i == 4 || !is_size(p.args[i + 1])))
-            return false; // memory without its size
+            return false;  // memory without its size
         if (is_size(a) && (i == 0 || !is_mem(p.args[i - 1])))
             return false;
         if ((a == map_key || a == map_value || a == uninit_map_value) && !has_map)
@@ -154,8 +169,12 @@ const helper_proto *find_helper(u32 id) {
     return &table[index.row[id] - 1];
 }
 
-const char *helper_name(u32 id) { return id < func_id_count ? names[id] : nullptr; }
+const char *helper_name(u32 id) {
+    return id < func_id_count ? names[id] : nullptr;
+}
 
-span<const helper_proto> all_helpers() { return {table, count}; }
+span<const helper_proto> all_helpers() {
+    return {table, count};
+}
 
 }  // namespace modbpf

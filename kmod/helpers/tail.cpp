@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "helpers/families.h"
 #include "base/errno.h"
+#include "helpers/families.h"
 #include "port/port.h"
 
 namespace modbpf {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// trace_printk, trace_vprintk, snprintf. Scratch memory is per CPU, in levels: a program in an interrupt or NMI may print while
-// the interrupted one does; the fourth level gets EBUSY.
+// trace_printk, trace_vprintk, snprintf. Scratch memory is per CPU, in levels: a program in an interrupt or NMI may
+// print while the interrupted one does; the fourth level gets EBUSY.
 #include "helpers/families.h"
 #include "helpers/format.h"
 #include "helpers/helper.h"
@@ -54,7 +54,9 @@ long print_line(const char *fmt, u32 fmt_size, const u64 *args, u32 arg_count) {
     return len;
 }
 
-bool bad_args(u64 args, u32 bytes) { return bytes % 8 || bytes > format_max_args * 8 || (bytes && !args); }
+bool bad_args(u64 args, u32 bytes) {
+    return bytes % 8 || bytes > format_max_args * 8 || (bytes && !args);
+}
 
 }  // namespace
 
@@ -86,7 +88,7 @@ u64 bpf_snprintf(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
     u32 bytes = static_cast<u32>(r5);
     if (bad_args(r4, bytes))
         return helper_errno(-EINVAL);
-    const char *fmt = ptr_of<const char>(r3); // constant and terminated: the verifier has seen it
+    const char *fmt = ptr_of<const char>(r3);  // constant and terminated: the verifier has seen it
     u32 fmt_size = static_cast<u32>(strlen(fmt)), arg_count = bytes / 8;
     const u64 *args = ptr_of<const u64>(r4);
     print_scope scope;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Context accesses and helper permissions against the running kernel: each offset and size of each program type loads on
-// modbpf exactly when it loads on the kernel, and modbpf allows no helper to a type that the kernel keeps it from.
+// Context accesses and helper permissions against the running kernel: each offset and size of each program type loads
+// on modbpf exactly when it loads on the kernel, and modbpf allows no helper to a type that the kernel keeps it from.
 #include "base/bpf.h"
 #include "cmd/core.h"
 #include "helpers/helper.h"
 #include "port/user/user.h"
 #include "verifier/context.h"
 
-#include <gtest/gtest.h>
 #include <errno.h>
-#include <string>
+#include <gtest/gtest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <string>
 #include <vector>
 
 using namespace modbpf;
@@ -32,7 +32,8 @@ std::string log_text;
 long load(bool on_kernel, u32 type, const std::vector<bpf_insn> &c) {
     static std::vector<char> log(1 << 16);
     log[0] = 0;
-    load_attr a{type, static_cast<u32>(c.size()), addr_of(c.data()), addr_of("GPL"), 1, static_cast<u32>(log.size()), addr_of(log.data()), {}};
+    load_attr a{type, static_cast<u32>(c.size()),   addr_of(c.data()),   addr_of("GPL"),
+                1,    static_cast<u32>(log.size()), addr_of(log.data()), {}};
     long fd;
     if (on_kernel) {
         fd = syscall(__NR_bpf, BPF_PROG_LOAD, &a, sizeof(a));
@@ -67,8 +68,8 @@ private:
     bool started_ = false;
 };
 
-/// Where the two differ on purpose: fields that load sockets are absent; Linux lets tracepoint programs read in front of their
-/// record, because it compares a negative offset with an unsigned size.
+/// Where the two differ on purpose: fields that load sockets are absent; Linux lets tracepoint programs read in front
+/// of their record, because it compares a negative offset with an unsigned size.
 bool differs(u32 type, s32 off, u32 size) {
     if (type == BPF_PROG_TYPE_TRACEPOINT && off < 0)
         return true;
@@ -81,7 +82,7 @@ TEST_F(access_peer, context_accesses) {
         s32 end = min<s32>(static_cast<s32>(t.size), 200) + 8;
         for (s32 off = -8; off <= end; off++)
             for (u8 size : {BPF_B, BPF_H, BPF_W, BPF_DW})
-                for (u8 mode : {0, 1, 2, 3}) { // load, sign-extending load, store of a register, store of a constant
+                for (u8 mode : {0, 1, 2, 3}) {  // load, sign-extending load, store of a register, store of a constant
                     if (mode == 1 && size == BPF_DW)
                         continue;
                     s16 o = static_cast<s16>(off);
@@ -95,7 +96,9 @@ TEST_F(access_peer, context_accesses) {
                         continue;
                     long want = load(true, t.type, c), got = load(false, t.type, c);
                     accepted += !got;
-                    EXPECT_EQ(got, want) << t.name << " off " << off << " size " << bytes << " mode " << int{mode} << "\n" << log_text;
+                    EXPECT_EQ(got, want) << t.name << " off " << off << " size " << bytes << " mode " << int{mode}
+                                         << "\n"
+                                         << log_text;
                 }
     }
     EXPECT_GT(accepted, 1000u);
@@ -103,7 +106,8 @@ TEST_F(access_peer, context_accesses) {
 
 TEST_F(access_peer, helpers_of_program_types) {
     auto hidden = [] {
-        return log_text.find("cannot use helper") != std::string::npos || log_text.find("unknown func") != std::string::npos;
+        return log_text.find("cannot use helper") != std::string::npos ||
+               log_text.find("unknown func") != std::string::npos;
     };
     for (const prog_type_info &t : all_prog_types())
         for (u32 id = 1; id < func_id_count; id++) {

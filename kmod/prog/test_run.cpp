@@ -9,32 +9,56 @@ namespace modbpf {
 namespace {
 
 constexpr u32 eth_header_size = 14, ip_header_size = 20, ip6_header_size = 40;
-constexpr u16 eth_p_ip = 0x0800, eth_p_ipv6 = 0x86dd, eth_p_802_3 = 0x0001, eth_p_802_2 = 0x0004, eth_p_802_3_min = 0x0600;
-constexpr u32 skb_headroom = 64;      // NET_SKB_PAD + NET_IP_ALIGN
-constexpr u32 xdp_headroom = 256;     // XDP_PACKET_HEADROOM
-constexpr u32 xdp_frame_size = 40;    // what the kernel keeps in front of a frame
-constexpr u32 tailroom = 320;         // struct skb_shared_info, aligned
+constexpr u16 eth_p_ip = 0x0800, eth_p_ipv6 = 0x86dd, eth_p_802_3 = 0x0001, eth_p_802_2 = 0x0004,
+              eth_p_802_3_min = 0x0600;
+constexpr u32 skb_headroom = 64;    // NET_SKB_PAD + NET_IP_ALIGN
+constexpr u32 xdp_headroom = 256;   // XDP_PACKET_HEADROOM
+constexpr u32 xdp_frame_size = 40;  // what the kernel keeps in front of a frame
+constexpr u32 tailroom = 320;       // struct skb_shared_info, aligned
 constexpr u32 meta_max = 255;
-constexpr u32 frags_max = 17;         // MAX_SKB_FRAGS pages
+constexpr u32 frags_max = 17;  // MAX_SKB_FRAGS pages
 constexpr u32 loopback_ifindex = 1;
 constexpr u32 wire_len_max = 65536, gso_segs_max = 65535;
-constexpr u64 slice_ns = 1000000;     // the longest time between two chances to reschedule, single runs apart
+constexpr u64 slice_ns = 1000000;  // the longest time between two chances to reschedule, single runs apart
 constexpr u32 raw_args = 12;
 
 // Offsets in struct __sk_buff and struct xdp_md.
 enum : u32 {
-    skb_len = 0, skb_pkt_type = 4, skb_mark = 8, skb_protocol = 16, skb_priority = 32, skb_ingress_ifindex = 36, skb_ifindex = 40,
-    skb_cb = 48, skb_cb_end = 68, skb_tstamp = 152, skb_wire_len = 160, skb_gso_segs = 164, skb_gso_segs_end = 168,
-    skb_gso_size = 176, skb_gso_size_end = 180, skb_hwtstamp = 184, skb_hwtstamp_end = 192,
+    skb_len = 0,
+    skb_pkt_type = 4,
+    skb_mark = 8,
+    skb_protocol = 16,
+    skb_priority = 32,
+    skb_ingress_ifindex = 36,
+    skb_ifindex = 40,
+    skb_cb = 48,
+    skb_cb_end = 68,
+    skb_tstamp = 152,
+    skb_wire_len = 160,
+    skb_gso_segs = 164,
+    skb_gso_segs_end = 168,
+    skb_gso_size = 176,
+    skb_gso_size_end = 180,
+    skb_hwtstamp = 184,
+    skb_hwtstamp_end = 192,
 };
-enum : u32 { md_data = 0, md_data_end = 4, md_data_meta = 8, md_ingress_ifindex = 12, md_rx_queue = 16, md_egress_ifindex = 20 };
+enum : u32 {
+    md_data = 0,
+    md_data_end = 4,
+    md_data_meta = 8,
+    md_ingress_ifindex = 12,
+    md_rx_queue = 16,
+    md_egress_ifindex = 20
+};
 
 u32 get32(const u8 *p, u32 off) {
     u32 v;
     memcpy(&v, p + off, 4);
     return v;
 }
-void put32(u8 *p, u32 off, u32 v) { memcpy(p + off, &v, 4); }
+void put32(u8 *p, u32 off, u32 v) {
+    memcpy(p + off, &v, 4);
+}
 
 bool zero_between(const u8 *p, u32 from, u32 to) {
     for (u32 i = from; i < to; i++)
@@ -76,7 +100,8 @@ void run_once(void *arg) {
     a->retval = static_cast<u32>(a->p->entry(a->ctx));
 }
 
-/// Runs `repeat` times. Clock and signals are looked at between batches, which grow as long as runs turn out to be short.
+/// Runs `repeat` times. Clock and signals are looked at between batches, which grow as long as runs turn out to be
+/// short.
 status run_repeated(run_once_args &a, u32 repeat, u32 *duration) {
     u64 spent = 0;
     u32 done = 0, batch = 1;
@@ -107,7 +132,8 @@ status run_repeated(run_once_args &a, u32 repeat, u32 *duration) {
 
 // ---- context in and out ----
 
-/// The context that the caller brought, zero-extended to `size`; `present` is false when there is neither input nor output.
+/// The context that the caller brought, zero-extended to `size`; `present` is false when there is neither input nor
+/// output.
 struct user_ctx {
     bool present = false;
     u8 bytes[user_skb_size] __attribute__((aligned(8))) = {};
@@ -147,7 +173,8 @@ status user_ctx::write(const test_run_request &req, test_run_result &res, u32 si
 
 // ---- packet out ----
 
-/// Gives the packet back. With a capacity that is too small Linux cuts the linear part first and then appends fragments.
+/// Gives the packet back. With a capacity that is too small Linux cuts the linear part first and then appends
+/// fragments.
 status finish(const test_run_request &req, test_run_result &res, const run_once_args &a, u32 duration, const u8 *linear,
               u32 linear_size, const u8 *frags, u32 frags_size) {
     u32 size = linear_size + frags_size, copy = size;
@@ -279,7 +306,7 @@ status test_run_skb(program *p, const test_run_request &req, test_run_result &re
     u32 duration = 0;
     TRY(run_repeated(a, req.repeat, &duration));
     if (p->type->type == BPF_PROG_TYPE_SOCKET_FILTER)
-        memset(frame, 0, eth_header_size); // Linux pushes an empty header in front of what the filter saw
+        memset(frame, 0, eth_header_size);  // Linux pushes an empty header in front of what the filter saw
     if ((req.flags & BPF_F_TEST_SKB_CHECKSUM_COMPLETE) && checksum(payload, size - eth_header_size) != before)
         return error(EBADMSG);
     give_skb_ctx(ctx.bytes, run);
@@ -293,7 +320,7 @@ status test_run_skb(program *p, const test_run_request &req, test_run_result &re
 struct xdp_layout {
     u32 headroom = xdp_headroom;
     u32 meta = 0;
-    u32 linear; ///< metadata included
+    u32 linear;  ///< metadata included
     u32 frags;
 };
 
@@ -320,7 +347,7 @@ status check_xdp_ctx(const u8 *c) {
         return error(EINVAL);
     if (ifindex > loopback_ifindex)
         return error(ENODEV);
-    return queue ? error(EINVAL) : status{}; // the loopback device has one queue
+    return queue ? error(EINVAL) : status{};  // the loopback device has one queue
 }
 
 status test_run_xdp(program *p, const test_run_request &req, test_run_result &res) {
@@ -366,8 +393,8 @@ status test_run_xdp(program *p, const test_run_request &req, test_run_result &re
 
     put32(ctx.bytes, md_data, static_cast<u32>(run.data - run.data_meta));
     put32(ctx.bytes, md_data_end, static_cast<u32>(run.data_end - run.data_meta));
-    TRY(finish(req, res, a, duration, ptr_of<u8>(run.data_meta), static_cast<u32>(run.data_end - run.data_meta), frags.get(),
-               l.frags));
+    TRY(finish(req, res, a, duration, ptr_of<u8>(run.data_meta), static_cast<u32>(run.data_end - run.data_meta),
+               frags.get(), l.frags));
     return ctx.write(req, res, user_xdp_size);
 }
 
@@ -403,15 +430,15 @@ status test_run_raw_tp(program *p, const test_run_request &req, test_run_result 
 status prog_test_run(program *p, const test_run_request &req, test_run_result &res) {
     res = {};
     switch (p->type->type) {
-    case BPF_PROG_TYPE_SOCKET_FILTER:
-    case BPF_PROG_TYPE_SCHED_CLS:
-        return test_run_skb(p, req, res);
-    case BPF_PROG_TYPE_XDP:
-        return test_run_xdp(p, req, res);
-    case BPF_PROG_TYPE_RAW_TRACEPOINT:
-        return test_run_raw_tp(p, req, res);
-    default:
-        return error(ENOTSUPP);
+        case BPF_PROG_TYPE_SOCKET_FILTER:
+        case BPF_PROG_TYPE_SCHED_CLS:
+            return test_run_skb(p, req, res);
+        case BPF_PROG_TYPE_XDP:
+            return test_run_xdp(p, req, res);
+        case BPF_PROG_TYPE_RAW_TRACEPOINT:
+            return test_run_raw_tp(p, req, res);
+        default:
+            return error(ENOTSUPP);
     }
 }
 

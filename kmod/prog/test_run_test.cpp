@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// PROG_TEST_RUN through the command interface: by itself, and, where this process may load programs, against the running
-// kernel's bpf() with the same bytes.
+// PROG_TEST_RUN through the command interface: by itself, and, where this process may load programs, against the
+// running kernel's bpf() with the same bytes.
 #include "base/bpf.h"
 #include "cmd/attr.h"
 #include "cmd/core.h"
 #include "port/user/user.h"
 
 #include <gtest/gtest.h>
-#include <functional>
-#include <string>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <functional>
+#include <string>
 #include <vector>
 
 using namespace modbpf;
@@ -23,14 +23,26 @@ using code = std::vector<bpf_insn>;
 bpf_insn insn(u32 op, u8 dst, u8 src, s16 off, s32 imm) {
     return {static_cast<u8>(op), dst, src, off, imm};
 }
-bpf_insn mov(u8 dst, s32 v) { return insn(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, v); }
-bpf_insn load(u32 size, u8 dst, u8 src, s16 off) { return insn(BPF_LDX | BPF_MEM | size, dst, src, off, 0); }
-bpf_insn store(u32 size, u8 dst, s16 off, u8 src) { return insn(BPF_STX | BPF_MEM | size, dst, src, off, 0); }
-bpf_insn leave() { return insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
+bpf_insn mov(u8 dst, s32 v) {
+    return insn(BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, v);
+}
+bpf_insn load(u32 size, u8 dst, u8 src, s16 off) {
+    return insn(BPF_LDX | BPF_MEM | size, dst, src, off, 0);
+}
+bpf_insn store(u32 size, u8 dst, s16 off, u8 src) {
+    return insn(BPF_STX | BPF_MEM | size, dst, src, off, 0);
+}
+bpf_insn leave() {
+    return insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
 
-code returns(s32 v) { return {mov(0, v), leave()}; }
+code returns(s32 v) {
+    return {mov(0, v), leave()};
+}
 /// Returns a context field.
-code field(s16 off, u32 size = BPF_W) { return {load(size, 0, 1, off), leave()}; }
+code field(s16 off, u32 size = BPF_W) {
+    return {load(size, 0, 1, off), leave()};
+}
 
 /// One bpf(): modbpf's or the kernel's.
 struct engine {
@@ -43,7 +55,11 @@ long kernel_bpf(u32 cmd, void *attr, u32 size) {
     long r = syscall(__NR_bpf, cmd, attr, size);
     return r < 0 ? -errno : r;
 }
-engine ours{"modbpf", [](u32 c, void *a, u32 n) { return modbpf_core_bpf(c, addr_of(a), n); }, [](int fd) { close(fd); port_user_sweep(); }};
+engine ours{"modbpf", [](u32 c, void *a, u32 n) { return modbpf_core_bpf(c, addr_of(a), n); },
+            [](int fd) {
+                close(fd);
+                port_user_sweep();
+            }};
 engine kernel{"kernel", kernel_bpf, [](int fd) { close(fd); }};
 
 int load_program(engine &e, u32 type, const code &c) {
@@ -62,13 +78,13 @@ struct outcome {
     bool operator==(const outcome &) const = default;
 };
 void PrintTo(const outcome &o, std::ostream *s) {
-    *s << "{err " << o.err << " retval " << o.retval << " size " << o.data_size_out << " ctx size " << o.ctx_size_out << " data "
-       << ::testing::PrintToString(o.data) << " ctx " << ::testing::PrintToString(o.ctx) << "}";
+    *s << "{err " << o.err << " retval " << o.retval << " size " << o.data_size_out << " ctx size " << o.ctx_size_out
+       << " data " << ::testing::PrintToString(o.data) << " ctx " << ::testing::PrintToString(o.ctx) << "}";
 }
 
 struct request {
     string data;
-    u32 data_room = 256; ///< capacity; the attr says 0 when no_limit
+    u32 data_room = 256;  ///< capacity; the attr says 0 when no_limit
     bool no_limit = false, no_data_out = false, bad_data = false;
     string ctx;
     u32 ctx_room = 0;
@@ -147,7 +163,7 @@ TEST_F(test_run_cmd, packet_comes_back) {
     EXPECT_EQ(o.data_size_out, 64u);
     EXPECT_EQ(o.data.substr(0, 64), frame(0x88b5, 64));
     o = filter(returns(-1), {.data = frame(0x88b5, 64)});
-    EXPECT_EQ(o.data.substr(0, 64), string(14, 0) + frame(0x88b5, 64).substr(14)); // a filter sees no Ethernet header
+    EXPECT_EQ(o.data.substr(0, 64), string(14, 0) + frame(0x88b5, 64).substr(14));  // a filter sees no Ethernet header
     EXPECT_EQ(xdp(returns(2), {.data = frame(0x88b5, 64)}).data.substr(0, 64), frame(0x88b5, 64));
 }
 
@@ -168,7 +184,7 @@ TEST_F(test_run_cmd, output_capacity) {
     string p = frame(0x88b5, 64);
     outcome o = cls(returns(7), {.data = p, .data_room = 20});
     EXPECT_EQ(o.err, -ENOSPC);
-    EXPECT_EQ(o.retval, 7u); // written nevertheless
+    EXPECT_EQ(o.retval, 7u);  // written nevertheless
     EXPECT_EQ(o.data_size_out, 64u);
     EXPECT_EQ(o.data.substr(0, 21), p.substr(0, 20) + "\x7e");
     EXPECT_EQ(cls(returns(7), {.data = p, .no_limit = true}).err, 0);
@@ -203,12 +219,12 @@ TEST_F(test_run_cmd, skb_fields_of_a_fresh_packet) {
     EXPECT_EQ(cls(field(0), {.data = multicast}).retval, 80u);
     EXPECT_EQ(filter(field(0), {.data = multicast}).retval, 66u);
     EXPECT_EQ(cls(field(4), {.data = to_host}).retval, 0u);
-    EXPECT_EQ(cls(field(4), {.data = multicast}).retval, 2u); // its first byte is odd
+    EXPECT_EQ(cls(field(4), {.data = multicast}).retval, 2u);  // its first byte is odd
     EXPECT_EQ(cls(field(16), {.data = to_host}).retval, 0x0008u);
     EXPECT_EQ(cls(field(16), {.data = raw}).retval, 0x0100u);
     EXPECT_EQ(cls(field(16), {.data = llc}).retval, 0x0400u);
     EXPECT_EQ(cls(field(40), {.data = llc}).retval, 1u);
-    EXPECT_EQ(cls(field(1, BPF_B), {.data = multicast}).retval, 0u); // narrow loads
+    EXPECT_EQ(cls(field(1, BPF_B), {.data = multicast}).retval, 0u);  // narrow loads
     EXPECT_EQ(cls(field(16, BPF_H), {.data = to_host}).retval, 8u);
 }
 
@@ -217,20 +233,36 @@ constexpr u32 skb_size = 192;
 TEST_F(test_run_cmd, skb_context_goes_in_and_out) {
     string p = frame(0x88b5, 64);
     // mark += 1; cb[1] = mark; priority = 9
-    code c{load(BPF_W, 2, 1, 8), insn(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, 1), store(BPF_W, 1, 8, 2), store(BPF_W, 1, 52, 2),
-           mov(3, 9), store(BPF_W, 1, 32, 3), load(BPF_W, 0, 1, 36), leave()};
-    string ctx = words32(skb_size, {{8, 41}, {32, 1}, {36, 11}, {40, 1}, {48, 5}, {152, 77}, {164, 3}, {176, 1000}, {184, 66}});
+    code c{load(BPF_W, 2, 1, 8),
+           insn(BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, 1),
+           store(BPF_W, 1, 8, 2),
+           store(BPF_W, 1, 52, 2),
+           mov(3, 9),
+           store(BPF_W, 1, 32, 3),
+           load(BPF_W, 0, 1, 36),
+           leave()};
+    string ctx =
+        words32(skb_size, {{8, 41}, {32, 1}, {36, 11}, {40, 1}, {48, 5}, {152, 77}, {164, 3}, {176, 1000}, {184, 66}});
     outcome o = cls(c, {.data = p, .ctx = ctx, .ctx_room = skb_size});
     EXPECT_EQ(o.err, 0);
     EXPECT_EQ(o.retval, 11u);
     EXPECT_EQ(o.ctx_size_out, skb_size);
-    EXPECT_EQ(o.ctx.substr(0, skb_size), words32(skb_size, {{8, 42}, {32, 9}, {36, 11}, {40, 1}, {48, 5}, {52, 42}, {152, 77},
-                                                            {160, 64}, {164, 3}, {176, 1000}, {184, 66}}));
-    EXPECT_EQ(cls(c, {.data = p, .ctx_room = skb_size}).ctx.substr(8, 4), string("\1\0\0\0", 4)); // output alone
+    EXPECT_EQ(o.ctx.substr(0, skb_size), words32(skb_size, {{8, 42},
+                                                            {32, 9},
+                                                            {36, 11},
+                                                            {40, 1},
+                                                            {48, 5},
+                                                            {52, 42},
+                                                            {152, 77},
+                                                            {160, 64},
+                                                            {164, 3},
+                                                            {176, 1000},
+                                                            {184, 66}}));
+    EXPECT_EQ(cls(c, {.data = p, .ctx_room = skb_size}).ctx.substr(8, 4), string("\1\0\0\0", 4));  // output alone
     o = cls(c, {.data = p, .ctx = ctx, .ctx_room = 12});
     EXPECT_EQ(o.err, -ENOSPC);
     EXPECT_EQ(o.ctx_size_out, skb_size);
-    EXPECT_EQ(cls(returns(0), {.data = p, .ctx = ctx.substr(0, 12), .ctx_room = skb_size}).err, 0); // short input
+    EXPECT_EQ(cls(returns(0), {.data = p, .ctx = ctx.substr(0, 12), .ctx_room = skb_size}).err, 0);  // short input
     EXPECT_EQ(cls(returns(0), {.data = p, .ctx = ctx + string(20, 0)}).err, 0);
     EXPECT_EQ(cls(returns(0), {.data = p, .ctx = ctx + "x"}).err, -E2BIG);
     EXPECT_EQ(cls(returns(0), {.data = p, .ctx = string(4097, 0)}).err, -E2BIG);
@@ -241,7 +273,7 @@ TEST_F(test_run_cmd, skb_context_fields_that_must_be_zero) {
     for (u32 off = 0; off < skb_size; off += 4) {
         bool allowed = off == 8 || off == 32 || off == 36 || off == 40 || (off >= 48 && off < 68) ||
                        (off >= 152 && off < 168) || off == 176 || off >= 184;
-        u32 v = off == 40 ? 1 : off == 160 ? 64 : 1; // ifindex: lo; wire_len: at least the packet
+        u32 v = off == 40 ? 1 : off == 160 ? 64 : 1;  // ifindex: lo; wire_len: at least the packet
         EXPECT_EQ(cls(returns(0), {.data = p, .ctx = words32(skb_size, {{off, v}})}).err, allowed ? 0 : -EINVAL) << off;
     }
     EXPECT_EQ(cls(returns(0), {.data = p, .ctx = words32(skb_size, {{160, 63}})}).err, -EINVAL);
@@ -257,7 +289,9 @@ TEST_F(test_run_cmd, skb_context_fields_that_must_be_zero) {
 // Linux keeps 16 bits of these fields.
 TEST_F(test_run_cmd, truncated_stores) {
     string p = frame(0x88b5, 64);
-    auto stored = [](s16 off, s32 v) { return code{mov(2, v), store(BPF_W, 1, off, 2), load(BPF_W, 0, 1, off), leave()}; };
+    auto stored = [](s16 off, s32 v) {
+        return code{mov(2, v), store(BPF_W, 1, off, 2), load(BPF_W, 0, 1, off), leave()};
+    };
     for (s16 off : {44, 72})
         EXPECT_EQ(cls(stored(off, 0x12345), {.data = p}).retval, 0x2345u) << off;
     EXPECT_EQ(cls(stored(12, 0x1234), {.data = p}).retval, 0x1234u);
@@ -265,9 +299,15 @@ TEST_F(test_run_cmd, truncated_stores) {
 
 TEST_F(test_run_cmd, writes_to_the_packet) {
     string p = frame(0x88b5, 64);
-    code c{load(BPF_W, 2, 1, 76), load(BPF_W, 3, 1, 80), insn(BPF_ALU64 | BPF_MOV | BPF_X, 4, 2, 0, 0),
-           insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, 20), mov(0, 1), insn(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 2, 0), mov(5, 0x55),
-           store(BPF_B, 2, 19, 5), leave()};
+    code c{load(BPF_W, 2, 1, 76),
+           load(BPF_W, 3, 1, 80),
+           insn(BPF_ALU64 | BPF_MOV | BPF_X, 4, 2, 0, 0),
+           insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, 20),
+           mov(0, 1),
+           insn(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 2, 0),
+           mov(5, 0x55),
+           store(BPF_B, 2, 19, 5),
+           leave()};
     outcome o = cls(c, {.data = p});
     EXPECT_EQ(o.data[19], 0x55);
     EXPECT_EQ(cls(c, {.data = p, .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE}).err, -EBADMSG);
@@ -285,8 +325,10 @@ TEST_F(test_run_cmd, xdp_metadata_and_fields) {
     EXPECT_EQ(o.ctx.substr(0, 24), words32(24, {{0, 8}, {4, 64}}));
     EXPECT_EQ(xdp(meta_len, {.data = p}).retval, 0u);
     for (u32 bad : {1u, 6u, 220u, 256u})
-        EXPECT_EQ(xdp(returns(2), {.data = string(300, 1), .ctx = words32(24, {{0, bad}, {4, 300}})}).err, -EINVAL) << bad;
-    EXPECT_EQ(xdp(returns(2), {.data = string(300, 1), .data_room = 512, .ctx = words32(24, {{0, 216}, {4, 300}})}).err, 0);
+        EXPECT_EQ(xdp(returns(2), {.data = string(300, 1), .ctx = words32(24, {{0, bad}, {4, 300}})}).err, -EINVAL)
+            << bad;
+    EXPECT_EQ(xdp(returns(2), {.data = string(300, 1), .data_room = 512, .ctx = words32(24, {{0, 216}, {4, 300}})}).err,
+              0);
     EXPECT_EQ(xdp(returns(2), {.data = p, .ctx = words32(24, {{0, 52}, {4, 64}})}).err, -EINVAL);
     EXPECT_EQ(xdp(returns(2), {.data = p, .ctx = words32(24, {{4, 65}})}).err, -EINVAL);
     EXPECT_EQ(xdp(returns(2), {.data = p, .ctx = words32(24, {{0, 8}, {4, 4}})}).err, -EINVAL);
@@ -332,7 +374,7 @@ TEST_F(test_run_cmd, raw_tracepoints) {
     EXPECT_EQ(run(type, field(8, BPF_DW), q).retval, 0x55667788u);
     EXPECT_EQ(run(type, field(12, BPF_H), q).retval, 0x3344u);
     q.ctx = args.substr(0, 8);
-    EXPECT_EQ(run(type, field(8, BPF_DW), q).err, -EINVAL); // shorter than what the program reads
+    EXPECT_EQ(run(type, field(8, BPF_DW), q).err, -EINVAL);  // shorter than what the program reads
     EXPECT_EQ(run(type, field(0, BPF_DW), q).err, 0);
     q.ctx = args + string(8, 0);
     EXPECT_EQ(run(type, returns(1), q).err, -EINVAL);
@@ -359,7 +401,8 @@ TEST_F(test_run_cmd, types_without_a_test_run) {
 
 TEST_F(test_run_cmd, live_frames_are_absent) {
     int fd = load_program(ours, BPF_PROG_TYPE_XDP, returns(2));
-    EXPECT_EQ(test_run(ours, fd, {.data = bytes(64), .no_data_out = true, .flags = BPF_F_TEST_XDP_LIVE_FRAMES}).err, -EOPNOTSUPP);
+    EXPECT_EQ(test_run(ours, fd, {.data = bytes(64), .no_data_out = true, .flags = BPF_F_TEST_XDP_LIVE_FRAMES}).err,
+              -EOPNOTSUPP);
     ours.close_fd(fd);
 }
 

@@ -35,15 +35,17 @@ TEST(prog_types, offsets_are_those_of_the_header) {
     EXPECT_EQ(at(filter, offsetof(__sk_buff, data)), nullptr);
     EXPECT_EQ(at(cls, offsetof(__sk_buff, cb))->size, sizeof(__sk_buff::cb));
     EXPECT_TRUE(at(filter, offsetof(__sk_buff, cb))->any_size);
-    for (size_t off : {offsetof(__sk_buff, mark), offsetof(__sk_buff, priority), offsetof(__sk_buff, tc_index),
-                       offsetof(__sk_buff, tc_classid), offsetof(__sk_buff, tstamp), offsetof(__sk_buff, queue_mapping)}) {
+    for (size_t off :
+         {offsetof(__sk_buff, mark), offsetof(__sk_buff, priority), offsetof(__sk_buff, tc_index),
+          offsetof(__sk_buff, tc_classid), offsetof(__sk_buff, tstamp), offsetof(__sk_buff, queue_mapping)}) {
         EXPECT_TRUE(at(cls, off)->writable) << off;
         EXPECT_FALSE(at(filter, off) && at(filter, off)->writable) << off;
     }
     for (size_t off : {offsetof(__sk_buff, len), offsetof(__sk_buff, protocol), offsetof(__sk_buff, ifindex),
                        offsetof(__sk_buff, hash), offsetof(__sk_buff, napi_id), offsetof(__sk_buff, gso_size)})
         EXPECT_TRUE(at(cls, off) && at(filter, off) && !at(cls, off)->writable) << off;
-    for (size_t off : {offsetof(__sk_buff, family), offsetof(__sk_buff, local_port), offsetof(__sk_buff, flow_keys), offsetof(__sk_buff, sk)})
+    for (size_t off : {offsetof(__sk_buff, family), offsetof(__sk_buff, local_port), offsetof(__sk_buff, flow_keys),
+                       offsetof(__sk_buff, sk)})
         EXPECT_TRUE(!at(cls, off) && !at(filter, off)) << off;
     EXPECT_EQ(at(cls, offsetof(__sk_buff, tstamp))->size, 8u);
     EXPECT_EQ(at(cls, offsetof(__sk_buff, hwtstamp))->size, 8u);

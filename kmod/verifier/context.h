@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Context layouts as data: what a program of a type may read and write through r1, and what a load yields.
 //
-// The tables themselves are in prog/types.cpp; these are their shapes, read by the verifier (access checks, fix-ups) and by
-// `modbpf features`.
+// The tables themselves are in prog/types.cpp; these are their shapes, read by the verifier (access checks, fix-ups)
+// and by `modbpf features`.
 #pragma once
 
 #include "base/bpf.h"
@@ -18,17 +18,18 @@ struct ctx_field {
     u16 size;        ///< bytes; accesses outside one field are refused
     bool readable;
     bool writable;
-    bool narrow;     ///< aligned loads of 1, 2, 4 bytes inside the field are allowed (as Linux's bpf_ctx_wide/narrow rules)
+    bool narrow;     ///< aligned loads of 1, 2, 4 bytes inside the field are allowed
     ctx_yield yields;
     u16 run_off;     ///< offset in the run-time context; a narrow load adds its own displacement
     u8 run_size;     ///< size of the run-time load; 8 for packet pointers, else equal to the access size (0)
-    u8 store_size = 0;     ///< size of the run-time store: Linux keeps only the low bytes of some fields; 0: the access size
-    bool any_size = false; ///< __sk_buff.cb: loads and stores of 1, 2, 4, 8 bytes anywhere inside, aligned to their size
+    u8 store_size = 0;     ///< size of the run-time store, where Linux keeps the low bytes only; 0: the access size
+    bool any_size = false; ///< __sk_buff.cb: aligned loads and stores of 1, 2, 4, 8 bytes anywhere inside
 };
 
 enum class ctx_kind : u8 {
     fields,  ///< by ctx_field rows; accesses are rewritten to run_off
-    flat,    ///< any aligned read of 1, 2, 4, 8 bytes in [first, size) (pt_regs, tracepoint record, raw tracepoint args); not rewritten
+    flat,    ///< any aligned read of 1, 2, 4, 8 bytes in [first, size) (pt_regs, tracepoint record, raw tracepoint
+             ///< arguments); not rewritten
     words,   ///< aligned 8-byte reads below `size` (typed tracing arguments); not rewritten
 };
 
