@@ -165,6 +165,28 @@ TEST(jit, long_goto) {
     expect_both(make_code(p, {}, 0), 1);
 }
 
+/// Pairs that become one instruction, entered at the second of the two: then the first must not have happened.
+TEST(jit, jumps_between_pairs) {
+    const std::pair<bpf_insn, bpf_insn> pairs[] = {
+        {mov_r(0, 3), alu64_k(BPF_ADD, 0, 5)},
+        {mov_r(0, 3), alu64_r(BPF_ADD, 0, 4)},
+        {alu64_k(BPF_LSH, 0, 32), alu64_k(BPF_RSH, 0, 32)},
+        {alu64_k(BPF_LSH, 0, 48), alu64_k(BPF_ARSH, 0, 48)},
+        {alu64_k(BPF_AND, 0, 0x100), jmp_k(BPF_JEQ, 0, 0, 1)},
+        {jmp_k(BPF_JEQ, 3, 0, 1), jump_to(1)},
+        {jmp_k(BPF_JNE, 3, 0, 1), jump_to(1)},
+    };
+    for (auto &pair : pairs)
+        for (s32 enter_second : {0, 1}) {
+            program_text p;
+            p.ld64(0, 0x8123456789abcdefull).add(mov_k(3, 1000)).add(mov_k(4, 7)).add(mov_k(5, enter_second));
+            p.add(jmp_k(BPF_JNE, 5, 0, 1)).add(pair.first).add(pair.second);
+            p.add(alu64_k(BPF_XOR, 0, 0x1111)).add(alu64_k(BPF_MUL, 0, 3)).add(exit_insn());
+            code c = make_code(p, {}, 0);
+            EXPECT_EQ(run_jit(c), run_interp(c)) << static_cast<int>(pair.first.code) << " entered at " << enter_second;
+        }
+}
+
 // ---- packet loads -------------------------------------------------------------------------------------------
 
 bool fake_packet(const void *ctx, s32 off, u32 size, u64 *value) {
