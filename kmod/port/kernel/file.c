@@ -98,12 +98,9 @@ static const struct vm_operations_struct file_vm_ops = {
 
 static int file_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	int ret = ops_of(file)->mmap(file->private_data, (struct port_vma *)vma);
-
 	/* On failure the kernel drops the mapping without a close: the core then has counted nothing. */
-	if (!ret)
-		vma->vm_ops = &file_vm_ops;
-	return ret;
+	vma->vm_ops = &file_vm_ops;
+	return ops_of(file)->mmap(file->private_data, (struct port_vma *)vma);
 }
 
 int port_file_class_register(const struct port_file_ops *ops)

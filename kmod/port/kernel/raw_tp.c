@@ -172,6 +172,8 @@ static int on_module(struct notifier_block *nb, unsigned long action, void *data
 		if (m) {
 			m->module = mod;
 			list_add_tail(&m->node, &modules);
+		} else {
+			port_log(PORT_LOG_WARN, "no memory: the tracepoints of module %s are not seen", mod->name);
 		}
 	} else if (action == MODULE_STATE_GOING) {
 		list_for_each_entry_safe(m, next, &modules, node) {

@@ -9,18 +9,20 @@
 #include "port/kernel/internal.h"
 
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
 
 #define INT3 0xcc
+#define TEXT_MAX SZ_64M /* far beyond one image; keeps page counts within int */
 
 void *port_text_alloc(size_t size)
 {
 	size_t bytes = PAGE_ALIGN(size);
 	void *text;
 
-	if (!size || bytes > SZ_64M || !modbpf_has_text() || modbpf_fail_nth())
+	if (!size || size > TEXT_MAX || !modbpf_has_text() || modbpf_fail_nth())
 		return NULL;
 	text = modbpf_ksym_text_alloc(bytes);
 	if (text)

@@ -3,9 +3,9 @@
  * Tracepoint events: one kernel perf counter a CPU, period 1, whose overflow handler gets the record. So the kernel
  * fills the record, filters recursion and enables the tracepoint, and all of that is exported interface.
  *
- * Locks: `events_lock` guards the list of attached events and their counters. It is a leaf above perf's own locks, which
- * themselves wait for CPU hotplug; so the hotplug callback may not take it. A CPU that comes up is only marked stale,
- * and a worker gives it new counters; its first events, for milliseconds, are not seen.
+ * Locks: `events_lock` guards the list of attached events and their counters. Perf's locks are taken inside it, and under
+ * those the kernel waits for CPU hotplug; so the hotplug callback may not take it. A CPU that comes up is only marked
+ * stale, and a worker gives it new counters: the events of its first milliseconds are not seen.
  */
 #include "port/kernel/internal.h"
 
