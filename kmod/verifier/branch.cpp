@@ -61,20 +61,26 @@ branch decide(const reg_state &a, const reg_state &b, u8 op, bool jmp32) {
 
 // ---- linked scalars ---------------------------------------------------------------------------------------------------
 
-/// Scalars of the current frame whose value is tied to a compared one, by register or slot.
+/// Scalars whose value is tied to a compared one, by frame and register or slot.
 struct links {
-    u16 regs = 0;
-    u64 slots = 0;
+    u16 regs[max_call_frames]{};
+    u64 slots[max_call_frames]{};
     u32 count = 0;
+    bool callers = false; ///< some are in frames below the current one
 
-    void add(func_state &f, u32 id) {
+    void add(verifier_state &st, u32 id) {
         id &= ~id_add_const;
-        for (u32 r = 0; r < BPF_REG_10; r++)
-            if (tied(f.regs[r], id) && take(f.regs[r], regs & reg_bit(r)))
-                regs |= reg_bit(r);
-        for (u32 s = 0; s < f.stack.size(); s++)
-            if (f.stack[s].is_spill() && tied(f.stack[s].spilled, id) && take(f.stack[s].spilled, slots >> s & 1))
-                slots |= 1ull << s;
+        for (u32 n = st.curframe + 1; n--;) {
+            func_state &f = *st.frame[n];
+            u32 before = count;
+            for (u32 r = 0; r < BPF_REG_10; r++)
+                if (tied(f.regs[r], id) && take(f.regs[r], regs[n] & reg_bit(r)))
+                    regs[n] |= reg_bit(r);
+            for (u32 s = 0; s < f.stack.size(); s++)
+                if (f.stack[s].is_spill() && tied(f.stack[s].spilled, id) && take(f.stack[s].spilled, slots[n] >> s & 1))
+                    slots[n] |= 1ull << s;
+            callers |= n < st.curframe && count != before;
+        }
     }
 
 private:
@@ -104,16 +110,43 @@ void follow(reg_state &r, const reg_state &known) {
     r.var = scalar_alu(BPF_ADD, false, false, known.var, scalar::constant(static_cast<u64>(static_cast<s64>(delta))));
 }
 
-void follow_all(func_state &f, const links &l, u32 known_reg) {
-    reg_state known = f.regs[known_reg];
+void follow_all(verifier_state &st, const links &l, u32 known_reg) {
+    reg_state known = st.cur().regs[known_reg];
     if (!known.is_scalar() || !known.id)
         return;
-    for (u32 r = 0; r < BPF_REG_10; r++)
-        if ((l.regs >> r & 1) && r != known_reg)
-            follow(f.regs[r], known);
-    for (u32 s = 0; s < f.stack.size(); s++)
-        if (l.slots >> s & 1)
-            follow(f.stack[s].spilled, known);
+    for (u32 n = 0; n <= st.curframe; n++) {
+        func_state &f = *st.frame[n];
+        for (u32 r = 0; r < BPF_REG_10; r++)
+            if ((l.regs[n] >> r & 1) && (n != st.curframe || r != known_reg))
+                follow(f.regs[r], known);
+        for (u32 s = 0; s < f.stack.size(); s++)
+            if (l.slots[n] >> s & 1)
+                follow(f.stack[s].spilled, known);
+    }
+}
+
+/// What is narrowed together depends on all of the group: see marks.h. Members in callers' frames are not followed there, so the
+/// whole group is demanded at once.
+status observe(env &e, const insn_desc &d, const links &l) {
+    if (l.count < 2)
+        return {};
+    e.history++;
+    u32 top = e.cur->curframe;
+    TRY(observe_links(e, l.regs[top], l.slots[top]));
+    if (!l.callers)
+        return {};
+    TRY(demand_reg(e, d.dst));
+    if (d.reg)
+        TRY(demand_reg(e, d.src));
+    for (u32 n = 0; n <= top; n++) {
+        for (u32 r = 0; r < BPF_REG_10; r++)
+            if (l.regs[n] >> r & 1)
+                TRY(demand_frame_reg(e, n, r));
+        for (u32 s = 0; s < max_slots; s++)
+            if (l.slots[n] >> s & 1)
+                TRY(demand_slot(e, n, s));
+    }
+    return {};
 }
 
 // ---- NULL ---------------------------------------------------------------------------------------------------------------
@@ -239,13 +272,13 @@ struct arm {
     bool possible = true;
 };
 
-void put_arm(func_state &f, const insn_desc &d, const arm &x, const links &l) {
-    f.regs[d.dst].var = x.a;
+void put_arm(verifier_state &st, const insn_desc &d, const arm &x, const links &l) {
+    st.cur().regs[d.dst].var = x.a;
     if (d.reg) {
-        f.regs[d.src].var = x.b;
-        follow_all(f, l, d.src);
+        st.cur().regs[d.src].var = x.b;
+        follow_all(st, l, d.src);
     }
-    follow_all(f, l, d.dst);
+    follow_all(st, l, d.dst);
 }
 
 /// src == dst, and one is a valid address: so is the other.
@@ -265,18 +298,15 @@ status both_arms(env &e, const insn_desc &d, const reg_state &dst, const reg_sta
     func_state &f = e.cur->cur();
     if (scalars) {
         if (d.reg && f.regs[d.src].id)
-            l.add(f, f.regs[d.src].id);
+            l.add(*e.cur, f.regs[d.src].id);
         if (f.regs[d.dst].id)
-            l.add(f, f.regs[d.dst].id);
-        if (l.count > 1) {
-            TRY(observe_links(e, l.regs, l.slots));
-            e.history++;
-        }
+            l.add(*e.cur, f.regs[d.dst].id);
+        TRY(observe(e, d, l));
     }
     verifier_state *jump = TRY(push_path(e, static_cast<u32>(d.target), e.insn)), *fall = e.cur.get();
     if (scalars) {
-        put_arm(fall->cur(), d, fall_arm, l);
-        put_arm(jump->cur(), d, jump_arm, l);
+        put_arm(*fall, d, fall_arm, l);
+        put_arm(*jump, d, jump_arm, l);
     }
     learn_equal_pointers(d, dst, src, fall->cur(), jump->cur());
     if (!d.alu32() && !d.reg && d.imm == 0 && (d.op == BPF_JEQ || d.op == BPF_JNE) && dst.may_be_null()) {

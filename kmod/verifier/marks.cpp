@@ -254,12 +254,15 @@ static status raised(env &e, u32 i) {
     return {};
 }
 
-status demand_reg(env &e, u32 regno) {
-    insn_aux &a = e.aux[e.insn];
+status demand_reg(env &e, u32 regno) { return demand_frame_reg(e, e.cur->curframe, regno); }
+
+status demand_frame_reg(env &e, u32 frame, u32 regno) {
+    u32 i = insn_of_frame(e, frame);
+    insn_aux &a = e.aux[i];
     if (a.precise_regs & reg_bit(regno))
         return {};
     a.precise_regs |= reg_bit(regno);
-    return raised(e, e.insn);
+    return raised(e, i);
 }
 
 status observe_read(env &e, u32 frame, u32 slot, bool loaded) {

@@ -23,7 +23,8 @@
 // imprecise scalar is any number, what is not live is anything, and every live pointer is one of S's. By the equations, an instruction takes
 // a concrete state of that set into the meaning of one of the explored successors, and passes the checks that S's successor
 // passed: each check that looks at a scalar's value made a demand. (Where exploration follows one arm only, both operands are
-// demanded; where it reads a caller's slot or stores a scalar into one, the demand is made at once, at the caller's call.)
+// demanded; where it reads a caller's slot, stores a scalar into one, or narrows a caller's linked scalar, the demand is
+// made at once, at the caller's call.)
 // By induction over the path the concrete run passes all checks. states_equal() tests inclusion of the current state in
 // that set; marks only ever grow, so a test made with fewer marks used marks that were complete for S's own paths.
 //
@@ -39,6 +40,8 @@ status build_marks(env &e);
 
 /// The scalar in `regno` must be precise before the current instruction.
 status demand_reg(env &e, u32 regno);
+/// The same for a register of frame `frame`, which may wait for its callee.
+status demand_frame_reg(env &e, u32 frame, u32 regno);
 /// Slot `slot` of frame `frame` was read by the current instruction. `loaded`: into a register, not by a helper.
 status observe_read(env &e, u32 frame, u32 slot, bool loaded);
 /// The scalar spilled to that slot must be precise before the current instruction.
