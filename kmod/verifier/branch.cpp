@@ -348,8 +348,13 @@ status check_branch(env &e, const insn_desc &d) {
         fall_arm.possible = scalar_assume_not(d.op, d.alu32(), fall_arm.a, fall_arm.b);
         if (!jump_arm.possible && !fall_arm.possible)
             return verifier_bug(e, "neither arm of a branch is possible");
-        if (!jump_arm.possible || !fall_arm.possible)
+        if (!jump_arm.possible || !fall_arm.possible) {
+            const arm &only = jump_arm.possible ? jump_arm : fall_arm;
+            e.reg(d.dst).var = only.a;
+            if (d.reg)
+                e.reg(d.src).var = only.b;
             return take_one(e, d, jump_arm.possible);
+        }
         if (!jump_arm.a.valid() || !jump_arm.b.valid() || !fall_arm.a.valid() || !fall_arm.b.valid())
             return verifier_bug(e, "branch refinement holds no value");
     }
