@@ -3,9 +3,11 @@
 #include "btf/btf.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <gtest/gtest.h>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include "btf/btf_builder.h"
@@ -364,6 +366,63 @@ TEST(btf_damage, each_allocation_fails_once) {
     }
     EXPECT_GE(failures, 5u);
     EXPECT_LT(failures, 99u);
+}
+
+// ---- what clang writes ------------------------------------------------------------------------------------
+
+/// The .BTF section of a 64-bit ELF file, or nothing.
+std::vector<u8> btf_section(const std::vector<u8> &elf) {
+    auto get = [&](u64 at, auto v) {
+        if (at + sizeof(v) <= elf.size())
+            memcpy(&v, &elf[at], sizeof(v));
+        return v;
+    };
+    u64 table = get(0x28, u64{});
+    u16 n = get(0x3c, u16{}), names = get(0x3e, u16{});
+    u64 strings = get(table + 64ull * names + 0x18, u64{});
+    for (u16 i = 0; i < n; i++) {
+        u64 h = table + 64ull * i, off = get(h + 0x18, u64{}), size = get(h + 0x20, u64{});
+        u64 name = strings + get(h, u32{});
+        if (name + 5 <= elf.size() && !memcmp(&elf[name], ".BTF", 5) && off + size <= elf.size())
+            return {elf.begin() + static_cast<long>(off), elf.begin() + static_cast<long>(off + size)};
+    }
+    return {};
+}
+
+TEST(btf_clang, an_object_of_clang_is_accepted) {
+    const char *source = "struct node { struct node *next; int v[3]; unsigned a : 3, b : 5; union { long l; char c[8]; } u; };"
+                         "typedef const volatile struct node *node_ptr; enum color { RED = -1, BLUE };"
+                         "enum huge { HUGE = 0x100000000ull };"
+                         "__attribute__((noinline)) static int sub(enum color c, node_ptr n) { return n->v[c & 1] + n->a; }"
+                         "int handler(node_ptr n, enum huge *h) { return sub(BLUE, n) + (*h > 1); }";
+    char dir[] = "/tmp/modbpf-btf-XXXXXX";
+    ASSERT_TRUE(mkdtemp(dir));
+    std::string base = std::string(dir) + "/t", c = base + ".c", o = base + ".o";
+    FILE *f = fopen(c.c_str(), "w");
+    ASSERT_TRUE(f);
+    fputs(source, f), fclose(f);
+    std::vector<u8> elf;
+    for (const char *cc : {"clang-19", "clang"}) {
+        std::string cmd = std::string(cc) + " -target bpf -g -O2 -c " + c + " -o " + o + " 2>/dev/null";
+        if (!system(cmd.c_str()))
+            break;
+    }
+    if ((f = fopen(o.c_str(), "r"))) {
+        for (int b; (b = fgetc(f)) != EOF;)
+            elf.push_back(static_cast<u8>(b));
+        fclose(f);
+    }
+    unlink(c.c_str()), unlink(o.c_str()), rmdir(dir);
+    if (elf.empty())
+        GTEST_SKIP() << "no clang that compiles for BPF";
+    auto a = load_btf(btf_section(elf));
+    ASSERT_EQ(a.err, 0) << a.log;
+    u32 size, node = a.types->find("node", K::structure);
+    ASSERT_TRUE(node && a.types->size_of(node, &size));
+    EXPECT_EQ(size, 40u);
+    EXPECT_TRUE(a.types->find("handler", K::func) && a.types->find("sub", K::func));
+    EXPECT_TRUE(a.types->find("huge", K::enum64));
+    EXPECT_TRUE(a.types->size_of(a.types->find("node_ptr", K::typedef_), &size) && size == 8);
 }
 
 // ---- the kernel's own -------------------------------------------------------------------------------------

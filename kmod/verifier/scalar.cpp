@@ -2,6 +2,7 @@
 // The 64-bit instance of the transfer functions.
 #include "verifier/scalar.h"
 
+#include "verifier/scalar_branch.h"
 #include "verifier/scalar_impl.h"
 
 namespace modbpf {
