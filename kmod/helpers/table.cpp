@@ -27,7 +27,8 @@ constexpr u32 moves = helper_changes_pkt;
 
 // clang-format off
 // Sorted by id. Prototypes, licence, program types as Linux 6.12 has them (kernel/bpf/helpers.c,
-// kernel/trace/bpf_trace.c, net/core/filter.c): tracing programs get what is there for all, and their own; so do packet programs.
+// kernel/trace/bpf_trace.c, net/core/filter.c): tracing programs get what is there for all, and their own;
+// so do packet programs.
 // helper_needs_perfmon stands where Linux asks packet programs for it; tracing programs cannot be loaded without it.
 constexpr helper_proto table[] = {
     {BPF_FUNC_map_lookup_elem, ret::map_value_or_null, {const_map_ptr, map_key}, pkt, all_progs, element_maps,
@@ -90,7 +91,8 @@ constexpr helper_proto table[] = {
     {BPF_FUNC_ringbuf_query, ret::integer, {const_map_ptr, anything}, 0, all_progs, ringbufs, bpf_ringbuf_query},
     {BPF_FUNC_ktime_get_coarse_ns, ret::integer, {}, 0, network_progs, 0, bpf_ktime_get_coarse_ns},
     {BPF_FUNC_snprintf, ret::integer,
-     {uninit_mem_or_null, const_size_or_zero, const_str, mem_or_null, const_size_or_zero}, gpl | perfmon | helper_fmt, all_progs, 0, bpf_snprintf},
+     {uninit_mem_or_null, const_size_or_zero, const_str, mem_or_null, const_size_or_zero}, gpl | perfmon | helper_fmt,
+     all_progs, 0, bpf_snprintf},
     {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | helper_get_func_ip, tracing_progs, 0, bpf_get_func_ip},
     {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, 0, tracing_progs, 0, bpf_get_attach_cookie},
     {BPF_FUNC_trace_vprintk, ret::integer, {mem, const_size, mem_or_null, const_size_or_zero}, gpl | perfmon,

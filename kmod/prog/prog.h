@@ -57,6 +57,8 @@ struct program : runnable, refcounted<program> {
 /// perf-style events (kprobe, tracepoint), as Linux: a nested run is skipped and counted as missed.
 /// `ctx` is the run-time context. -> r0, or 0 when skipped.
 u32 run_event(program *p, const void *ctx, run_ctx &run);
+/// The same without the guard: test runs. Preemption off, inside RCU. Counts and times the run while statistics are on.
+u32 run_counted(program *p, const void *ctx, run_ctx &run);
 /// A run that was skipped before it came to run_event.
 void count_missed(program *p);
 prog_stats total_stats(const program *p);

@@ -11,6 +11,19 @@ void count_missed(program *p) {
     __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
 }
 
+u32 run_counted(program *p, const void *ctx, run_ctx &run) {
+    run_scope scope(run);
+    bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
+    u64 start = timed ? port_ktime_ns() : 0;
+    u32 ret = static_cast<u32>(p->entry(ctx));
+    if (__builtin_expect(timed, 0)) {
+        auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
+        __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&st->ns, port_ktime_ns() - start, __ATOMIC_RELAXED);
+    }
+    return ret;
+}
+
 u32 run_event(program *p, const void *ctx, run_ctx &run) {
     preempt_guard here;
     rcu_read_guard readers;
@@ -21,14 +34,7 @@ u32 run_event(program *p, const void *ctx, run_ctx &run) {
     if (__atomic_add_fetch(active, 1, __ATOMIC_ACQUIRE) != 1) {
         __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
     } else {
-        run_scope scope(run);
-        bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
-        u64 start = timed ? port_ktime_ns() : 0;
-        ret = static_cast<u32>(p->entry(ctx));
-        if (__builtin_expect(timed, 0)) {
-            __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);
-            __atomic_fetch_add(&st->ns, port_ktime_ns() - start, __ATOMIC_RELAXED);
-        }
+        ret = run_counted(p, ctx, run);
     }
     __atomic_sub_fetch(active, 1, __ATOMIC_RELEASE);
     return ret;

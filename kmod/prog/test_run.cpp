@@ -96,8 +96,7 @@ void run_once(void *arg) {
     rcu_read_guard rcu;
     run_ctx run{};
     run.packet = a->packet;
-    run_scope scope(run);
-    a->retval = static_cast<u32>(a->p->entry(a->ctx));
+    a->retval = run_counted(a->p, a->ctx, run);
 }
 
 /// Runs `repeat` times. Clock and signals are looked at between batches, which grow as long as runs turn out to be
