@@ -42,6 +42,7 @@ struct settings {
     bool raw = false;
     int verbose = 0;
     const char *path = nullptr;
+    bool backend_given = false, in_process = false;
 };
 
 /// A map that streams records.
@@ -150,10 +151,12 @@ bool attach(session &s, const settings &set) {
         }
         std::string section = bpf_program__section_name(p);
         std::string what = std::string(bpf_program__name(p)) + " (" + section + ")";
-        if (e == EOPNOTSUPP && messages::take().find("auto-attach") != std::string::npos) {
+        std::string notes = messages::take();
+        if (e == EOPNOTSUPP && notes.empty()) { // libbpf did not even try
             complain("%s is loaded but not attached: its section names no event", what.c_str());
             continue;
         }
+        fputs(notes.c_str(), stderr);
         explain("cannot attach", what.c_str(), e);
         failed = true;
     }
@@ -300,6 +303,8 @@ int parse(int argc, char **argv, settings &s) {
         case 'b':
             if (!use_backend(optarg))
                 return 2;
+            s.backend_given = true;
+            s.in_process = !strcmp(optarg, "process");
             break;
         case 'h': fputs(help, stdout); return 0;
         default: return 2;
@@ -320,6 +325,11 @@ int run_main(int argc, char **argv) {
     int done = parse(argc, argv, set);
     if (done >= 0)
         return done;
+    const char *backend = getenv("MODBPF_BACKEND");
+    if (set.in_process || (!set.backend_given && backend && !strcmp(backend, "process"))) {
+        complain("the process back end attaches nothing; `modbpf verify %s` gives its verdicts, or load the module", set.path);
+        return 2;
+    }
     messages::start(set.verbose);
     struct sigaction action = {};
     action.sa_handler = on_signal; // no SA_RESTART: a wait ends

@@ -40,6 +40,13 @@ ok "exec sets the back end" "process" $m exec --backend=process -- sh -c 'echo $
 if [ -x /usr/bin/busybox ] && ! ldd /usr/bin/busybox >/dev/null 2>&1; then
 	ok "a static program is unaffected" static $m exec -- /usr/bin/busybox echo static
 fi
+status "run needs events" 2 $m run --backend=process build/test/ring.bpf.o
+ok "run says so" "attaches nothing" $m run --backend=process build/test/ring.bpf.o
+status "run without a file" 2 $m run
+ok "run of a broken file" "not ELF" $m run loader/test/transport.sh
+ok "run with bad seconds" "positive number" $m run --seconds=x y.o
+status "features" 0 $m features --backend=process
+ok "features --json" '"helpers"' $m features --json --backend=process
 # Programs with threads, children and much input and output.
 ok "a pipeline" "$(seq 1 20000 | sort -R --random-source=/etc/passwd | md5sum)" \
 	$m exec --backend=process -- sh -c 'seq 1 20000 | sort -R --random-source=/etc/passwd --parallel=2 | md5sum'

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -69,8 +68,15 @@ PORT_USER_TLS u64 random_state;
 
 /// One bit a enum port_cap from the thread's effective set.
 u32 real_caps() {
-    __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct d[2] = {};
+    // capget(2), version 3: two words a set; numbers from man 7 capabilities.
+    constexpr unsigned int CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_PERFMON = 38, CAP_BPF = 39;
+    struct {
+        u32 version;
+        s32 pid;
+    } h = {0x20080522, 0};
+    struct {
+        u32 effective, permitted, inheritable;
+    } d[2] = {};
     if (syscall(SYS_capget, &h, d))
         return 0;
     auto has = [&](unsigned int c) { return (d[c / 32].effective >> (c % 32)) & 1; };
