@@ -77,7 +77,7 @@ void print_pointer_items(env &e, const reg_state &r, item_list &l) {
         verbose(e, "off=");
         print_signed(e, r.off);
     }
-    if (r.is_packet_any()) {
+    if (r.is_packet()) {
         l.next();
         verbose(e, "r=");
         print_unsigned(e, static_cast<u64>(static_cast<s64>(r.range)));
