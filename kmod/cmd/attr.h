@@ -74,7 +74,7 @@ struct link_create_attr {
     u32 prog_fd, target_fd, attach_type, flags;
     u64 cookie;      ///< perf_event.bpf_cookie
     u64 more[4];     ///< fields of attach types that are not here
-    u32 last[3];     ///< up to uprobe_multi.pid
+    u32 last;        ///< uprobe_multi.pid
 };
 static_assert(__builtin_offsetof(link_create_attr, last) == 56);
 
@@ -107,7 +107,7 @@ struct attr_view {
 using command_fn = long (*)(const attr_view &a);
 
 /// What a command needs before its handler runs; nothing: the handler decides.
-enum class command_needs : u8 { nothing, sys_admin, bpf };
+enum class command_needs : u8 { nothing, sys_admin };
 
 struct command {
     u32 cmd;

@@ -109,7 +109,9 @@ long lookup_by_bucket(const batch_job &j, bool remove) {
     u32 bucket = 0;
     if (j.a.in_batch && port_copy_from_user(&bucket, j.a.in_batch, sizeof(bucket)))
         return -EFAULT;
-    u32 piece = min<u32>(j.a.count, 64), done = 0;
+    u64 element = static_cast<u64>(j.key_size) + j.value_size;
+    u32 fits = static_cast<u32>(max<u64>(1, 65536 / element)); // a few pages to begin with
+    u32 piece = min(j.a.count, min<u32>(64, fits)), done = 0;
     buffer keys, values;
     long rc = 0;
     bool allocate = true;

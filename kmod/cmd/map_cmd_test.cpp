@@ -164,6 +164,28 @@ TEST_F(map_cmd, batch_hash) {
     EXPECT_EQ(elem(BPF_MAP_GET_NEXT_KEY, m, nullptr, &key), -ENOENT);
 }
 
+/// Values that are large: the pieces begin with one element and grow when a bucket holds more.
+TEST_F(map_cmd, batch_of_large_values) {
+    constexpr u32 n = 24, size = 40000;
+    fd m = make_map(BPF_MAP_TYPE_HASH, 4, size, n);
+    std::vector<u32> keys(n);
+    std::vector<u8> values(n * size);
+    for (u32 i = 0; i < n; i++)
+        keys[i] = i, memset(&values[i * size], static_cast<int>(i + 1), size);
+    batch_attr a{};
+    u32 token = 0;
+    a.map_fd = m.u(), a.count = n, a.keys = addr_of(keys.data()), a.values = addr_of(values.data()), a.out_batch = addr_of(&token);
+    ASSERT_EQ(bpf(BPF_MAP_UPDATE_BATCH, a), 0);
+    std::fill(values.begin(), values.end(), 0);
+    EXPECT_EQ(bpf(BPF_MAP_LOOKUP_AND_DELETE_BATCH, a), -ENOENT);
+    EXPECT_EQ(a.count, n);
+    for (u32 i = 0; i < n; i++)
+        EXPECT_EQ(values[i * size + size - 1], keys[i] + 1);
+    a.count = n;
+    EXPECT_EQ(bpf(BPF_MAP_LOOKUP_BATCH, a), -ENOENT);
+    EXPECT_EQ(a.count, 0u);
+}
+
 TEST_F(map_cmd, batch_array_and_errors) {
     fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 8);
     batch_io in(m, 9);

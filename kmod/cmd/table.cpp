@@ -33,7 +33,7 @@ constexpr command commands[] = {
     {BPF_MAP_LOOKUP_AND_DELETE_BATCH, "map_lookup_and_delete_batch", cmd_map_lookup_and_delete_batch, END(batch_attr, flags)},
     {BPF_MAP_UPDATE_BATCH, "map_update_batch", cmd_map_update_batch, END(batch_attr, flags)},
     {BPF_MAP_DELETE_BATCH, "map_delete_batch", cmd_map_delete_batch, END(batch_attr, flags)},
-    {BPF_LINK_CREATE, "link_create", cmd_link_create, END(link_create_attr, last) - 8},
+    {BPF_LINK_CREATE, "link_create", cmd_link_create, END(link_create_attr, last)},
     {BPF_LINK_UPDATE, "link_update", cmd_link_update, END(link_update_attr, old_prog_fd)},
     {BPF_LINK_GET_FD_BY_ID, "link_get_fd_by_id", cmd_link_fd_by_id, END(get_id_attr, id), command_needs::sys_admin},
     {BPF_LINK_GET_NEXT_ID, "link_get_next_id", cmd_link_next_id, END(get_id_attr, next_id), command_needs::sys_admin, next_id_early},
@@ -50,17 +50,7 @@ constexpr bool in_bounds() {
 }
 static_assert(in_bounds());
 
-bool allowed(command_needs n) {
-    switch (n) {
-    case command_needs::nothing:
-        return true;
-    case command_needs::sys_admin:
-        return port_capable(PORT_CAP_SYS_ADMIN);
-    case command_needs::bpf:
-        return port_capable(PORT_CAP_BPF);
-    }
-    return false;
-}
+bool allowed(command_needs n) { return n == command_needs::nothing || port_capable(PORT_CAP_SYS_ADMIN); }
 
 bool all_zero(const u8 *p, const u8 *end) {
     while (p < end)
