@@ -419,7 +419,7 @@ TEST(btf_clang, an_object_of_clang_is_accepted) {
     ASSERT_EQ(a.err, 0) << a.log;
     u32 size, node = a.types->find("node", K::structure);
     ASSERT_TRUE(node && a.types->size_of(node, &size));
-    EXPECT_EQ(size, 40u);
+    EXPECT_EQ(size, 32u);
     EXPECT_TRUE(a.types->find("handler", K::func) && a.types->find("sub", K::func));
     EXPECT_TRUE(a.types->find("huge", K::enum64));
     EXPECT_TRUE(a.types->size_of(a.types->find("node_ptr", K::typedef_), &size) && size == 8);
