@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Perf events and links over events that the test itself fires: this file stands in for the port's events.
-#include "cmd/bpf_fixture.h"
+#include "cmd/core_test.h"
 
 #include <map>
 #include <poll.h>

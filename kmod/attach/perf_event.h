@@ -53,6 +53,8 @@ extern const perf_array_hooks perf_array_access;
 using perf_output_fn = long (*)(perf_sink *s, const void *a, size_t a_size, const void *b, size_t b_size);
 extern const perf_output_fn perf_event_output; ///< what an event of ours does as a sink
 
+/// perf_event_open(): a new fd or -errno (attach/perf_open.cpp).
+long perf_event_open_fd(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags);
 /// A new reference. EBADF also for a file that is no perf event, as Linux's perf_event_get.
 result<ref<perf_event>> perf_event_from_fd(int fd);
 

@@ -2,7 +2,6 @@
 // perf_event_open() for the events that carry BPF programs. Everything else is refused with EOPNOTSUPP and a log line that
 // names it; what Linux itself refuses gets Linux's errno first.
 #include "attach/perf_event.h"
-#include "cmd/core.h"
 #include "prog/state.h"
 
 namespace modbpf {
@@ -161,10 +160,7 @@ result<ref<perf_event>> open_event(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u6
 
 }  // namespace
 
-}  // namespace modbpf
-
-long modbpf_core_perf_event_open(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
-    using namespace modbpf;
+long perf_event_open_fd(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
     result<ref<perf_event>> e = open_event(uattr, pid, cpu, group_fd, flags);
     if (!e)
         return e.code();
@@ -173,3 +169,5 @@ long modbpf_core_perf_event_open(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 
         (void)e->release();
     return fd;
 }
+
+}  // namespace modbpf

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // bpf()'s common part: sizes, tails, unknown commands, bad addresses, privileges; and that nothing is left behind.
-#include "cmd/bpf_fixture.h"
+#include "cmd/core_test.h"
 
 using namespace modbpf;
 using namespace modbpf::test;

@@ -94,3 +94,7 @@ void modbpf_core_exit(void) {
     destroy(core);
     core = nullptr;
 }
+
+long modbpf_core_perf_event_open(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
+    return modbpf::perf_event_open_fd(uattr, pid, cpu, group_fd, flags);
+}

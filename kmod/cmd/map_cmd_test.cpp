@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Commands on maps: rights, names, freezing, elements, batches.
-#include "cmd/bpf_fixture.h"
+#include "cmd/core_test.h"
 
 using namespace modbpf;
 using namespace modbpf::test;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Programs and objects: load checks, ids, info, fdinfo, fds of the wrong kind.
-#include "cmd/bpf_fixture.h"
+#include "cmd/core_test.h"
 
 using namespace modbpf;
 using namespace modbpf::test;
