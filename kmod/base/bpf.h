@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The numbers and shapes of the bpf() interface, as of Linux 6.12: instruction fields, commands, types, flags.
 //
-// Facts of the user interface (man 2 bpf, RFC 9669, UAPI linux/bpf.h); base/bpf_test.cpp compares each of them with the
-// installed 6.12 header. The attr structures of the commands are in cmd/attr.h.
+// Facts of the user interface (man 2 bpf, RFC 9669, UAPI linux/bpf.h of 6.12). The attr structures of the commands are in cmd/attr.h.
 #pragma once
 
 #include "base/types.h"
