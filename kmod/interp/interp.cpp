@@ -12,7 +12,7 @@ namespace {
 struct machine {
     const interp_env &env;
     const code *program;
-    u64 regs[16] = {}; // 11 are BPF's; a register field has 4 bits
+    u64 regs[16] = {};  // 11 are BPF's; a register field has 4 bits
     u32 pc = 0;
     u32 frame = 0;
     u32 tail_calls = 0;
@@ -50,67 +50,67 @@ template <class T> T read_as(u64 addr) {
 void machine::compute(const insn_desc &d) {
     u64 &dst = regs[d.dst];
     switch (d.kind) {
-    case insn_kind::alu:
-        dst = alu_value(d.op, d.width, d.is_signed, dst, operand(d));
-        break;
-    case insn_kind::mov:
-        dst = truncate(d.sx_bytes ? sign_extend(regs[d.src], d.sx_bytes) : operand(d), d.width);
-        break;
-    case insn_kind::neg:
-        dst = truncate(0 - dst, d.width);
-        break;
-    case insn_kind::to_le:
-        dst = truncate(dst, d.width);
-        break;
-    default: // to_be, bswap
-        dst = byte_swap(dst, d.width);
-        break;
+        case insn_kind::alu:
+            dst = alu_value(d.op, d.width, d.is_signed, dst, operand(d));
+            break;
+        case insn_kind::mov:
+            dst = truncate(d.sx_bytes ? sign_extend(regs[d.src], d.sx_bytes) : operand(d), d.width);
+            break;
+        case insn_kind::neg:
+            dst = truncate(0 - dst, d.width);
+            break;
+        case insn_kind::to_le:
+            dst = truncate(dst, d.width);
+            break;
+        default:  // to_be, bswap
+            dst = byte_swap(dst, d.width);
+            break;
     }
 }
 
 void machine::load(const insn_desc &d) {
     u64 addr = regs[d.src] + static_cast<u64>(static_cast<s64>(d.off)), v;
     switch (d.width) {
-    case 1:
-        v = read_as<u8>(addr);
-        break;
-    case 2:
-        v = read_as<u16>(addr);
-        break;
-    case 4:
-        v = read_as<u32>(addr);
-        break;
-    default:
-        v = read_as<u64>(addr);
-        break;
+        case 1:
+            v = read_as<u8>(addr);
+            break;
+        case 2:
+            v = read_as<u16>(addr);
+            break;
+        case 4:
+            v = read_as<u32>(addr);
+            break;
+        default:
+            v = read_as<u64>(addr);
+            break;
     }
     regs[d.dst] = d.is_signed ? sign_extend(v, d.width) : v;
 }
 
 void machine::store(const insn_desc &d) {
     u64 addr = regs[d.dst] + static_cast<u64>(static_cast<s64>(d.off)), v = operand(d);
-    memcpy(ptr_of<>(addr), &v, d.width); // little-endian: the low bytes
+    memcpy(ptr_of<>(addr), &v, d.width);  // little-endian: the low bytes
 }
 
 template <class U> U atomic_apply(U *p, s32 op, U v, U expected) {
     switch (op) {
-    case BPF_ADD:
-    case BPF_ADD | BPF_FETCH:
-        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
-    case BPF_AND:
-    case BPF_AND | BPF_FETCH:
-        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
-    case BPF_OR:
-    case BPF_OR | BPF_FETCH:
-        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
-    case BPF_XOR:
-    case BPF_XOR | BPF_FETCH:
-        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
-    case BPF_XCHG:
-        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
-    default: // BPF_CMPXCHG
-        __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-        return expected;
+        case BPF_ADD:
+        case BPF_ADD | BPF_FETCH:
+            return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+        case BPF_AND:
+        case BPF_AND | BPF_FETCH:
+            return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
+        case BPF_OR:
+        case BPF_OR | BPF_FETCH:
+            return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+        case BPF_XOR:
+        case BPF_XOR | BPF_FETCH:
+            return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
+        case BPF_XCHG:
+            return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+        default:  // BPF_CMPXCHG
+            __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+            return expected;
     }
 }
 
@@ -196,40 +196,40 @@ void machine::step() {
     insn_desc d = decode(program->insns.view(), pc);
     pc += d.words;
     switch (d.kind) {
-    case insn_kind::alu:
-    case insn_kind::mov:
-    case insn_kind::neg:
-    case insn_kind::to_le:
-    case insn_kind::to_be:
-    case insn_kind::bswap:
-        return compute(d);
-    case insn_kind::load:
-        return load(d);
-    case insn_kind::store:
-        return store(d);
-    case insn_kind::atomic:
-        return atomic(d);
-    case insn_kind::jump:
-        pc = static_cast<u32>(d.target);
-        return;
-    case insn_kind::branch:
-        if (branch_taken(d.op, d.width, regs[d.dst], operand(d)))
+        case insn_kind::alu:
+        case insn_kind::mov:
+        case insn_kind::neg:
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+        case insn_kind::bswap:
+            return compute(d);
+        case insn_kind::load:
+            return load(d);
+        case insn_kind::store:
+            return store(d);
+        case insn_kind::atomic:
+            return atomic(d);
+        case insn_kind::jump:
             pc = static_cast<u32>(d.target);
-        return;
-    case insn_kind::call_helper:
-        return call_helper(d);
-    case insn_kind::call_sub:
-        return call_sub(d);
-    case insn_kind::exit:
-        return leave();
-    case insn_kind::ld_imm64:
-        return load_imm64(d);
-    case insn_kind::ld_packet:
-        return packet(d);
-    case insn_kind::unknown:
-    case insn_kind::may_goto:
-    case insn_kind::call_kfunc:
-        break;
+            return;
+        case insn_kind::branch:
+            if (branch_taken(d.op, d.width, regs[d.dst], operand(d)))
+                pc = static_cast<u32>(d.target);
+            return;
+        case insn_kind::call_helper:
+            return call_helper(d);
+        case insn_kind::call_sub:
+            return call_sub(d);
+        case insn_kind::exit:
+            return leave();
+        case insn_kind::ld_imm64:
+            return load_imm64(d);
+        case insn_kind::ld_packet:
+            return packet(d);
+        case insn_kind::unknown:
+        case insn_kind::may_goto:
+        case insn_kind::call_kfunc:
+            break;
     }
     static_cast<void>(MODBPF_BUG_ON(true));
     stop();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The interpreter: the reference semantics of verified code. Slow and obvious; the oracle of the JIT, never its substitute.
+// The interpreter: the reference semantics of verified code. Slow and obvious; the oracle of the JIT, never its
+// substitute.
 //
 // Any context, preemption off, inside RCU. It owns nothing; all memory is the caller's.
 #pragma once
@@ -18,26 +19,30 @@ struct interp_trace {
 /// A frame: its BPF stack (r10 points behind it), and what its caller gets back.
 struct interp_frame {
     u8 stack[max_bpf_stack] __attribute__((aligned(8)));
-    u64 saved[4];           ///< the caller's r6-r9
+    u64 saved[4];  ///< the caller's r6-r9
     const code *return_code;
     u32 return_insn;
 };
-/// Frames that the deepest possible run needs: each tail call from a subprogram leaves up to max_call_frames - 1 behind.
+/// Frames that the deepest possible run needs: each tail call from a subprogram leaves up to max_call_frames - 1
+/// behind.
 inline constexpr u32 interp_frames_with_tail_calls = (max_tail_calls + 1) * (max_call_frames - 1) + 1;
 
 /// Runs c from subprogram 0 with r1 = ctx. Returns r0.
 ///
-/// A tail call runs the code that `tail(map, index)` gives, in the frame of the function that called it, unless that is null or
-/// max_tail_calls have been made since the start. A packet load out of bounds ends the function that it stands in with r0 = 0.
-/// When `frame_count` frames do not suffice, or the code is not what a verifier passes, that is reported as a bug and the
+/// A tail call runs the code that `tail(map, index)` gives, in the frame of the function that called it, unless that
+/// is null or
+/// max_tail_calls have been made since the start. A packet load out of bounds ends the function that it stands in with
+/// r0 = 0.
+/// When `frame_count` frames do not suffice, or the code is not what a verifier passes, that is reported as a bug and
+/// the
 /// run ends with 0.
 struct interp_env {
     interp_frame *frames;
-    u32 frame_count; ///< max_call_frames suffice for code without tail calls
-    const code *(*tail)(void *map, u32 index) = nullptr; ///< null: every tail call fails
+    u32 frame_count;                                      ///< max_call_frames suffice for code without tail calls
+    const code *(*tail)(void *map, u32 index) = nullptr;  ///< null: every tail call fails
     const interp_trace *trace = nullptr;
-    const helper_proto *(*helper)(u32 id) = nullptr; ///< null: find_helper
-    bool (*packet)(const void *ctx, s32 off, u32 size, u64 *value) = nullptr; ///< null: load_packet_bytes
+    const helper_proto *(*helper)(u32 id) = nullptr;                           ///< null: find_helper
+    bool (*packet)(const void *ctx, s32 off, u32 size, u64 *value) = nullptr;  ///< null: load_packet_bytes
 };
 u64 interpret(const code &c, const void *ctx, const interp_env &env);
 

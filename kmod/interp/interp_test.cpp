@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What is the interpreter's own: values, frames, traces, refusals. Its semantics are tested together with the JIT's in kmod/jit.
+// What is the interpreter's own: values, frames, traces, refusals. Its semantics are tested together with the JIT's in
+// kmod/jit.
 #include "interp/interp.h"
 
 #include "interp/alu.h"
@@ -36,7 +37,9 @@ code make(std::vector<bpf_insn> insns, std::vector<u32> starts = {0}) {
     return c;
 }
 const bpf_insn leave = make_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-bpf_insn set(u8 reg, s32 imm) { return make_insn(BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, imm); }
+bpf_insn set(u8 reg, s32 imm) {
+    return make_insn(BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, imm);
+}
 
 u64 run(const code &c, u32 frames = max_call_frames, const interp_trace *trace = nullptr, const void *ctx = nullptr) {
     std::vector<interp_frame> memory(frames);
@@ -76,10 +79,10 @@ TEST(interp, traces_every_instruction) {
 
 /// Code that no verifier passes ends the run; it does not leave the machine.
 TEST(interp, ends_on_what_no_verifier_passes) {
-    EXPECT_EQ(run(make({set(0, 7)})), 0u);                                                        // falls off the end
-    EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_JA, 0, 0, 9, 0), leave})), 0u);         // leaves the code
+    EXPECT_EQ(run(make({set(0, 7)})), 0u);                                                  // falls off the end
+    EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_JA, 0, 0, 9, 0), leave})), 0u);  // leaves the code
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_JA, 0, 0, -9, 0), leave})), 0u);
-    EXPECT_EQ(run(make({set(0, 7), make_insn(0xff, 0, 0, 0, 0), leave})), 0u);                     // unknown
+    EXPECT_EQ(run(make({set(0, 7), make_insn(0xff, 0, 0, 0, 0), leave})), 0u);  // unknown
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_JCOND, 0, 0, 0, 0), leave})), 0u);
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_CALL, 0, 2, 0, 1), leave})), 0u);       // kernel function
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_CALL, 0, 0, 0, 100000), leave})), 0u);  // no such helper

@@ -9,21 +9,21 @@ namespace modbpf {
 namespace {
 
 constexpr const char *class_names[8] = {"ld", "ldx", "st", "stx", "alu", "jmp", "jmp32", "alu64"};
-constexpr const char *alu_names[16] = {"+=", "-=", "*=", "/=",  "|=",   "&=",     "<<=", ">>=",
-                                       "neg", "%=", "^=", "=", "s>>=", "endian", "",    ""};
-constexpr const char *jump_names[16] = {"jmp",  "==",   ">", ">=", "&", "!=", "s>", "s>=",
-                                        "call", "exit", "<", "<=", "s<", "s<=", "", ""};
+constexpr const char *alu_names[16] = {
+    "+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=", "neg", "%=", "^=", "=", "s>>=", "endian", "", ""};
+constexpr const char *jump_names[16] = {
+    "jmp", "==", ">", ">=", "&", "!=", "s>", "s>=", "call", "exit", "<", "<=", "s<", "s<=", "", ""};
 
 const char *width_name(u8 width, bool is_signed) {
     switch (width) {
-    case 1:
-        return is_signed ? "s8" : "u8";
-    case 2:
-        return is_signed ? "s16" : "u16";
-    case 4:
-        return is_signed ? "s32" : "u32";
-    default:
-        return "u64";
+        case 1:
+            return is_signed ? "s8" : "u8";
+        case 2:
+            return is_signed ? "s16" : "u16";
+        case 4:
+            return is_signed ? "s32" : "u32";
+        default:
+            return "u64";
     }
 }
 
@@ -42,7 +42,9 @@ int line::print(const char *fmt, ...) {
     return n;
 }
 
-char reg_letter(const insn_desc &d) { return d.width == 4 ? 'w' : 'r'; }
+char reg_letter(const insn_desc &d) {
+    return d.width == 4 ? 'w' : 'r';
+}
 
 const char *operator_text(const insn_desc &d) {
     if (d.is_signed)
@@ -52,30 +54,30 @@ const char *operator_text(const insn_desc &d) {
 
 const char *extension_text(const insn_desc &d) {
     switch (d.sx_bytes) {
-    case 1:
-        return "(s8)";
-    case 2:
-        return "(s16)";
-    case 4:
-        return "(s32)";
-    default:
-        return "";
+        case 1:
+            return "(s8)";
+        case 2:
+            return "(s16)";
+        case 4:
+            return "(s32)";
+        default:
+            return "";
     }
 }
 
 int print_compute(line &out, const insn_desc &d) {
     char r = reg_letter(d);
     switch (d.kind) {
-    case insn_kind::bswap:
-        return out.print("(%02x) r%d = bswap%d r%d\n", d.code, d.dst, static_cast<s32>(d.imm), d.dst);
-    case insn_kind::to_le:
-    case insn_kind::to_be:
-        return out.print("(%02x) r%d = %s%d r%d\n", d.code, d.dst, d.kind == insn_kind::to_be ? "be" : "le",
-                         static_cast<s32>(d.imm), d.dst);
-    case insn_kind::neg:
-        return out.print("(%02x) %c%d = -%c%d\n", d.code, r, d.dst, r, d.dst);
-    default:
-        break;
+        case insn_kind::bswap:
+            return out.print("(%02x) r%d = bswap%d r%d\n", d.code, d.dst, static_cast<s32>(d.imm), d.dst);
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+            return out.print("(%02x) r%d = %s%d r%d\n", d.code, d.dst, d.kind == insn_kind::to_be ? "be" : "le",
+                             static_cast<s32>(d.imm), d.dst);
+        case insn_kind::neg:
+            return out.print("(%02x) %c%d = -%c%d\n", d.code, r, d.dst, r, d.dst);
+        default:
+            break;
     }
     if (d.code == (BPF_ALU64 | BPF_MOV | BPF_X) && d.off == BPF_ADDR_SPACE_CAST)
         return out.print("(%02x) r%d = addr_space_cast(r%d, %d, %d)\n", d.code, d.dst, d.src,
@@ -91,28 +93,28 @@ int print_atomic(line &out, const insn_desc &d) {
         return out.print("(%02x) r0 = atomic%s_cmpxchg((%s *)(r%d %+d), r0, r%d)\n", d.code, suffix, type, d.dst, d.off,
                          d.src);
     if (d.imm == BPF_XCHG)
-        return out.print("(%02x) r%d = atomic%s_xchg((%s *)(r%d %+d), r%d)\n", d.code, d.src, suffix, type, d.dst, d.off,
-                         d.src);
+        return out.print("(%02x) r%d = atomic%s_xchg((%s *)(r%d %+d), r%d)\n", d.code, d.src, suffix, type, d.dst,
+                         d.off, d.src);
     const char *op;
     switch (d.imm & ~static_cast<s64>(BPF_FETCH)) {
-    case BPF_ADD:
-        op = "add";
-        break;
-    case BPF_AND:
-        op = "and";
-        break;
-    case BPF_OR:
-        op = "or";
-        break;
-    case BPF_XOR:
-        op = "xor";
-        break;
-    default:
-        return out.print("BUG_%02x\n", d.code);
+        case BPF_ADD:
+            op = "add";
+            break;
+        case BPF_AND:
+            op = "and";
+            break;
+        case BPF_OR:
+            op = "or";
+            break;
+        case BPF_XOR:
+            op = "xor";
+            break;
+        default:
+            return out.print("BUG_%02x\n", d.code);
     }
     if (d.imm & BPF_FETCH)
-        return out.print("(%02x) r%d = atomic%s_fetch_%s((%s *)(r%d %+d), r%d)\n", d.code, d.src, suffix, op, type, d.dst,
-                         d.off, d.src);
+        return out.print("(%02x) r%d = atomic%s_fetch_%s((%s *)(r%d %+d), r%d)\n", d.code, d.src, suffix, op, type,
+                         d.dst, d.off, d.src);
     return out.print("(%02x) lock *(%s *)(r%d %+d) %s r%d\n", d.code, type, d.dst, d.off, alu_names[d.imm >> 4 & 15],
                      d.src);
 }
@@ -120,16 +122,16 @@ int print_atomic(line &out, const insn_desc &d) {
 int print_memory(line &out, const insn_desc &d) {
     const char *type = width_name(d.width, d.is_signed);
     switch (d.kind) {
-    case insn_kind::load:
-        return out.print("(%02x) r%d = *(%s *)(r%d %+d)\n", d.code, d.dst, type, d.src, d.off);
-    case insn_kind::atomic:
-        return print_atomic(out, d);
-    case insn_kind::ld_packet:
-        if (d.reg)
-            return out.print("(%02x) r0 = *(%s *)skb[r%d + %d]\n", d.code, type, d.src, static_cast<s32>(d.imm));
-        return out.print("(%02x) r0 = *(%s *)skb[%d]\n", d.code, type, static_cast<s32>(d.imm));
-    default:
-        break;
+        case insn_kind::load:
+            return out.print("(%02x) r%d = *(%s *)(r%d %+d)\n", d.code, d.dst, type, d.src, d.off);
+        case insn_kind::atomic:
+            return print_atomic(out, d);
+        case insn_kind::ld_packet:
+            if (d.reg)
+                return out.print("(%02x) r0 = *(%s *)skb[r%d + %d]\n", d.code, type, d.src, static_cast<s32>(d.imm));
+            return out.print("(%02x) r0 = *(%s *)skb[%d]\n", d.code, type, static_cast<s32>(d.imm));
+        default:
+            break;
     }
     if (d.reg)
         return out.print("(%02x) *(%s *)(r%d %+d) = r%d\n", d.code, type, d.dst, d.off, d.src);
@@ -173,18 +175,18 @@ int print_imm64(line &out, const insn_desc &d, const bpf_insn &insn, const disas
 /// Words that no program of Linux can hold print as in its log, for tools that dump raw bytes.
 int print_unknown(line &out, const insn_desc &d) {
     switch (bpf_class(d.code)) {
-    case BPF_STX:
-        return out.print("BUG_%02x\n", d.code);
-    case BPF_ST:
-        if (bpf_mode(d.code) == BPF_ATOMIC)
-            return out.print("(%02x) nospec\n", d.code);
-        return out.print("BUG_st_%02x\n", d.code);
-    case BPF_LDX:
-        return out.print("BUG_ldx_%02x\n", d.code);
-    case BPF_LD:
-        return out.print("BUG_ld_%02x\n", d.code);
-    default:
-        return out.print("(%02x) %s\n", d.code, class_names[bpf_class(d.code)]);
+        case BPF_STX:
+            return out.print("BUG_%02x\n", d.code);
+        case BPF_ST:
+            if (bpf_mode(d.code) == BPF_ATOMIC)
+                return out.print("(%02x) nospec\n", d.code);
+            return out.print("BUG_st_%02x\n", d.code);
+        case BPF_LDX:
+            return out.print("BUG_ldx_%02x\n", d.code);
+        case BPF_LD:
+            return out.print("BUG_ld_%02x\n", d.code);
+        default:
+            return out.print("(%02x) %s\n", d.code, class_names[bpf_class(d.code)]);
     }
 }
 
@@ -195,41 +197,45 @@ int disasm(char *buf, u32 size, span<const bpf_insn> insns, u32 at, const disasm
     insn_desc d = decode(insns, at);
     const bpf_insn &insn = insns[at];
     switch (d.kind) {
-    case insn_kind::alu:
-    case insn_kind::mov:
-    case insn_kind::neg:
-    case insn_kind::to_le:
-    case insn_kind::to_be:
-    case insn_kind::bswap:
-        return print_compute(out, d);
-    case insn_kind::load:
-    case insn_kind::store:
-    case insn_kind::atomic:
-    case insn_kind::ld_packet:
-        return print_memory(out, d);
-    case insn_kind::jump:
-        if (bpf_class(d.code) == BPF_JMP32)
-            return out.print("(%02x) gotol pc%+d\n", d.code, insn.imm);
-        return out.print("(%02x) goto pc%+d\n", d.code, d.off);
-    case insn_kind::branch:
-        return print_branch(out, d);
-    case insn_kind::may_goto:
-        return out.print("(%02x) may_goto pc%+d\n", d.code, d.off);
-    case insn_kind::call_helper:
-    case insn_kind::call_sub:
-    case insn_kind::call_kfunc:
-        return print_call(out, d, insn, options);
-    case insn_kind::exit:
-        return out.print("(%02x) exit\n", d.code);
-    case insn_kind::ld_imm64:
-        return print_imm64(out, d, insn, options);
-    case insn_kind::unknown:
-        break;
+        case insn_kind::alu:
+        case insn_kind::mov:
+        case insn_kind::neg:
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+        case insn_kind::bswap:
+            return print_compute(out, d);
+        case insn_kind::load:
+        case insn_kind::store:
+        case insn_kind::atomic:
+        case insn_kind::ld_packet:
+            return print_memory(out, d);
+        case insn_kind::jump:
+            if (bpf_class(d.code) == BPF_JMP32)
+                return out.print("(%02x) gotol pc%+d\n", d.code, insn.imm);
+            return out.print("(%02x) goto pc%+d\n", d.code, d.off);
+        case insn_kind::branch:
+            return print_branch(out, d);
+        case insn_kind::may_goto:
+            return out.print("(%02x) may_goto pc%+d\n", d.code, d.off);
+        case insn_kind::call_helper:
+        case insn_kind::call_sub:
+        case insn_kind::call_kfunc:
+            return print_call(out, d, insn, options);
+        case insn_kind::exit:
+            return out.print("(%02x) exit\n", d.code);
+        case insn_kind::ld_imm64:
+            return print_imm64(out, d, insn, options);
+        case insn_kind::unknown:
+            break;
     }
     return print_unknown(out, d);
 }
 
-const char *alu_op_name(u8 op) { return alu_names[op >> 4 & 15]; }
-const char *class_name(u8 insn_class) { return class_names[insn_class & 7]; }
+const char *alu_op_name(u8 op) {
+    return alu_names[op >> 4 & 15];
+}
+const char *class_name(u8 insn_class) {
+    return class_names[insn_class & 7];
+}
 
 }  // namespace modbpf

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Disassembly in the text format that Linux's verifier log and bpftool print: "(bf) r6 = r1", "(85) call bpf_ktime_get_ns#5".
+// Disassembly in the text format that Linux's verifier log and bpftool print: "(bf) r6 = r1", "(85) call
+// bpf_ktime_get_ns#5".
 //
 // Pure; any context. Names that isa cannot know (helpers, kernel functions) come through callbacks.
 // Reference: the output of Linux 6.12 (kernel/bpf/disasm.c is the behaviour that tools parse).
@@ -11,14 +12,16 @@
 namespace modbpf {
 
 struct disasm_options {
-    /// Helper's name without "bpf_" ("map_lookup_elem" for 1), null for an id that is not known: helpers/helper.h's helper_name.
+    /// Helper's name without "bpf_" ("map_lookup_elem" for 1), null for an id that is not known: helpers/helper.h's
+    /// helper_name.
     const char *(*helper_name)(u32 id) = nullptr;
-    /// Text behind "call pc" for a bpf-to-bpf call (the default is "%+d" of imm), or the name of a kernel function; null: default.
+    /// Text behind "call pc" for a bpf-to-bpf call (the default is "%+d" of imm), or the name of a kernel function;
+    /// null: default.
     const char *(*call_name)(void *priv, const bpf_insn &insn) = nullptr;
     /// Text of a 64-bit immediate; null: the default, hexadecimal.
     const char *(*imm_name)(void *priv, const bpf_insn &insn, u64 imm) = nullptr;
     void *priv = nullptr;
-    bool show_pointers = true; ///< false: immediates of map and BTF loads appear as 0x0 (Linux's !allow_ptr_leaks)
+    bool show_pointers = true;  ///< false: immediates of map and BTF loads appear as 0x0 (Linux's !allow_ptr_leaks)
 };
 
 /// Writes one line, without the instruction's number, with the final '\n'; NUL-terminated and cut to size.

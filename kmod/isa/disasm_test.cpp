@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Disassembly against lines of Linux's verifier log and bpftool output. kmod/jit/peer_test.cpp compares more of it with the
+// Disassembly against lines of Linux's verifier log and bpftool output. kmod/jit/peer_test.cpp compares more of it
+// with the
 // machine's own kernel.
 #include "isa/disasm.h"
 
@@ -12,7 +13,9 @@
 namespace modbpf {
 namespace {
 
-const char *name_of(u32 id) { return id == 1 ? "map_lookup_elem" : id == 5 ? "ktime_get_ns" : nullptr; }
+const char *name_of(u32 id) {
+    return id == 1 ? "map_lookup_elem" : id == 5 ? "ktime_get_ns" : nullptr;
+}
 
 std::string text(bpf_insn i, disasm_options o = {}) {
     char buf[disasm_line_max];
@@ -85,9 +88,7 @@ TEST(disasm, lines) {
 
 TEST(disasm, callbacks) {
     disasm_options o;
-    o.call_name = [](void *, const bpf_insn &i) -> const char * {
-        return i.imm == 7 ? "_name" : nullptr;
-    };
+    o.call_name = [](void *, const bpf_insn &i) -> const char * { return i.imm == 7 ? "_name" : nullptr; };
     EXPECT_EQ(text(make_insn(0x85, 0, 1, 0, 7), o), "(85) call pc_name\n");
     EXPECT_EQ(text(make_insn(0x85, 0, 2, 0, 7), o), "(85) call _name#7\n");
     EXPECT_EQ(text(make_insn(0x85, 0, 1, 0, -8), o), "(85) call pc-8\n");

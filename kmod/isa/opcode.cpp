@@ -17,8 +17,8 @@ constexpr void add(opcode_table &t, u8 code, insn_kind kind, u8 op, u8 width, bo
 }
 
 constexpr void add_alu(opcode_table &t, u8 cls, u8 width) {
-    constexpr u8 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND, BPF_LSH, BPF_RSH, BPF_MOD, BPF_XOR, BPF_MOV,
-                          BPF_ARSH};
+    constexpr u8 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR,  BPF_AND,
+                          BPF_LSH, BPF_RSH, BPF_MOD, BPF_XOR, BPF_MOV, BPF_ARSH};
     for (u8 op : ops) {
         insn_kind kind = op == BPF_MOV ? insn_kind::mov : insn_kind::alu;
         add(t, cls | op | BPF_K, kind, op, width, false);
@@ -28,8 +28,8 @@ constexpr void add_alu(opcode_table &t, u8 cls, u8 width) {
 }
 
 constexpr void add_branches(opcode_table &t, u8 cls, u8 width) {
-    constexpr u8 ops[] = {BPF_JEQ, BPF_JNE, BPF_JGT, BPF_JLT, BPF_JGE, BPF_JLE, BPF_JSGT, BPF_JSLT, BPF_JSGE, BPF_JSLE,
-                          BPF_JSET};
+    constexpr u8 ops[] = {BPF_JEQ,  BPF_JNE,  BPF_JGT,  BPF_JLT,  BPF_JGE, BPF_JLE,
+                          BPF_JSGT, BPF_JSLT, BPF_JSGE, BPF_JSLE, BPF_JSET};
     for (u8 op : ops) {
         add(t, cls | op | BPF_K, insn_kind::branch, op, width, false);
         add(t, cls | op | BPF_X, insn_kind::branch, op, width, true);
@@ -47,13 +47,11 @@ constexpr opcode_table build() {
 
     add_branches(t, BPF_JMP, 8);
     add_branches(t, BPF_JMP32, 4);
-    add(t, BPF_JMP | BPF_CALL, insn_kind::call_helper, BPF_CALL, 0, false); // decode() tells the three calls apart
+    add(t, BPF_JMP | BPF_CALL, insn_kind::call_helper, BPF_CALL, 0, false);  // decode() tells the three calls apart
     add(t, BPF_JMP | BPF_EXIT, insn_kind::exit, BPF_EXIT, 0, false);
     add(t, BPF_JMP | BPF_JCOND, insn_kind::may_goto, BPF_JCOND, 0, false);
 
-    constexpr struct {
-        u8 size, width;
-    } sizes[] = {{BPF_B, 1}, {BPF_H, 2}, {BPF_W, 4}, {BPF_DW, 8}};
+    constexpr struct { u8 size, width; } sizes[] = {{BPF_B, 1}, {BPF_H, 2}, {BPF_W, 4}, {BPF_DW, 8}};
     for (auto s : sizes) {
         add(t, BPF_LDX | BPF_MEM | s.size, insn_kind::load, 0, s.width, false);
         add(t, BPF_ST | BPF_MEM | s.size, insn_kind::store, 0, s.width, false);
@@ -72,8 +70,12 @@ constexpr opcode_table build() {
 
 constexpr opcode_table table = build();
 
-constexpr bool is_div_or_mod(u8 op) { return op == BPF_DIV || op == BPF_MOD; }
-constexpr bool is_shift(u8 op) { return op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH; }
+constexpr bool is_div_or_mod(u8 op) {
+    return op == BPF_DIV || op == BPF_MOD;
+}
+constexpr bool is_shift(u8 op) {
+    return op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH;
+}
 
 refusal refuse(int err, const char *text) {
     refusal r;
@@ -108,24 +110,24 @@ void decode_call(insn_desc &d, const bpf_insn &insn, u32 at) {
 void decode_memory(insn_desc &d) {
     u16 dst = reg_bit(d.dst), src = reg_bit(d.src);
     switch (d.kind) {
-    case insn_kind::load:
-        d.uses = src;
-        d.defs = dst;
-        break;
-    case insn_kind::store:
-        d.uses = d.reg ? dst | src : dst;
-        break;
-    case insn_kind::atomic:
-        d.uses = dst | src;
-        if (d.imm == BPF_CMPXCHG)
-            d.uses |= reg_bit(BPF_REG_0), d.defs = reg_bit(BPF_REG_0);
-        else if (d.imm & BPF_FETCH)
-            d.defs = src;
-        break;
-    default: // ld_packet: the context is in r6; ends the program when the bytes are not there
-        d.uses = reg_bit(BPF_REG_6) | (d.reg ? src : 0);
-        d.defs = caller_saved_regs;
-        break;
+        case insn_kind::load:
+            d.uses = src;
+            d.defs = dst;
+            break;
+        case insn_kind::store:
+            d.uses = d.reg ? dst | src : dst;
+            break;
+        case insn_kind::atomic:
+            d.uses = dst | src;
+            if (d.imm == BPF_CMPXCHG)
+                d.uses |= reg_bit(BPF_REG_0), d.defs = reg_bit(BPF_REG_0);
+            else if (d.imm & BPF_FETCH)
+                d.defs = src;
+            break;
+        default:  // ld_packet: the context is in r6; ends the program when the bytes are not there
+            d.uses = reg_bit(BPF_REG_6) | (d.reg ? src : 0);
+            d.defs = caller_saved_regs;
+            break;
     }
 }
 
@@ -134,27 +136,29 @@ void decode_compute(insn_desc &d) {
     u16 dst = reg_bit(d.dst), src = d.reg ? reg_bit(d.src) : 0;
     d.defs = dst;
     switch (d.kind) {
-    case insn_kind::alu:
-        d.uses = dst | src;
-        d.is_signed = is_div_or_mod(d.op) && d.off == 1;
-        break;
-    case insn_kind::mov:
-        d.uses = src;
-        d.sx_bytes = d.reg && (d.off == 8 || d.off == 16 || d.off == 32) ? static_cast<u8>(d.off / 8) : 0;
-        break;
-    case insn_kind::neg:
-        d.uses = dst;
-        break;
-    default: // byte order
-        d.uses = dst;
-        d.width = d.imm == 16 || d.imm == 32 || d.imm == 64 ? static_cast<u8>(d.imm / 8) : 8;
-        break;
+        case insn_kind::alu:
+            d.uses = dst | src;
+            d.is_signed = is_div_or_mod(d.op) && d.off == 1;
+            break;
+        case insn_kind::mov:
+            d.uses = src;
+            d.sx_bytes = d.reg && (d.off == 8 || d.off == 16 || d.off == 32) ? static_cast<u8>(d.off / 8) : 0;
+            break;
+        case insn_kind::neg:
+            d.uses = dst;
+            break;
+        default:  // byte order
+            d.uses = dst;
+            d.width = d.imm == 16 || d.imm == 32 || d.imm == 64 ? static_cast<u8>(d.imm / 8) : 8;
+            break;
     }
 }
 
 }  // namespace
 
-const opcode_row &opcode(u8 code) { return table.rows[code]; }
+const opcode_row &opcode(u8 code) {
+    return table.rows[code];
+}
 
 insn_desc decode(span<const bpf_insn> insns, u32 at) {
     const bpf_insn &insn = insns[at];
@@ -172,52 +176,52 @@ insn_desc decode(span<const bpf_insn> insns, u32 at) {
     d.imm = insn.imm;
     s64 next = static_cast<s64>(at) + 1;
     switch (d.kind) {
-    case insn_kind::unknown:
-        break;
-    case insn_kind::alu:
-    case insn_kind::mov:
-    case insn_kind::neg:
-    case insn_kind::to_le:
-    case insn_kind::to_be:
-    case insn_kind::bswap:
-        decode_compute(d);
-        break;
-    case insn_kind::load:
-    case insn_kind::store:
-    case insn_kind::atomic:
-    case insn_kind::ld_packet:
-        decode_memory(d);
-        break;
-    case insn_kind::jump:
-        d.jumps = true;
-        d.falls_through = false;
-        d.target = next + (bpf_class(insn.code) == BPF_JMP32 ? insn.imm : insn.off);
-        break;
-    case insn_kind::branch:
-        d.uses = reg_bit(d.dst) | (d.reg ? reg_bit(d.src) : 0);
-        [[fallthrough]];
-    case insn_kind::may_goto:
-        d.jumps = true;
-        d.target = next + insn.off;
-        break;
-    case insn_kind::call_helper:
-    case insn_kind::call_sub:
-    case insn_kind::call_kfunc:
-        decode_call(d, insn, at);
-        break;
-    case insn_kind::exit:
-        d.falls_through = false;
-        d.uses = reg_bit(BPF_REG_0);
-        break;
-    case insn_kind::ld_imm64:
-        d.words = 2;
-        d.defs = reg_bit(d.dst);
-        d.imm = static_cast<u32>(insn.imm);
-        if (at + 1 < insns.size())
-            d.imm |= static_cast<s64>(static_cast<u64>(static_cast<u32>(insns[at + 1].imm)) << 32);
-        if (d.src == BPF_PSEUDO_FUNC)
-            d.target = next + insn.imm;
-        break;
+        case insn_kind::unknown:
+            break;
+        case insn_kind::alu:
+        case insn_kind::mov:
+        case insn_kind::neg:
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+        case insn_kind::bswap:
+            decode_compute(d);
+            break;
+        case insn_kind::load:
+        case insn_kind::store:
+        case insn_kind::atomic:
+        case insn_kind::ld_packet:
+            decode_memory(d);
+            break;
+        case insn_kind::jump:
+            d.jumps = true;
+            d.falls_through = false;
+            d.target = next + (bpf_class(insn.code) == BPF_JMP32 ? insn.imm : insn.off);
+            break;
+        case insn_kind::branch:
+            d.uses = reg_bit(d.dst) | (d.reg ? reg_bit(d.src) : 0);
+            [[fallthrough]];
+        case insn_kind::may_goto:
+            d.jumps = true;
+            d.target = next + insn.off;
+            break;
+        case insn_kind::call_helper:
+        case insn_kind::call_sub:
+        case insn_kind::call_kfunc:
+            decode_call(d, insn, at);
+            break;
+        case insn_kind::exit:
+            d.falls_through = false;
+            d.uses = reg_bit(BPF_REG_0);
+            break;
+        case insn_kind::ld_imm64:
+            d.words = 2;
+            d.defs = reg_bit(d.dst);
+            d.imm = static_cast<u32>(insn.imm);
+            if (at + 1 < insns.size())
+                d.imm |= static_cast<s64>(static_cast<u64>(static_cast<u32>(insns[at + 1].imm)) << 32);
+            if (d.src == BPF_PSEUDO_FUNC)
+                d.target = next + insn.imm;
+            break;
     }
     return d;
 }
@@ -236,17 +240,17 @@ refusal check_load(span<const bpf_insn> insns, u32 at) {
     if (!high || high->code || high->dst_reg || high->src_reg || high->off)
         return refuse(EINVAL, "invalid bpf_ld_imm64 insn\n");
     switch (insn.src_reg) {
-    case 0:
-    case BPF_PSEUDO_BTF_ID:
-    case BPF_PSEUDO_FUNC:
-    case BPF_PSEUDO_MAP_VALUE:
-    case BPF_PSEUDO_MAP_IDX_VALUE:
-        return {};
-    case BPF_PSEUDO_MAP_FD:
-    case BPF_PSEUDO_MAP_IDX:
-        if (high->imm == 0)
+        case 0:
+        case BPF_PSEUDO_BTF_ID:
+        case BPF_PSEUDO_FUNC:
+        case BPF_PSEUDO_MAP_VALUE:
+        case BPF_PSEUDO_MAP_IDX_VALUE:
             return {};
-        break;
+        case BPF_PSEUDO_MAP_FD:
+        case BPF_PSEUDO_MAP_IDX:
+            if (high->imm == 0)
+                return {};
+            break;
     }
     return refuse(EINVAL, "unrecognized bpf_ld_imm64 insn\n");
 }
@@ -277,77 +281,78 @@ bool jump_uses_reserved(const bpf_insn &i) {
 
 bool is_atomic_op(s32 imm) {
     switch (imm) {
-    case BPF_ADD:
-    case BPF_ADD | BPF_FETCH:
-    case BPF_AND:
-    case BPF_AND | BPF_FETCH:
-    case BPF_OR:
-    case BPF_OR | BPF_FETCH:
-    case BPF_XOR:
-    case BPF_XOR | BPF_FETCH:
-    case BPF_XCHG:
-    case BPF_CMPXCHG:
-        return true;
+        case BPF_ADD:
+        case BPF_ADD | BPF_FETCH:
+        case BPF_AND:
+        case BPF_AND | BPF_FETCH:
+        case BPF_OR:
+        case BPF_OR | BPF_FETCH:
+        case BPF_XOR:
+        case BPF_XOR | BPF_FETCH:
+        case BPF_XCHG:
+        case BPF_CMPXCHG:
+            return true;
     }
     return false;
 }
 
 refusal check_compute(const bpf_insn &i, insn_kind kind) {
     switch (kind) {
-    case insn_kind::alu:
-        return alu_uses_reserved(i) ? refuse(EINVAL, "BPF_ALU uses reserved fields\n") : refusal{};
-    case insn_kind::neg:
-        return i.src_reg || i.off || i.imm ? refuse(EINVAL, "BPF_NEG uses reserved fields\n") : refusal{};
-    case insn_kind::mov:
-        if (i.code == (BPF_ALU64 | BPF_MOV | BPF_X) && i.off == BPF_ADDR_SPACE_CAST) {
-            if (i.imm != 1 && i.imm != 1 << 16)
-                return refuse(EINVAL, "addr_space_cast insn can only convert between address space 1 and 0\n");
+        case insn_kind::alu:
+            return alu_uses_reserved(i) ? refuse(EINVAL, "BPF_ALU uses reserved fields\n") : refusal{};
+        case insn_kind::neg:
+            return i.src_reg || i.off || i.imm ? refuse(EINVAL, "BPF_NEG uses reserved fields\n") : refusal{};
+        case insn_kind::mov:
+            if (i.code == (BPF_ALU64 | BPF_MOV | BPF_X) && i.off == BPF_ADDR_SPACE_CAST) {
+                if (i.imm != 1 && i.imm != 1 << 16)
+                    return refuse(EINVAL, "addr_space_cast insn can only convert between address space 1 and 0\n");
+                return {};
+            }
+            return mov_uses_reserved(i) ? refuse(EINVAL, "BPF_MOV uses reserved fields\n") : refusal{};
+        default:
+            if (i.src_reg || i.off || (i.imm != 16 && i.imm != 32 && i.imm != 64))
+                return refuse(EINVAL, "BPF_END uses reserved fields\n");
             return {};
-        }
-        return mov_uses_reserved(i) ? refuse(EINVAL, "BPF_MOV uses reserved fields\n") : refusal{};
-    default:
-        if (i.src_reg || i.off || (i.imm != 16 && i.imm != 32 && i.imm != 64))
-            return refuse(EINVAL, "BPF_END uses reserved fields\n");
-        return {};
     }
 }
 
 refusal check_jump(const bpf_insn &i, insn_kind kind) {
     switch (kind) {
-    case insn_kind::jump:
-        return jump_uses_reserved(i) ? refuse(EINVAL, "BPF_JA uses reserved fields\n") : refusal{};
-    case insn_kind::branch:
-        if (bpf_src(i.code) == BPF_X ? i.imm != 0 : i.src_reg != 0)
-            return refuse(EINVAL, "BPF_JMP/JMP32 uses reserved fields\n");
-        return {};
-    case insn_kind::may_goto:
-        if (i.src_reg != BPF_MAY_GOTO || i.dst_reg || i.imm || i.off == 0)
-            return refuse(EINVAL, "invalid may_goto off %d imm %d\n", i.off, i.imm);
-        return {};
-    case insn_kind::exit:
-        // off is not looked at, as in Linux.
-        return i.imm || i.src_reg || i.dst_reg ? refuse(EINVAL, "BPF_EXIT uses reserved fields\n") : refusal{};
-    default:
-        return call_uses_reserved(i) ? refuse(EINVAL, "BPF_CALL uses reserved fields\n") : refusal{};
+        case insn_kind::jump:
+            return jump_uses_reserved(i) ? refuse(EINVAL, "BPF_JA uses reserved fields\n") : refusal{};
+        case insn_kind::branch:
+            if (bpf_src(i.code) == BPF_X ? i.imm != 0 : i.src_reg != 0)
+                return refuse(EINVAL, "BPF_JMP/JMP32 uses reserved fields\n");
+            return {};
+        case insn_kind::may_goto:
+            if (i.src_reg != BPF_MAY_GOTO || i.dst_reg || i.imm || i.off == 0)
+                return refuse(EINVAL, "invalid may_goto off %d imm %d\n", i.off, i.imm);
+            return {};
+        case insn_kind::exit:
+            // off is not looked at, as in Linux.
+            return i.imm || i.src_reg || i.dst_reg ? refuse(EINVAL, "BPF_EXIT uses reserved fields\n") : refusal{};
+        default:
+            return call_uses_reserved(i) ? refuse(EINVAL, "BPF_CALL uses reserved fields\n") : refusal{};
     }
 }
 
 refusal check_memory(const bpf_insn &i, insn_kind kind) {
     switch (kind) {
-    case insn_kind::store:
-        if (bpf_class(i.code) == BPF_STX)
-            return i.imm ? refuse(EINVAL, "BPF_STX uses reserved fields\n") : refusal{};
-        return i.src_reg ? refuse(EINVAL, "BPF_ST uses reserved fields\n") : refusal{};
-    case insn_kind::atomic:
-        return is_atomic_op(i.imm) ? refusal{} : refuse(EINVAL, "BPF_ATOMIC uses invalid atomic opcode %02x\n", i.imm);
-    case insn_kind::ld_imm64:
-        return i.off ? refuse(EINVAL, "BPF_LD_IMM64 uses reserved fields\n") : refusal{};
-    case insn_kind::ld_packet:
-        if (i.dst_reg || i.off || (bpf_mode(i.code) == BPF_ABS && i.src_reg))
-            return refuse(EINVAL, "BPF_LD_[ABS|IND] uses reserved fields\n");
-        return {};
-    default:
-        return {}; // load: stage 2
+        case insn_kind::store:
+            if (bpf_class(i.code) == BPF_STX)
+                return i.imm ? refuse(EINVAL, "BPF_STX uses reserved fields\n") : refusal{};
+            return i.src_reg ? refuse(EINVAL, "BPF_ST uses reserved fields\n") : refusal{};
+        case insn_kind::atomic:
+            return is_atomic_op(i.imm) ? refusal{}
+                                       : refuse(EINVAL, "BPF_ATOMIC uses invalid atomic opcode %02x\n", i.imm);
+        case insn_kind::ld_imm64:
+            return i.off ? refuse(EINVAL, "BPF_LD_IMM64 uses reserved fields\n") : refusal{};
+        case insn_kind::ld_packet:
+            if (i.dst_reg || i.off || (bpf_mode(i.code) == BPF_ABS && i.src_reg))
+                return refuse(EINVAL, "BPF_LD_[ABS|IND] uses reserved fields\n");
+            return {};
+        default:
+            return {};  // load: stage 2
     }
 }
 
@@ -356,23 +361,23 @@ refusal check_memory(const bpf_insn &i, insn_kind kind) {
 refusal check_encoding(const bpf_insn &insn) {
     insn_kind kind = opcode(insn.code).kind;
     switch (kind) {
-    case insn_kind::alu:
-    case insn_kind::mov:
-    case insn_kind::neg:
-    case insn_kind::to_le:
-    case insn_kind::to_be:
-    case insn_kind::bswap:
-        return check_compute(insn, kind);
-    case insn_kind::load:
-    case insn_kind::store:
-    case insn_kind::atomic:
-    case insn_kind::ld_imm64:
-    case insn_kind::ld_packet:
-        return check_memory(insn, kind);
-    case insn_kind::unknown:
-        return refuse(EINVAL, "unknown opcode %02x\n", insn.code);
-    default:
-        return check_jump(insn, kind);
+        case insn_kind::alu:
+        case insn_kind::mov:
+        case insn_kind::neg:
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+        case insn_kind::bswap:
+            return check_compute(insn, kind);
+        case insn_kind::load:
+        case insn_kind::store:
+        case insn_kind::atomic:
+        case insn_kind::ld_imm64:
+        case insn_kind::ld_packet:
+            return check_memory(insn, kind);
+        case insn_kind::unknown:
+            return refuse(EINVAL, "unknown opcode %02x\n", insn.code);
+        default:
+            return check_jump(insn, kind);
     }
 }
 
@@ -389,18 +394,19 @@ refusal check_operand(const bpf_insn &insn) {
 
 refusal unsupported_encoding(const bpf_insn &insn) {
     switch (opcode(insn.code).kind) {
-    case insn_kind::may_goto:
-        return refuse(EOPNOTSUPP, "may_goto is not supported\n");
-    case insn_kind::call_helper:
-        if (insn.src_reg == BPF_PSEUDO_KFUNC_CALL)
-            return refuse(EOPNOTSUPP, "calls of kernel functions (kfuncs) are not supported\n");
-        return {};
-    case insn_kind::mov:
-        if (insn.code == (BPF_ALU64 | BPF_MOV | BPF_X) && insn.off == BPF_ADDR_SPACE_CAST)
-            return refuse(EINVAL, "addr_space_cast insn can only be used in a program that has an associated arena\n");
-        return {};
-    default:
-        return {};
+        case insn_kind::may_goto:
+            return refuse(EOPNOTSUPP, "may_goto is not supported\n");
+        case insn_kind::call_helper:
+            if (insn.src_reg == BPF_PSEUDO_KFUNC_CALL)
+                return refuse(EOPNOTSUPP, "calls of kernel functions (kfuncs) are not supported\n");
+            return {};
+        case insn_kind::mov:
+            if (insn.code == (BPF_ALU64 | BPF_MOV | BPF_X) && insn.off == BPF_ADDR_SPACE_CAST)
+                return refuse(EINVAL,
+                              "addr_space_cast insn can only be used in a program that has an associated arena\n");
+            return {};
+        default:
+            return {};
     }
 }
 

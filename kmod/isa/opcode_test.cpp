@@ -8,11 +8,21 @@
 namespace modbpf {
 namespace {
 
-bpf_insn insn(u8 code, u8 dst = 0, u8 src = 0, s16 off = 0, s32 imm = 0) { return make_insn(code, dst, src, off, imm); }
-insn_desc decode_one(bpf_insn i) { return decode({&i, 1}, 0); }
-std::string encoding(bpf_insn i) { return check_encoding(i).text; }
-std::string operand(bpf_insn i) { return check_operand(i).text; }
-std::string load(std::initializer_list<bpf_insn> l, u32 at = 0) { return check_load({l.begin(), l.size()}, at).text; }
+bpf_insn insn(u8 code, u8 dst = 0, u8 src = 0, s16 off = 0, s32 imm = 0) {
+    return make_insn(code, dst, src, off, imm);
+}
+insn_desc decode_one(bpf_insn i) {
+    return decode({&i, 1}, 0);
+}
+std::string encoding(bpf_insn i) {
+    return check_encoding(i).text;
+}
+std::string operand(bpf_insn i) {
+    return check_operand(i).text;
+}
+std::string load(std::initializer_list<bpf_insn> l, u32 at = 0) {
+    return check_load({l.begin(), l.size()}, at).text;
+}
 
 constexpr u8 lddw = BPF_LD | BPF_IMM | BPF_DW;
 
@@ -35,7 +45,7 @@ TEST(opcode, table_is_complete) {
     EXPECT_EQ(n(insn_kind::atomic), 2u);
     EXPECT_EQ(n(insn_kind::ld_packet), 6u);
     EXPECT_EQ(n(insn_kind::ld_imm64), 1u);
-    EXPECT_EQ(total, 44 + 4 + 2 + 3 + 44 + 2 + 7 + 8 + 2 + 6 + 1 + 3u); // call, exit, may_goto
+    EXPECT_EQ(total, 44 + 4 + 2 + 3 + 44 + 2 + 7 + 8 + 2 + 6 + 1 + 3u);  // call, exit, may_goto
 }
 
 TEST(opcode, decodes_registers) {
@@ -94,7 +104,7 @@ TEST(opcode, decodes_variants) {
     insn_desc d = decode({wide, 2}, 0);
     EXPECT_EQ(d.imm, 0x2ffffffff);
     EXPECT_EQ(d.words, 2);
-    EXPECT_EQ(decode({wide, 1}, 0).imm, 0xffffffff); // the second word is missing: in bounds
+    EXPECT_EQ(decode({wide, 1}, 0).imm, 0xffffffff);  // the second word is missing: in bounds
     wide[0].src_reg = BPF_PSEUDO_FUNC;
     wide[0].imm = 10;
     EXPECT_TRUE(decode({wide, 2}, 0).is_pseudo_func());
@@ -144,8 +154,10 @@ TEST(opcode, refuses_reserved_fields) {
     EXPECT_EQ(encoding(insn(BPF_ALU64 | BPF_MOV | BPF_K, 1, 0, 8)), "BPF_MOV uses reserved fields\n");
     EXPECT_EQ(encoding(insn(BPF_STX | BPF_MEM | BPF_B, 1, 2, 3, 4)), "BPF_STX uses reserved fields\n");
     EXPECT_EQ(encoding(insn(BPF_ST | BPF_MEM | BPF_B, 1, 2, 3, 4)), "BPF_ST uses reserved fields\n");
-    EXPECT_EQ(encoding(insn(BPF_STX | BPF_ATOMIC | BPF_W, 1, 2, 3, 0x10)), "BPF_ATOMIC uses invalid atomic opcode 10\n");
-    EXPECT_EQ(encoding(insn(BPF_STX | BPF_ATOMIC | BPF_W, 1, 2, 3, 0xe0)), "BPF_ATOMIC uses invalid atomic opcode e0\n");
+    EXPECT_EQ(encoding(insn(BPF_STX | BPF_ATOMIC | BPF_W, 1, 2, 3, 0x10)),
+              "BPF_ATOMIC uses invalid atomic opcode 10\n");
+    EXPECT_EQ(encoding(insn(BPF_STX | BPF_ATOMIC | BPF_W, 1, 2, 3, 0xe0)),
+              "BPF_ATOMIC uses invalid atomic opcode e0\n");
     EXPECT_EQ(encoding(insn(BPF_JMP | BPF_JA, 0, 0, 1)), "");
     EXPECT_EQ(encoding(insn(BPF_JMP | BPF_JA, 0, 0, 1, 1)), "BPF_JA uses reserved fields\n");
     EXPECT_EQ(encoding(insn(BPF_JMP32 | BPF_JA, 0, 0, 1, 1)), "BPF_JA uses reserved fields\n");
@@ -156,7 +168,7 @@ TEST(opcode, refuses_reserved_fields) {
     EXPECT_EQ(encoding(insn(BPF_JMP | BPF_CALL, 0, 0, 1)), "BPF_CALL uses reserved fields\n");
     EXPECT_EQ(encoding(insn(BPF_JMP | BPF_CALL, 0, 2, 1)), "");
     EXPECT_EQ(encoding(insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 1)), "BPF_EXIT uses reserved fields\n");
-    EXPECT_EQ(encoding(insn(BPF_JMP | BPF_EXIT, 0, 0, 1)), ""); // Linux does not look
+    EXPECT_EQ(encoding(insn(BPF_JMP | BPF_EXIT, 0, 0, 1)), "");  // Linux does not look
     EXPECT_EQ(encoding(insn(lddw, 0, 0, 1)), "BPF_LD_IMM64 uses reserved fields\n");
     EXPECT_EQ(encoding(insn(BPF_LD | BPF_ABS | BPF_B, 0, 1)), "BPF_LD_[ABS|IND] uses reserved fields\n");
     EXPECT_EQ(encoding(insn(BPF_LD | BPF_IND | BPF_B, 0, 1)), "");

@@ -4,8 +4,8 @@
 namespace modbpf {
 
 namespace {
-constexpr u32 max_text = 1u << 29; ///< a quarter of rel32's reach
-constexpr u32 max_passes = 32;     ///< then all jumps that are left become long
+constexpr u32 max_text = 1u << 29;  ///< a quarter of rel32's reach
+constexpr u32 max_passes = 32;      ///< then all jumps that are left become long
 }  // namespace
 
 status assembler::room() {
@@ -42,14 +42,14 @@ void assembler::add_rel(fixup_kind kind, u32 label, u64 addr) {
 /// Bytes that a fix-up adds to what is in the buffer, when it starts at offset `at` of the text.
 u32 assembler::size_of(const fixup &f, u32 at) {
     switch (f.kind) {
-    case fixup_kind::jump:
-        return f.is_long ? 5 : 2;
-    case fixup_kind::branch:
-        return f.is_long ? 6 : 2;
-    case fixup_kind::align:
-        return -at & 15;
-    default:
-        return 0;
+        case fixup_kind::jump:
+            return f.is_long ? 5 : 2;
+        case fixup_kind::branch:
+            return f.is_long ? 6 : 2;
+        case fixup_kind::align:
+            return -at & 15;
+        default:
+            return 0;
     }
 }
 

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // assembler: a growing buffer of native code with labels and fix-ups, and the layout that gives every jump its size.
 //
-// Terms: a *fix-up* marks a place of the buffer whose bytes depend on where things end up: a jump (no bytes in the buffer yet), a
+// Terms: a *fix-up* marks a place of the buffer whose bytes depend on where things end up: a jump (no bytes in the
+// buffer yet), a
 // 4-byte displacement, or alignment padding. resolve() decides between short and long jumps; emit() writes the text.
 //
-// Why the layout is sound (the class of CVE-2021-29154): jumps start short and only ever grow, so the loop ends; after the last
-// pass every short jump was checked against the offsets of that same pass; emit() checks each displacement once more and
+// Why the layout is sound (the class of CVE-2021-29154): jumps start short and only ever grow, so the loop ends; after
+// the last
+// pass every short jump was checked against the offsets of that same pass; emit() checks each displacement once more
+// and
 // reports a bug rather than emit a jump that does not land on its label.
 //
 // Task context. Owns its buffers. One thread.
@@ -24,7 +27,7 @@ enum class fixup_kind : u8 {
     align,      ///< int3 up to a multiple of 16
 };
 struct fixup {
-    u32 pos;   ///< in the buffer
+    u32 pos;  ///< in the buffer
     u32 label;
     u64 addr;
     fixup_kind kind;
@@ -40,12 +43,13 @@ public:
 
     /// Labels 0..n-1 exist, unbound.
     status set_labels(u32 n) { return labels_.resize(n); }
-    /// Makes room for one group: up to group_bytes of code and group_fixups fix-ups. ENOMEM; E2BIG for a monstrous program.
+    /// Makes room for one group: up to group_bytes of code and group_fixups fix-ups. ENOMEM; E2BIG for a monstrous
+    /// program.
     status room();
     static constexpr u32 group_bytes = 512;
     static constexpr u32 group_fixups = 16;
 
-    x86::encoder e{nullptr}; ///< writes at the buffer's end; valid after room()
+    x86::encoder e{nullptr};  ///< writes at the buffer's end; valid after room()
 
     void bind(u32 label) { labels_[label] = {here(), static_cast<u32>(fixups_.size())}; }
     void jump(u32 label) { add(fixup_kind::jump, label, 0); }
@@ -60,13 +64,14 @@ public:
     result<u32> resolve();
     /// After resolve(): a label's offset in the text.
     u32 offset(u32 label) const;
-    /// Writes the text that will run at its own address. E2BIG: an address is out of rel32 reach; EFAULT: a bug of ours.
+    /// Writes the text that will run at its own address. E2BIG: an address is out of rel32 reach; EFAULT: a bug of
+    /// ours.
     status emit(u8 *text, u32 size) const;
 
 private:
     struct place_of {
         u32 pos = 0;
-        u32 fixups = 0; ///< how many lie before it
+        u32 fixups = 0;  ///< how many lie before it
     };
     u32 here() const { return static_cast<u32>(e.at() - buf_); }
     void add(fixup_kind kind, u32 label, u64 addr, x86::cond cc = x86::cond::e);
@@ -80,7 +85,7 @@ private:
     u32 cap_ = 0;
     vec<fixup> fixups_;
     vec<place_of> labels_;
-    vec<u32> added_; ///< by fix-up: bytes that the fix-ups before it add to the buffer
+    vec<u32> added_;  ///< by fix-up: bytes that the fix-ups before it add to the buffer
 };
 
 }  // namespace modbpf

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The conformance rows through interpreter and JIT, in every combination of registers, in register and immediate form, and
+// The conformance rows through interpreter and JIT, in every combination of registers, in register and immediate form,
+// and
 // once each through the machine's own kernel.
-#include "jit/kernel_peer.h"
-#include "jit/testing.h"
+#include "jit/engines_test.h"
+#include "jit/kernel_peer_test.h"
 
 #include "../../selftests/conformance/rows.h"
 
@@ -11,11 +12,19 @@ namespace {
 
 using namespace conformance;
 
-bool is_shift(u8 op) { return op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH; }
-bool is_division(u8 op) { return op == BPF_DIV || op == BPF_MOD; }
+bool is_shift(u8 op) {
+    return op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH;
+}
+bool is_division(u8 op) {
+    return op == BPF_DIV || op == BPF_MOD;
+}
 
-bool fits_imm(u64 v) { return static_cast<s64>(v) == static_cast<s32>(v); }
-u8 size_of_bytes(u8 bytes) { return bytes == 1 ? BPF_B : bytes == 2 ? BPF_H : bytes == 4 ? BPF_W : BPF_DW; }
+bool fits_imm(u64 v) {
+    return static_cast<s64>(v) == static_cast<s32>(v);
+}
+u8 size_of_bytes(u8 bytes) {
+    return bytes == 1 ? BPF_B : bytes == 2 ? BPF_H : bytes == 4 ? BPF_W : BPF_DW;
+}
 
 /// Both engines; the result is in r0.
 void expect(const program_text &p, u64 want, const std::string &what) {
@@ -26,7 +35,11 @@ void expect(const program_text &p, u64 want, const std::string &what) {
 /// The kernel returns 32 bits: the halves are folded, and compared with the folded want.
 void expect_kernel(program_text p, u64 want, const std::string &what) {
     p.pop_back();
-    p.add(mov_r(1, 0)).add(alu64_k(BPF_RSH, 1, 32)).add(alu64_k(BPF_MUL, 1, 3)).add(alu64_r(BPF_ADD, 0, 1)).add(exit_insn());
+    p.add(mov_r(1, 0))
+        .add(alu64_k(BPF_RSH, 1, 32))
+        .add(alu64_k(BPF_MUL, 1, 3))
+        .add(alu64_r(BPF_ADD, 0, 1))
+        .add(exit_insn());
     kernel_peer::answer a = kernel_peer::run({p.data(), p.size()}, 0);
     EXPECT_GE(a.fd_or_errno, 0) << what;
     EXPECT_EQ(a.retval, static_cast<u32>(want + 3 * (want >> 32))) << "kernel: " << what;
@@ -117,19 +130,20 @@ program_text unary_program(const unary_row &r, u8 dst, u8 src) {
     program_text p;
     p.ld64(src, r.a);
     switch (r.op) {
-    case unary_op::neg:
-        p.add(make_insn((r.width == 8 ? BPF_ALU64 : BPF_ALU) | BPF_NEG, src, 0, 0, 0));
-        return result_in(p, src);
-    case unary_op::movsx:
-        p.add(make_insn((r.width == 8 ? BPF_ALU64 : BPF_ALU) | BPF_MOV | BPF_X, dst, src, static_cast<s16>(r.bytes * 8), 0));
-        return result_in(p, dst);
-    case unary_op::le:
-    case unary_op::be:
-        p.add(endian(r.op == unary_op::be ? BPF_TO_BE : BPF_TO_LE, src, r.width * 8));
-        return result_in(p, src);
-    default:
-        p.add(swap_bytes(src, r.width * 8));
-        return result_in(p, src);
+        case unary_op::neg:
+            p.add(make_insn((r.width == 8 ? BPF_ALU64 : BPF_ALU) | BPF_NEG, src, 0, 0, 0));
+            return result_in(p, src);
+        case unary_op::movsx:
+            p.add(make_insn((r.width == 8 ? BPF_ALU64 : BPF_ALU) | BPF_MOV | BPF_X, dst, src,
+                            static_cast<s16>(r.bytes * 8), 0));
+            return result_in(p, dst);
+        case unary_op::le:
+        case unary_op::be:
+            p.add(endian(r.op == unary_op::be ? BPF_TO_BE : BPF_TO_LE, src, r.width * 8));
+            return result_in(p, src);
+        default:
+            p.add(swap_bytes(src, r.width * 8));
+            return result_in(p, src);
     }
 }
 
@@ -147,7 +161,8 @@ program_text branch_program(const branch_row &r, u8 dst, u8 src, bool imm, u32 p
         p.ld64(src, r.b);
     u8 cls = r.width == 8 ? BPF_JMP : BPF_JMP32;
     auto off = static_cast<s16>(2 + padding);
-    p.add(imm ? make_insn(cls | r.op | BPF_K, dst, 0, off, static_cast<s32>(r.b)) : make_insn(cls | r.op | BPF_X, dst, src, off, 0));
+    p.add(imm ? make_insn(cls | r.op | BPF_K, dst, 0, off, static_cast<s32>(r.b))
+              : make_insn(cls | r.op | BPF_X, dst, src, off, 0));
     p.add(mov_k(0, 0));
     for (u32 i = 0; i < padding; i++)
         p.add(alu64_k(BPF_ADD, 0, 0));
@@ -157,7 +172,7 @@ program_text branch_program(const branch_row &r, u8 dst, u8 src, bool imm, u32 p
 TEST(conformance, branch) {
     for (const branch_row &r : branch_rows)
         for (u8 dst = 0; dst < 10; dst++)
-            for (u32 padding : {0u, 40u}) { // short and long jumps
+            for (u32 padding : {0u, 40u}) {  // short and long jumps
                 for (u8 src = 0; src < 10; src++)
                     if (src != dst)
                         expect(branch_program(r, dst, src, false, padding), r.taken, "branch " + std::to_string(r.op));
@@ -201,7 +216,8 @@ TEST(conformance, atomic) {
             for (u8 src = 0; src < 10; src++) {
                 if (src == base || (r.op == BPF_CMPXCHG && (base == 0 || src == 0)))
                     continue;
-                std::string what = "atomic " + std::to_string(r.op) + " base " + std::to_string(base) + " src " + std::to_string(src);
+                std::string what =
+                    "atomic " + std::to_string(r.op) + " base " + std::to_string(base) + " src " + std::to_string(src);
                 expect(atomic_program(r, base, src, 0), r.want_mem, what + " memory");
                 expect(atomic_program(r, base, src, 1), r.want_src, what + " source");
                 if (base != 0 && src != 0)
@@ -223,7 +239,8 @@ TEST(conformance, load_and_store) {
                 p.ld64(reg, r.mem).add(stx(BPF_DW, 10, reg, -16));
                 pointer(p);
                 auto off = static_cast<s16>(r.off - 16);
-                p.add(r.is_signed ? ldsx(size_of_bytes(r.bytes), reg, base, off) : ldx(size_of_bytes(r.bytes), reg, base, off));
+                p.add(r.is_signed ? ldsx(size_of_bytes(r.bytes), reg, base, off)
+                                  : ldx(size_of_bytes(r.bytes), reg, base, off));
                 expect(result_in(p, reg), r.want, "load " + std::to_string(r.bytes));
             }
             for (const store_row &r : store_rows)
@@ -258,7 +275,10 @@ TEST(conformance, kernel_agrees) {
         expect_kernel(branch_program(r, 3, 4, false, 0), r.taken, "branch " + std::to_string(r.op));
     for (const atomic_row &r : atomic_rows)
         for (int which = 0; which < 3; which++)
-            expect_kernel(atomic_program(r, 10, 6, which), which == 0 ? r.want_mem : which == 1 ? r.want_src : r.want_r0,
+            expect_kernel(atomic_program(r, 10, 6, which),
+                          which == 0   ? r.want_mem
+                          : which == 1 ? r.want_src
+                                       : r.want_r0,
                           "atomic " + std::to_string(r.op));
 }
 

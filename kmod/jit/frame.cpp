@@ -9,22 +9,22 @@ namespace {
 void note(jit_frame &f, const insn_desc &d) {
     f.regs |= d.uses | d.defs;
     switch (d.kind) {
-    case insn_kind::call_helper:
-        f.calls = true;
-        if (d.imm == BPF_FUNC_tail_call)
-            f.tail_calls = f.reaches_tail_call = true;
-        break;
-    case insn_kind::call_sub:
-        f.calls = true;
-        break;
-    case insn_kind::ld_packet:
-        f.calls = f.loads_packet = true;
-        break;
-    case insn_kind::alu:
-        f.divides |= d.op == BPF_DIV || d.op == BPF_MOD;
-        break;
-    default:
-        break;
+        case insn_kind::call_helper:
+            f.calls = true;
+            if (d.imm == BPF_FUNC_tail_call)
+                f.tail_calls = f.reaches_tail_call = true;
+            break;
+        case insn_kind::call_sub:
+            f.calls = true;
+            break;
+        case insn_kind::ld_packet:
+            f.calls = f.loads_packet = true;
+            break;
+        case insn_kind::alu:
+            f.divides |= d.op == BPF_DIV || d.op == BPF_MOD;
+            break;
+        default:
+            break;
     }
 }
 
@@ -35,16 +35,16 @@ bool runnable_insn(const insn_desc &d) {
     if ((d.defs & reg_bit(BPF_REG_10)) != 0)
         return false;
     switch (d.kind) {
-    case insn_kind::unknown:
-    case insn_kind::may_goto:
-    case insn_kind::call_kfunc:
-        return false;
-    case insn_kind::load:
-        return d.src < bpf_reg_count;
-    case insn_kind::ld_imm64:
-        return d.src == 0 || d.src == BPF_PSEUDO_FUNC;
-    default:
-        return true;
+        case insn_kind::unknown:
+        case insn_kind::may_goto:
+        case insn_kind::call_kfunc:
+            return false;
+        case insn_kind::load:
+            return d.src < bpf_reg_count;
+        case insn_kind::ld_imm64:
+            return d.src == 0 || d.src == BPF_PSEUDO_FUNC;
+        default:
+            return true;
     }
 }
 
@@ -52,14 +52,14 @@ bool runnable_insn(const insn_desc &d) {
 bool sound_target(const jit_facts &facts, const jit_frame &f, const insn_desc &d) {
     if (d.jumps)
         return d.target >= f.start && d.target < f.end && facts.starts[static_cast<u32>(d.target)];
-    if (d.kind == insn_kind::call_sub || d.is_pseudo_func()) // the entry is not a subprogram that can be called
+    if (d.kind == insn_kind::call_sub || d.is_pseudo_func())  // the entry is not a subprogram that can be called
         return d.target != 0 && facts.frame_at(d.target) < facts.frames.size();
     return true;
 }
 
 /// First pass over a subprogram: instruction starts and facts. False: the code is not sound.
 bool scan(const code &c, jit_facts &facts, jit_frame &f) {
-    bool open = true; // the end can be fallen off
+    bool open = true;  // the end can be fallen off
     for (u32 i = f.start; i < f.end;) {
         if (opcode(c.insns[i].code).kind == insn_kind::unknown || check_encoding(c.insns[i]))
             return false;
@@ -117,9 +117,12 @@ void assign_registers(jit_frame &f) {
         x86::reg reg;
         bool free;
     } pool[] = {
-        {x86::reg::rsi, !(f.regs & reg_bit(BPF_REG_2))}, {x86::reg::rdx, !(f.regs & reg_bit(BPF_REG_3))},
-        {x86::reg::rdi, !(f.regs & reg_bit(BPF_REG_1))}, {x86::reg::r8, !(f.regs & reg_bit(BPF_REG_5))},
-        {x86::reg::r9, !f.divides},                      {x86::reg::rcx, !(f.regs & reg_bit(BPF_REG_4))},
+        {x86::reg::rsi, !(f.regs & reg_bit(BPF_REG_2))},
+        {x86::reg::rdx, !(f.regs & reg_bit(BPF_REG_3))},
+        {x86::reg::rdi, !(f.regs & reg_bit(BPF_REG_1))},
+        {x86::reg::r8, !(f.regs & reg_bit(BPF_REG_5))},
+        {x86::reg::r9, !f.divides},
+        {x86::reg::rcx, !(f.regs & reg_bit(BPF_REG_4))},
     };
     for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++) {
         if (!(f.saved & reg_bit(r)))
@@ -187,7 +190,7 @@ status jit_analyse(const code &c, jit_facts &out) {
     spread_tail_calls(c, out);
     for (size_t i = 0; i < out.frames.size(); i++)
         lay_out(out.frames[i], c.subprogs[i].stack_depth);
-    for (jit_frame &f : out.frames) // a function that C code calls back gets no counter
+    for (jit_frame &f : out.frames)  // a function that C code calls back gets no counter
         if (MODBPF_BUG_ON(f.address_taken && f.reaches_tail_call))
             return error(EFAULT);
     return {};

@@ -11,9 +11,12 @@
 //     padding to 16 bytes
 //     saved callee-saved registers   <- rsp
 //
-// Tail calls: a run's counter is one word in the frame of the program that was entered from outside; every frame that may lead to
-// a tail call holds its address, handed down to subprograms in rax and left in place by a tail call, so that it counts the whole
-// run, whatever the nesting (CVE-2024-47794). A tail call pops the saved registers and jumps, with rbp as it is and rsp below
+// Tail calls: a run's counter is one word in the frame of the program that was entered from outside; every frame that
+// may lead to
+// a tail call holds its address, handed down to subprograms in rax and left in place by a tail call, so that it counts
+// the whole
+// run, whatever the nesting (CVE-2024-47794). A tail call pops the saved registers and jumps, with rbp as it is and
+// rsp below
 // the two words, to the target's tail entry, which sets rsp for its own frame.
 //
 // A subprogram without calls, stack and callee-saved registers has no frame at all.
@@ -27,42 +30,44 @@
 namespace modbpf {
 
 struct jit_frame {
-    u32 start = 0, end = 0;     ///< instructions
-    u16 regs = 0;               ///< BPF registers that appear in it
-    bool calls = false;         ///< anything: helpers, subprograms, packet loads
-    bool tail_calls = false;    ///< itself
+    u32 start = 0, end = 0;   ///< instructions
+    u16 regs = 0;             ///< BPF registers that appear in it
+    bool calls = false;       ///< anything: helpers, subprograms, packet loads
+    bool tail_calls = false;  ///< itself
     bool reaches_tail_call = false;
     bool loads_packet = false;
     bool divides = false;
-    bool address_taken = false; ///< BPF_PSEUDO_FUNC
-    bool present = false;       ///< has a native frame
-    u32 below_rbp = 0;          ///< r10 = rbp - below_rbp
-    u32 size = 0;               ///< bytes between rbp and the saved registers
-    u16 saved = 0;              ///< BPF registers whose native register is saved
-    x86::reg native[bpf_reg_count]; ///< of each BPF register; r10's is rbp, and meaningful only where below_rbp is 0
+    bool address_taken = false;      ///< BPF_PSEUDO_FUNC
+    bool present = false;            ///< has a native frame
+    u32 below_rbp = 0;               ///< r10 = rbp - below_rbp
+    u32 size = 0;                    ///< bytes between rbp and the saved registers
+    u16 saved = 0;                   ///< BPF registers whose native register is saved
+    x86::reg native[bpf_reg_count];  ///< of each BPF register; r10's is rbp, and meaningful only where below_rbp is 0
 };
-inline constexpr s32 tail_pointer_slot = -8, tail_counter_slot = -16; ///< from rbp
+inline constexpr s32 tail_pointer_slot = -8, tail_counter_slot = -16;  ///< from rbp
 inline constexpr u32 tail_words = 16;
 
 struct jit_facts {
-    vec<jit_frame> frames;   ///< one a subprogram
-    vec<u8> targets;         ///< by instruction: 1 where a jump lands
-    vec<u8> starts;          ///< by instruction: 1 for the first word of each
+    vec<jit_frame> frames;  ///< one a subprogram
+    vec<u8> targets;        ///< by instruction: 1 where a jump lands
+    vec<u8> starts;         ///< by instruction: 1 for the first word of each
 
     /// Index of the subprogram that starts at `insn`; frames.size() when none does.
     u32 frame_at(s64 insn) const;
 };
 
 /// Collects them and checks that the code is what the verifier passes: every word decodes, jumps stay inside their
-/// subprogram and land on instructions, calls name subprograms, no end is fallen off. ENOMEM; EFAULT, reported, for anything else.
+/// subprogram and land on instructions, calls name subprograms, no end is fallen off. ENOMEM; EFAULT, reported, for
+/// anything else.
 status jit_analyse(const code &c, jit_facts &out);
 
-/// The native registers of a subprogram that calls: r1-r5 are where the C ABI has its arguments, r6-r9 where it keeps them. One
+/// The native registers of a subprogram that calls: r1-r5 are where the C ABI has its arguments, r6-r9 where it keeps
+/// them. One
 /// that does not call keeps r6-r9 in caller-saved registers as far as there are unused ones.
 inline constexpr x86::reg calling_registers[bpf_reg_count] = {
     x86::reg::rax, x86::reg::rdi, x86::reg::rsi, x86::reg::rdx, x86::reg::rcx, x86::reg::r8,
     x86::reg::rbx, x86::reg::r13, x86::reg::r14, x86::reg::r15, x86::reg::rbp,
 };
-inline constexpr u16 callee_saved_regs = 0x3c0; ///< r6-r9
+inline constexpr u16 callee_saved_regs = 0x3c0;  ///< r6-r9
 
 }  // namespace modbpf

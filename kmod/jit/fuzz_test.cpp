@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Random programs of arithmetic, forward jumps, stack memory, atomics and calls: interpreter and JIT agree in r0 and in the stack (X1), and
+// Random programs of arithmetic, forward jumps, stack memory, atomics and calls: interpreter and JIT agree in r0 and
+// in the stack (X1), and
 // the image is well-formed (X2). Seeds are fixed; MODBPF_FUZZ_SEED and MODBPF_FUZZ_COUNT widen the search.
-#include "jit/random_program.h"
+#include "jit/random_program_test.h"
 
 #include "port/port.h"
 
@@ -21,12 +22,16 @@ u64 capture_stack(u64 fp, u64, u64, u64, u64) {
     memcpy(capture, ptr_of<>(fp - stack_bytes), stack_bytes);
     return 0;
 }
-u64 hash_arguments(u64 a, u64 b, u64 c, u64 d, u64 e) { return (((a * 31 + b) * 31 + c) * 31 + d) * 31 + e; }
+u64 hash_arguments(u64 a, u64 b, u64 c, u64 d, u64 e) {
+    return (((a * 31 + b) * 31 + c) * 31 + d) * 31 + e;
+}
 const helper_proto protos[] = {
     {1, ret_type::integer, {}, 0, 0, 0, capture_stack},
     {2, ret_type::integer, {}, 0, 0, 0, hash_arguments},
 };
-const helper_proto *capture_helper(u32 id) { return &protos[id - 1]; }
+const helper_proto *capture_helper(u32 id) {
+    return &protos[id - 1];
+}
 
 /// Inserts "save r0, capture the stack, restore r0" in front of the exit.
 void add_capture(program_text &p) {

@@ -5,7 +5,9 @@
 
 namespace modbpf {
 
-jit_image::jit_image(jit_image &&o) noexcept { *this = move(o); }
+jit_image::jit_image(jit_image &&o) noexcept {
+    *this = move(o);
+}
 
 jit_image &jit_image::operator=(jit_image &&o) noexcept {
     swap(text_, o.text_);
@@ -27,7 +29,9 @@ u64 (*jit_image::entry() const)(const void *ctx) {
     return reinterpret_cast<u64 (*)(const void *)>(addr_of(text_) + entry_offset_);
 }
 
-const void *jit_image::tail_entry() const { return static_cast<const u8 *>(text_) + tail_offset_; }
+const void *jit_image::tail_entry() const {
+    return static_cast<const u8 *>(text_) + tail_offset_;
+}
 
 /// The steps of one translation: facts, lowering, layout, text.
 struct jit_builder {

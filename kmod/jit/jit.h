@@ -11,9 +11,9 @@
 namespace modbpf {
 
 struct jit_func {
-    u32 insn;   ///< index of the subprogram's first instruction
-    u32 offset; ///< of its native code in the image
-    u32 size;   ///< bytes
+    u32 insn;    ///< index of the subprogram's first instruction
+    u32 offset;  ///< of its native code in the image
+    u32 size;    ///< bytes
 };
 
 class jit_image {
@@ -21,10 +21,10 @@ public:
     jit_image() = default;
     jit_image(jit_image &&o) noexcept;
     jit_image &operator=(jit_image &&o) noexcept;
-    ~jit_image(); ///< frees the text; task context
+    ~jit_image();  ///< frees the text; task context
     u64 (*entry() const)(const void *ctx);
-    const void *tail_entry() const; ///< where a tail call enters; see jit/frame.h
-    span<const u8> text() const { return {static_cast<const u8 *>(text_), used_}; } ///< the emitted bytes
+    const void *tail_entry() const;  ///< where a tail call enters; see jit/frame.h
+    span<const u8> text() const { return {static_cast<const u8 *>(text_), used_}; }  ///< the emitted bytes
     size_t allocated() const { return size_; }
     span<const jit_func> funcs() const { return funcs_.view(); }
     /// Native offset of each instruction of the code, for line info; the last entry is the end. The second of two
@@ -53,7 +53,8 @@ struct jit_options {
     const jit_machine *env = nullptr;
 };
 
-/// Translates and seals. ENOMEM; E2BIG when the image would not fit rel32; EINVAL never (the code is verified): what cannot
+/// Translates and seals. ENOMEM; E2BIG when the image would not fit rel32; EINVAL never (the code is verified): what
+/// cannot
 /// be translated is a bug of ours and is reported (EFAULT). Task context.
 result<jit_image> jit_compile(const code &c, const jit_options &options = {});
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Control: calls, helper calls, tail calls, packet loads, what the machine demands, refusals, failed allocations.
-#include "jit/testing.h"
+#include "jit/engines_test.h"
 
 #include "port/port.h"
 
@@ -20,7 +20,9 @@ void expect_both(const code &c, u64 want, const void *ctx = nullptr, const jit_o
 
 // ---- helpers ------------------------------------------------------------------------------------------------
 
-u64 mix(u64 a, u64 b, u64 c, u64 d, u64 e) { return a + 10 * b + 100 * c + 1000 * d + 10000 * e; }
+u64 mix(u64 a, u64 b, u64 c, u64 d, u64 e) {
+    return a + 10 * b + 100 * c + 1000 * d + 10000 * e;
+}
 /// Aligned SSE accesses of the C ABI need a 16-byte stack; this says whether the call kept it.
 __attribute__((noinline)) u64 stack_alignment(u64, u64, u64, u64, u64) {
     return addr_of(__builtin_frame_address(0)) & 15;
@@ -34,7 +36,9 @@ const helper_proto protos[] = {
     {2, ret_type::integer, {}, 0, 0, 0, stack_alignment},
     {3, ret_type::integer, {}, 0, 0, 0, clobber},
 };
-const helper_proto *test_helper(u32 id) { return id >= 1 && id <= 3 ? &protos[id - 1] : nullptr; }
+const helper_proto *test_helper(u32 id) {
+    return id >= 1 && id <= 3 ? &protos[id - 1] : nullptr;
+}
 
 jit_options with_helpers() {
     jit_options o;
@@ -88,7 +92,11 @@ program_text call_chain(u32 depth, std::vector<u32> &starts) {
             p.add(call_off(5));
         else
             p.add(mov_k(0, 0));
-        p.add(ldx(BPF_DW, 1, 10, -8)).add(alu64_r(BPF_ADD, 0, 1)).add(alu64_r(BPF_ADD, 0, 6)).add(jump_to(0)).add(exit_insn());
+        p.add(ldx(BPF_DW, 1, 10, -8))
+            .add(alu64_r(BPF_ADD, 0, 1))
+            .add(alu64_r(BPF_ADD, 0, 6))
+            .add(jump_to(0))
+            .add(exit_insn());
     }
     return p;
 }
@@ -104,7 +112,12 @@ TEST(jit, nests_calls_to_the_limit) {
 TEST(jit, calls_backwards_and_returns_through_every_exit) {
     // sub(r1) = r1 > 5 ? r1 * 2 : 1; main = sub(3) + 100 * sub(9). Several exits, with and without saved registers.
     program_text p;
-    p.add(mov_k(1, 3)).add(call_off(6)).add(mov_r(6, 0)).add(mov_k(1, 9)).add(call_off(3)).add(alu64_k(BPF_MUL, 0, 100));
+    p.add(mov_k(1, 3))
+        .add(call_off(6))
+        .add(mov_r(6, 0))
+        .add(mov_k(1, 9))
+        .add(call_off(3))
+        .add(alu64_k(BPF_MUL, 0, 100));
     p.add(alu64_r(BPF_ADD, 0, 6)).add(exit_insn());
     p.add(mov_r(6, 1)).add(mov_k(0, 1)).add(jmp_k(BPF_JGT, 6, 5, 1)).add(exit_insn());
     p.add(mov_r(0, 6)).add(alu64_r(BPF_ADD, 0, 6)).add(exit_insn());
@@ -113,7 +126,7 @@ TEST(jit, calls_backwards_and_returns_through_every_exit) {
 
 TEST(jit, gives_the_address_of_a_function) {
     program_text p;
-    p.ld64(1, 4, BPF_PSEUDO_FUNC); // target: 0 + 1 + 4
+    p.ld64(1, 4, BPF_PSEUDO_FUNC);  // target: 0 + 1 + 4
     p.add(mov_k(2, 5)).add(call_id(1)).add(exit_insn());
     p.add(mov_r(0, 1)).add(alu64_r(BPF_ADD, 0, 2)).add(exit_insn());
     static u64 (*callback)(u64, u64);
@@ -131,11 +144,12 @@ TEST(jit, gives_the_address_of_a_function) {
 /// Distances around the short form's limits, forward and backward, with sizes that depend on each other.
 TEST(jit, jumps_of_every_distance) {
     for (u32 n : {0, 1, 8, 9, 10, 11, 12, 13, 14, 30, 31, 32, 33, 60, 200, 5000}) {
-        program_text p; // a loop that runs three times over n instructions, with a forward jump over them on the last round
+        program_text
+            p;  // a loop that runs three times over n instructions, with a forward jump over them on the last round
         p.add(mov_k(0, 0)).add(mov_k(1, 3));
         p.add(jmp_k(BPF_JEQ, 1, 0, static_cast<s16>(n + 2)));
         for (u32 i = 0; i < n; i++)
-            p.add(alu64_k(BPF_ADD, 0, 1000000)); // 7 bytes each, 6 with rax
+            p.add(alu64_k(BPF_ADD, 0, 1000000));  // 7 bytes each, 6 with rax
         p.add(alu64_k(BPF_SUB, 1, 1));
         p.add(jump_to(static_cast<s16>(-static_cast<s32>(n) - 3)));
         p.add(exit_insn());
@@ -198,8 +212,12 @@ bool fake_packet(const void *ctx, s32 off, u32 size, u64 *value) {
         *value = *value << 8 | bytes[static_cast<u32>(off) + i];
     return true;
 }
-bpf_insn ld_abs(u8 size, s32 off) { return make_insn(BPF_LD | BPF_ABS | size, 0, 0, 0, off); }
-bpf_insn ld_ind(u8 size, u8 src, s32 off) { return make_insn(BPF_LD | BPF_IND | size, 0, src, 0, off); }
+bpf_insn ld_abs(u8 size, s32 off) {
+    return make_insn(BPF_LD | BPF_ABS | size, 0, 0, 0, off);
+}
+bpf_insn ld_ind(u8 size, u8 src, s32 off) {
+    return make_insn(BPF_LD | BPF_IND | size, 0, src, 0, off);
+}
 
 TEST(jit, packet_loads) {
     jit_options o;
@@ -208,9 +226,15 @@ TEST(jit, packet_loads) {
         bpf_insn load;
         u64 r1, want;
     } rows[] = {
-        {ld_abs(BPF_W, 0), 0, 0x81020304}, {ld_abs(BPF_H, 3), 0, 0x0405},       {ld_abs(BPF_B, 4), 0, 5},
-        {ld_abs(BPF_B, 5), 0, 0},          {ld_abs(BPF_W, 2), 0, 0},            {ld_ind(BPF_H, 7, 1), 2, 0x0405},
-        {ld_ind(BPF_B, 7, 0), 0x100000001, 2}, {ld_ind(BPF_B, 7, -1), 1, 0x81}, {ld_ind(BPF_B, 7, -2), 1, 0},
+        {ld_abs(BPF_W, 0), 0, 0x81020304},
+        {ld_abs(BPF_H, 3), 0, 0x0405},
+        {ld_abs(BPF_B, 4), 0, 5},
+        {ld_abs(BPF_B, 5), 0, 0},
+        {ld_abs(BPF_W, 2), 0, 0},
+        {ld_ind(BPF_H, 7, 1), 2, 0x0405},
+        {ld_ind(BPF_B, 7, 0), 0x100000001, 2},
+        {ld_ind(BPF_B, 7, -1), 1, 0x81},
+        {ld_ind(BPF_B, 7, -2), 1, 0},
     };
     for (auto &r : rows) {
         program_text p;
@@ -240,8 +264,12 @@ struct linked_program : runnable {
 };
 std::vector<linked_program *> slots;
 
-runnable *test_slot(map *, u32 index) { return index < slots.size() ? slots[index] : nullptr; }
-const code *test_tail(void *, u32 index) { return index < slots.size() && slots[index] ? &slots[index]->text : nullptr; }
+runnable *test_slot(map *, u32 index) {
+    return index < slots.size() ? slots[index] : nullptr;
+}
+const code *test_tail(void *, u32 index) {
+    return index < slots.size() && slots[index] ? &slots[index]->text : nullptr;
+}
 
 void load(linked_program &p, code c) {
     jit_options o = with_helpers();
@@ -298,7 +326,7 @@ TEST(jit_tail_call, empty_and_out_of_range_slots_fall_through) {
         slots = {nullptr};
         EXPECT_EQ(run_both(self, 1), 8u);
     }
-    self.tail_entry = nullptr; // not sealed yet: not entered
+    self.tail_entry = nullptr;  // not sealed yet: not entered
     slots = {&self};
     program_text p;
     linked_program other;
@@ -316,7 +344,7 @@ TEST(jit_tail_call, failed_calls_do_not_count) {
     program_text p;
     add_count(p);
     for (u32 i = 0; i < 50; i++)
-        add_tail_call(p, 1); // empty
+        add_tail_call(p, 1);  // empty
     add_tail_call(p, 0);
     p.add(mov_k(0, 3)).add(exit_insn());
     load(self, make_code(p, {}, 0));
@@ -342,7 +370,12 @@ TEST(jit_tail_call, targets_with_any_frame) {
                 stack = 24;
                 t.add(st(BPF_DW, 10, -24, 5)).add(mov_k(9, 1)).add(call_id(3)).add(ldx(BPF_DW, 0, 10, -24));
             } else {
-                t.add(mov_r(6, 1)).add(mov_r(1, 6)).ld64(2, 0).add(mov_k(3, 9)).add(call_id(BPF_FUNC_tail_call)).add(mov_k(0, 5));
+                t.add(mov_r(6, 1))
+                    .add(mov_r(1, 6))
+                    .ld64(2, 0)
+                    .add(mov_k(3, 9))
+                    .add(call_id(BPF_FUNC_tail_call))
+                    .add(mov_k(0, 5));
             }
             t.add(exit_insn());
             load(target, make_code(t, {}, stack));
@@ -357,17 +390,22 @@ TEST(jit_tail_call, targets_with_any_frame) {
                 EXPECT_EQ(run_both(self, 1), 5u) << kind;
                 continue;
             }
-            p.add(mov_r(1, 6)).add(call_off(3)).add(alu64_r(BPF_ADD, 0, 7)).add(alu64_r(BPF_ADD, 0, 8)).add(exit_insn());
+            p.add(mov_r(1, 6))
+                .add(call_off(3))
+                .add(alu64_r(BPF_ADD, 0, 7))
+                .add(alu64_r(BPF_ADD, 0, 8))
+                .add(exit_insn());
             u32 sub = static_cast<u32>(p.size());
             p.add(mov_r(6, 1)).add(mov_k(7, 1)).add(mov_k(8, 2)).add(st(BPF_DW, 10, -8, 0));
             add_tail_call(p, 0);
             p.add(mov_k(0, 1)).add(exit_insn());
             load(self, make_code(p, {sub}, 16));
-            EXPECT_EQ(run_both(self, 1), 8705u) << kind; // the caller's r7 and r8 are its own again
+            EXPECT_EQ(run_both(self, 1), 8705u) << kind;  // the caller's r7 and r8 are its own again
         }
 }
 
-/// CVE-2024-47794: one counter for the whole run. main calls sub twice; sub tail-calls main. Without a shared counter this would
+/// CVE-2024-47794: one counter for the whole run. main calls sub twice; sub tail-calls main. Without a shared counter
+/// this would
 /// start 2^33 programs.
 TEST(jit_tail_call, counts_across_subprograms) {
     linked_program self;
@@ -483,20 +521,20 @@ TEST(jit, refuses_what_no_verifier_passes) {
     auto code_of = [](std::initializer_list<bpf_insn> l) { return make_code(std::vector<bpf_insn>(l)); };
     auto refused = [](const code &c) { return jit_compile(c, with_helpers()).code() == -EFAULT; };
     EXPECT_FALSE(refused(code_of({mov_k(0, 1), exit_insn()})));
-    EXPECT_TRUE(refused(code_of({mov_k(0, 1)})));                                            // falls off the end
-    EXPECT_TRUE(refused(code_of({mov_k(0, 1), jump_to(1), exit_insn()})));                   // out of range
-    EXPECT_TRUE(refused(code_of({mov_k(0, 1), jump_to(-3), exit_insn()})));                  // out of range
-    EXPECT_TRUE(refused(code_of({make_insn(0x8f, 0, 0, 0, 0), exit_insn()})));               // unknown
-    EXPECT_TRUE(refused(code_of({mov_k(10, 1), exit_insn()})));                              // writes the frame pointer
-    EXPECT_TRUE(refused(code_of({mov_k(11, 1), exit_insn()})));                              // no such register
+    EXPECT_TRUE(refused(code_of({mov_k(0, 1)})));                               // falls off the end
+    EXPECT_TRUE(refused(code_of({mov_k(0, 1), jump_to(1), exit_insn()})));      // out of range
+    EXPECT_TRUE(refused(code_of({mov_k(0, 1), jump_to(-3), exit_insn()})));     // out of range
+    EXPECT_TRUE(refused(code_of({make_insn(0x8f, 0, 0, 0, 0), exit_insn()})));  // unknown
+    EXPECT_TRUE(refused(code_of({mov_k(10, 1), exit_insn()})));                 // writes the frame pointer
+    EXPECT_TRUE(refused(code_of({mov_k(11, 1), exit_insn()})));                 // no such register
     EXPECT_TRUE(refused(code_of({mov_r(0, 12), exit_insn()})));
     EXPECT_TRUE(refused(code_of({ldx(BPF_W, 0, 15, 0), exit_insn()})));
     EXPECT_TRUE(refused(code_of({make_insn(BPF_JMP | BPF_JCOND, 0, 0, 1, 0), exit_insn(), exit_insn()})));
-    EXPECT_TRUE(refused(code_of({call_id(9), exit_insn()})));                                // not a helper
-    EXPECT_TRUE(refused(code_of({call_off(1), exit_insn(), exit_insn()})));                  // not a subprogram
-    EXPECT_TRUE(refused(code_of({call_off(-1), exit_insn()})));                              // the entry
+    EXPECT_TRUE(refused(code_of({call_id(9), exit_insn()})));                // not a helper
+    EXPECT_TRUE(refused(code_of({call_off(1), exit_insn(), exit_insn()})));  // not a subprogram
+    EXPECT_TRUE(refused(code_of({call_off(-1), exit_insn()})));              // the entry
     program_text p;
-    p.add(jump_to(1)).ld64(0, 1).add(exit_insn());                                           // into a 64-bit load
+    p.add(jump_to(1)).ld64(0, 1).add(exit_insn());  // into a 64-bit load
     EXPECT_TRUE(refused(make_code(p)));
     EXPECT_TRUE(refused(code{}));
 }

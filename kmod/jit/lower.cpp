@@ -90,7 +90,8 @@ void lowering::epilogue(u32 sub) {
     ret();
 }
 
-/// A tail call comes here with the frame pointer of the function that it replaces and r1 = ctx; rsp is below the tail words.
+/// A tail call comes here with the frame pointer of the function that it replaces and r1 = ctx; rsp is below the tail
+/// words.
 void lowering::tail_entry() {
     frame_ = &facts_.frames[0];
     out_.bind(tail_label());
@@ -111,7 +112,8 @@ void lowering::exit(u32 at) {
     out_.jump(epilogue_label(sub_));
 }
 
-/// tail_call(ctx, map, index): on success the native frame is left and the target entered; on failure execution goes on.
+/// tail_call(ctx, map, index): on success the native frame is left and the target entered; on failure execution goes
+/// on.
 void lowering::tail_call() {
     x86::encoder &e = out_.e;
     x86::mem scratch{reg::rbp, -static_cast<s32>(frame_->below_rbp)};
@@ -152,31 +154,31 @@ status lowering::helper(const insn_desc &d) {
 
 status lowering::control(u32 at, const insn_desc &d) {
     switch (d.kind) {
-    case insn_kind::jump:
-        if (d.target != static_cast<s64>(at) + 1)
-            out_.jump(static_cast<u32>(d.target));
-        return {};
-    case insn_kind::branch:
-        if (d.target != static_cast<s64>(at) + 1) {
-            x86::cond cc = compare(d);
-            out_.branch(cc, static_cast<u32>(d.target));
+        case insn_kind::jump:
+            if (d.target != static_cast<s64>(at) + 1)
+                out_.jump(static_cast<u32>(d.target));
+            return {};
+        case insn_kind::branch:
+            if (d.target != static_cast<s64>(at) + 1) {
+                x86::cond cc = compare(d);
+                out_.branch(cc, static_cast<u32>(d.target));
+            }
+            return {};
+        case insn_kind::call_helper:
+            return helper(d);
+        case insn_kind::call_sub: {
+            u32 callee = facts_.frame_at(d.target);
+            if (facts_.frames[callee].reaches_tail_call)
+                out_.e.load(8, false, reg::rax, {reg::rbp, tail_pointer_slot});
+            out_.call(entry_label(callee));
+            return {};
         }
-        return {};
-    case insn_kind::call_helper:
-        return helper(d);
-    case insn_kind::call_sub: {
-        u32 callee = facts_.frame_at(d.target);
-        if (facts_.frames[callee].reaches_tail_call)
-            out_.e.load(8, false, reg::rax, {reg::rbp, tail_pointer_slot});
-        out_.call(entry_label(callee));
-        return {};
-    }
-    case insn_kind::exit:
-        exit(at);
-        return {};
-    default:
-        static_cast<void>(MODBPF_BUG_ON(true));
-        return error(EFAULT);
+        case insn_kind::exit:
+            exit(at);
+            return {};
+        default:
+            static_cast<void>(MODBPF_BUG_ON(true));
+            return error(EFAULT);
     }
 }
 
@@ -185,43 +187,43 @@ result<u32> lowering::instruction(u32 at) {
     if (u32 words = fuse(at, d))
         return words;
     switch (d.kind) {
-    case insn_kind::alu:
-        alu(d);
-        break;
-    case insn_kind::mov:
-        mov(d);
-        break;
-    case insn_kind::neg:
-        out_.e.op(x86::unary::neg, d.width == 8, frame_->native[d.dst]);
-        break;
-    case insn_kind::to_le:
-    case insn_kind::to_be:
-    case insn_kind::bswap:
-        byte_order(d);
-        break;
-    case insn_kind::load:
-        out_.e.load(d.width, d.is_signed, frame_->native[d.dst], this->at(d.src, d.off));
-        break;
-    case insn_kind::store:
-        store(d);
-        break;
-    case insn_kind::atomic:
-        atomic(d);
-        break;
-    case insn_kind::ld_imm64:
-        if (d.is_pseudo_func())
-            out_.lea(frame_->native[d.dst], entry_label(facts_.frame_at(d.target)));
-        else if (d.imm == 0)
-            out_.e.zero(frame_->native[d.dst]);
-        else
-            out_.e.mov_imm(frame_->native[d.dst], static_cast<u64>(d.imm));
-        break;
-    case insn_kind::ld_packet:
-        packet(d);
-        break;
-    default:
-        TRY(control(at, d));
-        break;
+        case insn_kind::alu:
+            alu(d);
+            break;
+        case insn_kind::mov:
+            mov(d);
+            break;
+        case insn_kind::neg:
+            out_.e.op(x86::unary::neg, d.width == 8, frame_->native[d.dst]);
+            break;
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+        case insn_kind::bswap:
+            byte_order(d);
+            break;
+        case insn_kind::load:
+            out_.e.load(d.width, d.is_signed, frame_->native[d.dst], this->at(d.src, d.off));
+            break;
+        case insn_kind::store:
+            store(d);
+            break;
+        case insn_kind::atomic:
+            atomic(d);
+            break;
+        case insn_kind::ld_imm64:
+            if (d.is_pseudo_func())
+                out_.lea(frame_->native[d.dst], entry_label(facts_.frame_at(d.target)));
+            else if (d.imm == 0)
+                out_.e.zero(frame_->native[d.dst]);
+            else
+                out_.e.mov_imm(frame_->native[d.dst], static_cast<u64>(d.imm));
+            break;
+        case insn_kind::ld_packet:
+            packet(d);
+            break;
+        default:
+            TRY(control(at, d));
+            break;
     }
     return static_cast<u32>(d.words);
 }
@@ -243,7 +245,7 @@ status lowering::subprogram(u32 sub) {
         i += words;
     }
     TRY(out_.room());
-    if (!epilogue_done_) // only packet loads lead there, or nothing does
+    if (!epilogue_done_)  // only packet loads lead there, or nothing does
         epilogue(sub);
     return {};
 }

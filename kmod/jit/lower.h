@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Lowering: BPF instructions to native ones. What each instruction means in x86 terms; bytes are x86_encoder's business, jump sizes
+// Lowering: BPF instructions to native ones. What each instruction means in x86 terms; bytes are x86_encoder's
+// business, jump sizes
 // assembler's, frames frame.h's.
 //
-// Native registers r9, r10, r11 are scratch inside one instruction; rax is free where r0 is dead (calls, prologue). Flags are
+// Native registers r9, r10, r11 are scratch inside one instruction; rax is free where r0 is dead (calls, prologue).
+// Flags are
 // live within one lowered group only.
 #pragma once
 
@@ -28,7 +30,7 @@ public:
     u32 epilogue_label(u32 sub) const { return entry_label(sub) + 1; }
     u32 end_label(u32 sub) const { return entry_label(sub) + 2; }
     u32 tail_label() const { return label_count() - 2; }
-    u32 body_label() const { return label_count() - 1; } ///< of the entry, behind its frame's allocation
+    u32 body_label() const { return label_count() - 1; }  ///< of the entry, behind its frame's allocation
 
     /// Emits all subprograms and the tail entry. ENOMEM, E2BIG; EFAULT, reported: a helper that cannot be called.
     status run();

@@ -11,45 +11,47 @@ namespace {
 
 constexpr x86::alu native_alu(u8 op) {
     switch (op) {
-    case BPF_ADD:
-        return x86::alu::add;
-    case BPF_SUB:
-        return x86::alu::sub;
-    case BPF_OR:
-        return x86::alu::or_;
-    case BPF_AND:
-        return x86::alu::and_;
-    default:
-        return x86::alu::xor_;
+        case BPF_ADD:
+            return x86::alu::add;
+        case BPF_SUB:
+            return x86::alu::sub;
+        case BPF_OR:
+            return x86::alu::or_;
+        case BPF_AND:
+            return x86::alu::and_;
+        default:
+            return x86::alu::xor_;
     }
 }
 constexpr x86::shift native_shift(u8 op) {
     return op == BPF_LSH ? x86::shift::shl : op == BPF_RSH ? x86::shift::shr : x86::shift::sar;
 }
-constexpr u8 log2_of(u64 v) { return static_cast<u8>(63 - __builtin_clzll(v)); }
+constexpr u8 log2_of(u64 v) {
+    return static_cast<u8>(63 - __builtin_clzll(v));
+}
 
 constexpr cond native_cond(u8 op) {
     switch (op) {
-    case BPF_JEQ:
-        return cond::e;
-    case BPF_JGT:
-        return cond::a;
-    case BPF_JGE:
-        return cond::ae;
-    case BPF_JLT:
-        return cond::b;
-    case BPF_JLE:
-        return cond::be;
-    case BPF_JSGT:
-        return cond::g;
-    case BPF_JSGE:
-        return cond::ge;
-    case BPF_JSLT:
-        return cond::l;
-    case BPF_JSLE:
-        return cond::le;
-    default: // BPF_JNE, BPF_JSET
-        return cond::ne;
+        case BPF_JEQ:
+            return cond::e;
+        case BPF_JGT:
+            return cond::a;
+        case BPF_JGE:
+            return cond::ae;
+        case BPF_JLT:
+            return cond::b;
+        case BPF_JLE:
+            return cond::be;
+        case BPF_JSGT:
+            return cond::g;
+        case BPF_JSGE:
+            return cond::ge;
+        case BPF_JSLT:
+            return cond::l;
+        case BPF_JSLE:
+            return cond::le;
+        default:  // BPF_JNE, BPF_JSET
+            return cond::ne;
     }
 }
 
@@ -68,27 +70,27 @@ void lowering::mov(const insn_desc &d) {
     reg src = use(d.src, reg::r11);
     if (d.sx_bytes)
         return e.extend(wide, true, d.sx_bytes, dst, src);
-    if (!wide || dst != src) // a 32-bit move to itself clears the upper half
+    if (!wide || dst != src)  // a 32-bit move to itself clears the upper half
         e.mov(wide, dst, src);
 }
 
 void lowering::alu(const insn_desc &d) {
     switch (d.op) {
-    case BPF_LSH:
-    case BPF_RSH:
-    case BPF_ARSH:
-        return shift(d);
-    case BPF_DIV:
-    case BPF_MOD:
-        return div(d);
-    case BPF_MUL:
-        if (!d.reg)
-            return mul_imm(d);
-        return out_.e.imul(d.width == 8, frame_->native[d.dst], use(d.src, reg::r11));
-    default:
-        if (!d.reg)
-            return alu_imm(d, native_alu(d.op));
-        return out_.e.op(native_alu(d.op), d.width == 8, frame_->native[d.dst], use(d.src, reg::r11));
+        case BPF_LSH:
+        case BPF_RSH:
+        case BPF_ARSH:
+            return shift(d);
+        case BPF_DIV:
+        case BPF_MOD:
+            return div(d);
+        case BPF_MUL:
+            if (!d.reg)
+                return mul_imm(d);
+            return out_.e.imul(d.width == 8, frame_->native[d.dst], use(d.src, reg::r11));
+        default:
+            if (!d.reg)
+                return alu_imm(d, native_alu(d.op));
+            return out_.e.op(native_alu(d.op), d.width == 8, frame_->native[d.dst], use(d.src, reg::r11));
     }
 }
 
@@ -100,7 +102,7 @@ void lowering::alu_imm(const insn_desc &d, x86::alu op) {
     if (op == x86::alu::and_ && (imm == 0xff || imm == 0xffff))
         return e.extend(false, false, imm == 0xff ? 1 : 2, dst, dst);
     if (op == x86::alu::and_ && imm >= 0)
-        wide = false; // the upper half of the result is zero either way
+        wide = false;  // the upper half of the result is zero either way
     e.op(op, wide, dst, imm);
 }
 
@@ -152,7 +154,7 @@ bool lowering::div_by_constant(const insn_desc &d) {
         if (!wide)
             e.mov(false, dst, dst);
     };
-    if (v == 0) // the verifier refuses it; the semantics are still those of a register that is 0
+    if (v == 0)  // the verifier refuses it; the semantics are still those of a register that is 0
         quotient ? e.zero(dst) : keep();
     else if (v == 1)
         quotient ? keep() : e.zero(dst);
@@ -161,7 +163,7 @@ bool lowering::div_by_constant(const insn_desc &d) {
     else if (!d.is_signed && is_pow2(v) && quotient)
         e.op(x86::shift::shr, wide, dst, log2_of(v));
     else if (!d.is_signed && is_pow2(v))
-        e.op(x86::alu::and_, false, dst, static_cast<s32>(v - 1)); // v <= 2^31: the mask clears the upper half
+        e.op(x86::alu::and_, false, dst, static_cast<s32>(v - 1));  // v <= 2^31: the mask clears the upper half
     else
         return false;
     return true;
@@ -259,7 +261,7 @@ x86::cond lowering::compare(const insn_desc &d) {
     } else if (d.op == BPF_JSET) {
         e.test(wide, dst, static_cast<s32>(d.imm));
     } else if (d.imm == 0) {
-        e.test(wide, dst, dst); // carry and overflow are 0, as after cmp with 0
+        e.test(wide, dst, dst);  // carry and overflow are 0, as after cmp with 0
     } else {
         e.op(x86::alu::cmp, wide, dst, static_cast<s32>(d.imm));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Two BPF instructions that are one or fewer native ones. The second must not be a jump's target, so that nothing can enter
+// Two BPF instructions that are one or fewer native ones. The second must not be a jump's target, so that nothing can
+// enter
 // between them.
 #include "jit/lower.h"
 
@@ -9,7 +10,9 @@ using x86::reg;
 
 namespace {
 
-bool is_alu_imm(const insn_desc &d, u8 op) { return d.kind == insn_kind::alu && d.op == op && !d.reg && d.width == 8; }
+bool is_alu_imm(const insn_desc &d, u8 op) {
+    return d.kind == insn_kind::alu && d.op == op && !d.reg && d.width == 8;
+}
 
 }  // namespace
 
@@ -17,7 +20,8 @@ bool is_alu_imm(const insn_desc &d, u8 op) { return d.kind == insn_kind::alu && 
 u32 lowering::fuse_address(const insn_desc &d, const insn_desc &next) {
     if (d.kind != insn_kind::mov || !d.reg || d.width != 8 || d.sx_bytes)
         return 0;
-    if (next.kind != insn_kind::alu || next.width != 8 || next.dst != d.dst || (next.op != BPF_ADD && next.op != BPF_SUB))
+    if (next.kind != insn_kind::alu || next.width != 8 || next.dst != d.dst ||
+        (next.op != BPF_ADD && next.op != BPF_SUB))
         return 0;
     x86::mem m = at(d.src, 0);
     if (!next.reg) {
@@ -72,17 +76,17 @@ u32 lowering::fuse_test(u32 at, const insn_desc &d, const insn_desc &next) {
     if (next.dst != d.dst || next.width != d.width || (next.op != BPF_JEQ && next.op != BPF_JNE))
         return 0;
     switch (d.op) {
-    case BPF_AND:
-        if (!d.reg && (d.imm == 0xff || d.imm == 0xffff)) // becomes a move, which sets no flags
+        case BPF_AND:
+            if (!d.reg && (d.imm == 0xff || d.imm == 0xffff))  // becomes a move, which sets no flags
+                return 0;
+            break;
+        case BPF_ADD:
+        case BPF_SUB:
+        case BPF_OR:
+        case BPF_XOR:
+            break;
+        default:
             return 0;
-        break;
-    case BPF_ADD:
-    case BPF_SUB:
-    case BPF_OR:
-    case BPF_XOR:
-        break;
-    default:
-        return 0;
     }
     alu(d);
     if (next.target != static_cast<s64>(at) + 2)

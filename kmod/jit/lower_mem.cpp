@@ -43,29 +43,29 @@ void lowering::atomic(const insn_desc &d) {
     x86::mem m = at(d.dst, d.off);
     reg src = use(d.src, reg::r11);
     switch (d.imm) {
-    case BPF_ADD:
-        return e.op(x86::alu::add, wide, m, src, true);
-    case BPF_AND:
-        return e.op(x86::alu::and_, wide, m, src, true);
-    case BPF_OR:
-        return e.op(x86::alu::or_, wide, m, src, true);
-    case BPF_XOR:
-        return e.op(x86::alu::xor_, wide, m, src, true);
-    case BPF_ADD | BPF_FETCH:
-        return e.xadd(wide, m, src);
-    case BPF_AND | BPF_FETCH:
-        return atomic_fetch_loop(d, x86::alu::and_);
-    case BPF_OR | BPF_FETCH:
-        return atomic_fetch_loop(d, x86::alu::or_);
-    case BPF_XOR | BPF_FETCH:
-        return atomic_fetch_loop(d, x86::alu::xor_);
-    case BPF_XCHG:
-        return e.xchg(wide, m, src);
-    default: // BPF_CMPXCHG
-        e.cmpxchg(wide, m, src);
-        if (!wide) // when the exchange succeeds, the processor leaves the upper half of rax as it was
-            e.mov(false, reg::rax, reg::rax);
-        return;
+        case BPF_ADD:
+            return e.op(x86::alu::add, wide, m, src, true);
+        case BPF_AND:
+            return e.op(x86::alu::and_, wide, m, src, true);
+        case BPF_OR:
+            return e.op(x86::alu::or_, wide, m, src, true);
+        case BPF_XOR:
+            return e.op(x86::alu::xor_, wide, m, src, true);
+        case BPF_ADD | BPF_FETCH:
+            return e.xadd(wide, m, src);
+        case BPF_AND | BPF_FETCH:
+            return atomic_fetch_loop(d, x86::alu::and_);
+        case BPF_OR | BPF_FETCH:
+            return atomic_fetch_loop(d, x86::alu::or_);
+        case BPF_XOR | BPF_FETCH:
+            return atomic_fetch_loop(d, x86::alu::xor_);
+        case BPF_XCHG:
+            return e.xchg(wide, m, src);
+        default:  // BPF_CMPXCHG
+            e.cmpxchg(wide, m, src);
+            if (!wide)  // when the exchange succeeds, the processor leaves the upper half of rax as it was
+                e.mov(false, reg::rax, reg::rax);
+            return;
     }
 }
 
@@ -87,7 +87,7 @@ void lowering::packet(const insn_desc &d) {
     e.lea(true, reg::rcx, value);
     call_address(reinterpret_cast<uptr>(fetch));
     e.test8(reg::rax, reg::rax);
-    e.mov_imm(reg::rax, 0); // leaves the flags alone
+    e.mov_imm(reg::rax, 0);  // leaves the flags alone
     out_.branch(x86::cond::e, epilogue_label(sub_));
     e.load(8, false, reg::rax, value);
 }

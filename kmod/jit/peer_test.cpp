@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Random programs against the machine's own kernel: what they return, and how its verifier log prints them.
-#include "jit/kernel_peer.h"
-#include "jit/random_program.h"
+#include "jit/kernel_peer_test.h"
+#include "jit/random_program_test.h"
 
 #include "isa/disasm.h"
 
@@ -61,7 +61,8 @@ TEST(kernel_peer, log_lines_are_the_same) {
     EXPECT_GT(compared, 500u);
 }
 
-/// Every opcode byte with zero fields, and some with fields set: a text of stage 2 or 4a that we give is the one that it logs.
+/// Every opcode byte with zero fields, and some with fields set: a text of stage 2 or 4a that we give is the one that
+/// it logs.
 TEST(kernel_peer, encodings_are_refused_alike) {
     if (!kernel_peer::available())
         GTEST_SKIP() << "bpf() is not permitted here";
@@ -71,9 +72,9 @@ TEST(kernel_peer, encodings_are_refused_alike) {
         auto code = static_cast<u8>(i);
         insn_kind kind = opcode(code).kind;
         // Jumps and calls fail in other stages first; opcodes and forms newer than 6.12 are not ours.
-        if (kind == insn_kind::ld_imm64 || kind == insn_kind::ld_packet || kind == insn_kind::jump || kind == insn_kind::may_goto ||
-            kind == insn_kind::call_helper || kind == insn_kind::atomic || kind == insn_kind::exit ||
-            code == 0x0d || code == 0xcb || code == 0xd3)
+        if (kind == insn_kind::ld_imm64 || kind == insn_kind::ld_packet || kind == insn_kind::jump ||
+            kind == insn_kind::may_goto || kind == insn_kind::call_helper || kind == insn_kind::atomic ||
+            kind == insn_kind::exit || code == 0x0d || code == 0xcb || code == 0xd3)
             continue;
         bpf_insn odd = make_insn(code, 0, 0, 0, 0);
         if (rng() & 1)

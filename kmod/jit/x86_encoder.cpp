@@ -3,7 +3,8 @@
 
 namespace modbpf::x86 {
 
-/// `always`: a REX prefix even when all its bits are 0, which makes byte operands 4-7 spl, bpl, sil, dil instead of ah, ch, dh, bh.
+/// `always`: a REX prefix even when all its bits are 0, which makes byte operands 4-7 spl, bpl, sil, dil instead of
+/// ah, ch, dh, bh.
 void encoder::rex(bool wide, u8 r, u8 x, u8 b, bool always) {
     u8 v = 0x40 | (wide ? 8 : 0) | (r >> 3 & 1) << 2 | (x >> 3 & 1) << 1 | (b >> 3 & 1);
     if (v != 0x40 || always)
@@ -75,7 +76,7 @@ void encoder::imul(bool wide, reg dst, reg src, s32 imm) {
 
 void encoder::extend(bool wide, bool is_signed, u8 bytes, reg dst, reg src) {
     if (bytes == 4)
-        return rm_reg(true, 0x63, dst, src); // movsxd
+        return rm_reg(true, 0x63, dst, src);  // movsxd
     rex(wide, num(dst), 0, num(src), bytes == 1 && num(src) >= 4);
     byte(0x0f);
     byte((is_signed ? 0xbe : 0xb6) | (bytes == 2 ? 1 : 0));
@@ -118,7 +119,7 @@ void encoder::op(alu o, bool wide, reg dst, s32 imm) {
 
 void encoder::test(bool wide, reg r, s32 imm) {
     if (imm >= 0)
-        wide = false; // the mask's upper half is zero
+        wide = false;  // the mask's upper half is zero
     if (imm >= 0 && imm <= 0x7f) {
         if (r == reg::rax) {
             byte(0xa8);
@@ -179,14 +180,14 @@ void encoder::lea_rip(reg dst, s32 disp) {
 
 void encoder::load(u8 bytes, bool is_signed, reg dst, mem m) {
     switch (bytes) {
-    case 1:
-        return rm_mem_0f(is_signed, is_signed ? 0xbe : 0xb6, dst, m);
-    case 2:
-        return rm_mem_0f(is_signed, is_signed ? 0xbf : 0xb7, dst, m);
-    case 4:
-        return is_signed ? rm_mem(true, 0x63, dst, m) : rm_mem(false, 0x8b, dst, m);
-    default:
-        return rm_mem(true, 0x8b, dst, m);
+        case 1:
+            return rm_mem_0f(is_signed, is_signed ? 0xbe : 0xb6, dst, m);
+        case 2:
+            return rm_mem_0f(is_signed, is_signed ? 0xbf : 0xb7, dst, m);
+        case 4:
+            return is_signed ? rm_mem(true, 0x63, dst, m) : rm_mem(false, 0x8b, dst, m);
+        default:
+            return rm_mem(true, 0x8b, dst, m);
     }
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // x86-64 instruction encodings: one function an instruction form, from operands to bytes; nothing here knows BPF.
 //
-// Terms: `wide` = 64-bit operands (REX.W), else 32-bit, whose result is zero-extended by the processor. Operand order is Intel's:
+// Terms: `wide` = 64-bit operands (REX.W), else 32-bit, whose result is zero-extended by the processor. Operand order
+// is Intel's:
 // destination first. Each function picks the shortest encoding (imm8, disp8, no REX, the accumulator's short form).
 //
-// The encoder writes into memory of its owner, who calls room() before a group of instructions: at most max_insn_bytes each.
+// The encoder writes into memory of its owner, who calls room() before a group of instructions: at most max_insn_bytes
+// each.
 // Reference: Intel SDM volume 2; AMD64 manual volume 3. Golden bytes: x86_encoder_test.cpp.
 #pragma once
 
@@ -15,13 +17,21 @@ namespace modbpf::x86 {
 inline constexpr u32 max_insn_bytes = 15;
 
 enum class reg : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
-constexpr u8 num(reg r) { return static_cast<u8>(r); }
-constexpr u8 low3(reg r) { return num(r) & 7; }
-constexpr bool extended(reg r) { return num(r) >= 8; }
+constexpr u8 num(reg r) {
+    return static_cast<u8>(r);
+}
+constexpr u8 low3(reg r) {
+    return num(r) & 7;
+}
+constexpr bool extended(reg r) {
+    return num(r) >= 8;
+}
 
 /// The condition codes of Jcc, as encoded; the lowest bit inverts.
 enum class cond : u8 { b = 2, ae = 3, e = 4, ne = 5, be = 6, a = 7, l = 12, ge = 13, le = 14, g = 15 };
-constexpr cond invert(cond c) { return static_cast<cond>(static_cast<u8>(c) ^ 1); }
+constexpr cond invert(cond c) {
+    return static_cast<cond>(static_cast<u8>(c) ^ 1);
+}
 
 /// Two-operand arithmetic, as encoded: opcode = op << 3 | form, or the /digit of 81 and 83.
 enum class alu : u8 { add = 0, or_ = 1, and_ = 4, sub = 5, xor_ = 6, cmp = 7 };
@@ -38,8 +48,12 @@ struct mem {
     bool has_index = false;
 };
 
-constexpr bool fits_s8(s64 v) { return v == static_cast<s8>(v); }
-constexpr bool fits_s32(s64 v) { return v == static_cast<s32>(v); }
+constexpr bool fits_s8(s64 v) {
+    return v == static_cast<s8>(v);
+}
+constexpr bool fits_s32(s64 v) {
+    return v == static_cast<s32>(v);
+}
 
 class encoder {
 public:
@@ -54,7 +68,9 @@ public:
 
     // Register to register.
     void mov(bool wide, reg dst, reg src) { rm_reg(wide, 0x89, src, dst); }
-    void op(alu o, bool wide, reg dst, reg src) { rm_reg(wide, static_cast<u8>(static_cast<u8>(o) << 3 | 1), src, dst); }
+    void op(alu o, bool wide, reg dst, reg src) {
+        rm_reg(wide, static_cast<u8>(static_cast<u8>(o) << 3 | 1), src, dst);
+    }
     void test(bool wide, reg a, reg b) { rm_reg(wide, 0x85, b, a); }
     void xchg(bool wide, reg a, reg b) { rm_reg(wide, 0x87, b, a); }
     void imul(bool wide, reg dst, reg src) { rm_reg_0f(wide, 0xaf, dst, src); }
@@ -63,30 +79,30 @@ public:
     void extend(bool wide, bool is_signed, u8 bytes, reg dst, reg src);
 
     // Immediates and single operands.
-    void mov_imm(reg dst, u64 v);                ///< shortest form for any 64-bit value; does not touch flags
-    void zero(reg dst) { rm_reg(false, 0x31, dst, dst); } ///< touches flags
+    void mov_imm(reg dst, u64 v);                          ///< shortest form for any 64-bit value; does not touch flags
+    void zero(reg dst) { rm_reg(false, 0x31, dst, dst); }  ///< touches flags
     void op(alu o, bool wide, reg dst, s32 imm);
-    void test(bool wide, reg r, s32 imm);        ///< narrows to 32 or 8 bits where ZF stays the same: use ZF only
+    void test(bool wide, reg r, s32 imm);  ///< narrows to 32 or 8 bits where ZF stays the same: use ZF only
     void op(shift o, bool wide, reg dst, u8 count);
     void op_cl(shift o, bool wide, reg dst) { group(wide, 0xd3, static_cast<u8>(o), dst); }
     void op(unary o, bool wide, reg r) { group(wide, 0xf7, static_cast<u8>(o), r); }
     void bswap(bool wide, reg r);
-    void ror16(reg r, u8 count); ///< rotates the low 16 bits, the rest stays
-    void sign_into_rdx(bool wide); ///< cdq, cqo
+    void ror16(reg r, u8 count);    ///< rotates the low 16 bits, the rest stays
+    void sign_into_rdx(bool wide);  ///< cdq, cqo
     void test8(reg a, reg b);
     void lea(bool wide, reg dst, mem m) { rm_mem(wide, 0x8d, dst, m); }
     /// lea dst, [rip + disp32]; the displacement's 4 bytes are the last ones.
     void lea_rip(reg dst, s32 disp);
 
     // Memory.
-    void load(u8 bytes, bool is_signed, reg dst, mem m); ///< to 64 bits: zero- or sign-extended
+    void load(u8 bytes, bool is_signed, reg dst, mem m);  ///< to 64 bits: zero- or sign-extended
     void store(u8 bytes, mem m, reg src);
-    void store_imm(u8 bytes, mem m, s32 imm);            ///< 8 bytes: sign-extended
+    void store_imm(u8 bytes, mem m, s32 imm);  ///< 8 bytes: sign-extended
     void op(alu o, bool wide, mem m, reg src, bool lock);
     void op(alu o, bool wide, mem m, s32 imm);
     void xchg(bool wide, mem m, reg r) { rm_mem(wide, 0x87, r, m); }
-    void xadd(bool wide, mem m, reg r);                   ///< locked
-    void cmpxchg(bool wide, mem m, reg r);                ///< locked; accumulator rax
+    void xadd(bool wide, mem m, reg r);     ///< locked
+    void cmpxchg(bool wide, mem m, reg r);  ///< locked; accumulator rax
 
     // Stack and control.
     void push(reg r) { short_form(0x50, r); }

@@ -58,7 +58,7 @@ TEST(x86_encoder, golden) {
     EXPECT_EQ(BYTES(e.load(4, false, reg::rax, {reg::rdi, 0})), "8b07");
     EXPECT_EQ(BYTES(e.load(1, false, reg::rax, {reg::r13, 0})), "410fb64500");
     EXPECT_EQ(BYTES(e.load(2, true, reg::rcx, {reg::r12, 300})), "490fbf8c242c010000");
-    EXPECT_EQ(BYTES(e.store(1, {reg::rbp, -1}, reg::rsi)), "408875ff"); // not dh
+    EXPECT_EQ(BYTES(e.store(1, {reg::rbp, -1}, reg::rsi)), "408875ff");  // not dh
     EXPECT_EQ(BYTES(e.store(1, {reg::rbp, -1}, reg::rdx)), "8855ff");
     EXPECT_EQ(BYTES(e.store(2, {reg::rdi, 0}, reg::r8)), "66448907");
     EXPECT_EQ(BYTES(e.store_imm(2, {reg::rdi, 0}, -2)), "66c707feff");
@@ -96,7 +96,8 @@ public:
         f(e);
         cs_insn *insn;
         size_t n = cs_disasm(cs_, buf, static_cast<size_t>(e.at() - buf), 0, 0, &insn);
-        std::string out = n == 1 && insn->size == e.at() - buf ? std::string(insn->mnemonic) + " " + insn->op_str : "not one instruction";
+        std::string out = n == 1 && insn->size == e.at() - buf ? std::string(insn->mnemonic) + " " + insn->op_str
+                                                               : "not one instruction";
         EXPECT_LE(e.at() - buf, static_cast<long>(max_insn_bytes));
         cs_free(insn, n);
         return out;
@@ -116,8 +117,8 @@ std::string hex(s64 v) {
     return v ? s : "";
 }
 std::string memory(const char *size, mem m) {
-    return std::string(size) + " ptr [" + names64[num(m.base)] + (m.has_index ? std::string(" + ") + names64[num(m.index)] : "") +
-           hex(m.disp) + "]";
+    return std::string(size) + " ptr [" + names64[num(m.base)] +
+           (m.has_index ? std::string(" + ") + names64[num(m.index)] : "") + hex(m.disp) + "]";
 }
 
 TEST(x86_encoder, all_register_pairs) {
@@ -125,7 +126,8 @@ TEST(x86_encoder, all_register_pairs) {
     for (u8 a = 0; a < 16; a++)
         for (u8 b = 0; b < 16; b++) {
             reg x = static_cast<reg>(a), y = static_cast<reg>(b);
-            std::string wide = std::string(names64[a]) + ", " + names64[b], narrow = std::string(names32[a]) + ", " + names32[b];
+            std::string wide = std::string(names64[a]) + ", " + names64[b],
+                        narrow = std::string(names32[a]) + ", " + names32[b];
             EXPECT_EQ(TEXT(e.mov(true, x, y)), "mov " + wide);
             EXPECT_EQ(TEXT(e.mov(false, x, y)), "mov " + narrow);
             EXPECT_EQ(TEXT(e.op(alu::sub, true, x, y)), "sub " + wide);
@@ -142,7 +144,7 @@ TEST(x86_encoder, all_register_pairs) {
             EXPECT_EQ(TEXT(e.extend(false, false, 2, x, y)), std::string("movzx ") + names32[a] + ", " + names16[b]);
             for (s32 disp : {0, 1, -8, 127, 128, -128, -129, 40000, -40000}) {
                 if (disp != 0 && disp != -8 && (a * 7 + b * 3 + (disp & 15)) % 8)
-                    continue; // each base and each register sees each size of displacement, not each pair
+                    continue;  // each base and each register sees each size of displacement, not each pair
                 mem m{y, disp};
                 EXPECT_EQ(TEXT(e.load(8, false, x, m)), std::string("mov ") + names64[a] + ", " + memory("qword", m));
                 EXPECT_EQ(TEXT(e.load(4, false, x, m)), std::string("mov ") + names32[a] + ", " + memory("dword", m));
@@ -157,7 +159,8 @@ TEST(x86_encoder, all_register_pairs) {
                 EXPECT_EQ(TEXT(e.store(1, m, x)), "mov " + memory("byte", m) + ", " + names8[a]);
                 EXPECT_EQ(TEXT(e.xadd(true, m, x)), "lock xadd " + memory("qword", m) + ", " + names64[a]);
                 EXPECT_EQ(TEXT(e.cmpxchg(false, m, x)), "lock cmpxchg " + memory("dword", m) + ", " + names32[a]);
-                EXPECT_EQ(TEXT(e.op(alu::and_, true, m, x, true)), "lock and " + memory("qword", m) + ", " + names64[a]);
+                EXPECT_EQ(TEXT(e.op(alu::and_, true, m, x, true)),
+                          "lock and " + memory("qword", m) + ", " + names64[a]);
                 EXPECT_EQ(TEXT(e.xchg(true, m, x)), "xchg " + memory("qword", m) + ", " + names64[a]);
                 if (x != reg::rsp) {
                     mem i{y, disp, x, true};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Conformance rows: what each instruction of RFC 9669 yields for operands at the edges, worked out by hand from the RFC's text.
-// Plain data, no code: any engine can be run against it (kmod/jit/conformance_test.cpp runs interpreter, JIT and, where it
+// Conformance rows: what each instruction of RFC 9669 yields for operands at the edges, worked out by hand from the
+// RFC's text.
+// Plain data, no code: any engine can be run against it (kmod/jit/conformance_test.cpp runs interpreter, JIT and,
+// where it
 // may, the machine's own kernel).
 #pragma once
 
@@ -16,7 +18,7 @@ inline constexpr u64 pat = 0x0123456789abcdef, tap = 0xfedcba9876543210;
 /// sign-extended 32-bit number that the form allows.
 struct alu_row {
     u8 op;
-    u8 width;    ///< 4 or 8
+    u8 width;  ///< 4 or 8
     bool is_signed;
     u64 a, b, want;
 };
@@ -179,8 +181,8 @@ inline constexpr alu_row alu_rows[] = {
 enum class unary_op : u8 { neg, movsx, le, be, bswap };
 struct unary_row {
     unary_op op;
-    u8 width; ///< neg: 4, 8; movsx: of the destination; byte order: 2, 4, 8
-    u8 bytes; ///< movsx: of the source
+    u8 width;  ///< neg: 4, 8; movsx: of the destination; byte order: 2, 4, 8
+    u8 bytes;  ///< movsx: of the source
     u64 a, want;
 };
 inline constexpr unary_row unary_rows[] = {
@@ -329,18 +331,12 @@ struct load_row {
     u64 mem, want;
 };
 inline constexpr load_row load_rows[] = {
-    {1, false, 0, pat, 0xef},
-    {1, false, 7, tap, 0xfe},
-    {2, false, 0, pat, 0xcdef},
-    {2, false, 6, tap, 0xfedc},
-    {4, false, 0, pat, 0x89abcdef},
-    {4, false, 4, tap, 0xfedcba98},
-    {8, false, 0, tap, tap},
-    {1, true, 0, pat, 0xffffffffffffffef},
-    {1, true, 7, pat, 0x01},
-    {2, true, 0, pat, 0xffffffffffffcdef},
-    {2, true, 6, pat, 0x0123},
-    {4, true, 0, pat, 0xffffffff89abcdef},
+    {1, false, 0, pat, 0xef},       {1, false, 7, tap, 0xfe},
+    {2, false, 0, pat, 0xcdef},     {2, false, 6, tap, 0xfedc},
+    {4, false, 0, pat, 0x89abcdef}, {4, false, 4, tap, 0xfedcba98},
+    {8, false, 0, tap, tap},        {1, true, 0, pat, 0xffffffffffffffef},
+    {1, true, 7, pat, 0x01},        {2, true, 0, pat, 0xffffffffffffcdef},
+    {2, true, 6, pat, 0x0123},      {4, true, 0, pat, 0xffffffff89abcdef},
     {4, true, 4, pat, 0x01234567},
 };
 /// Stores of `bytes` of `v` at byte `off` over ones; immediate form too when v is a sign-extended 32-bit number.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// For tests: random programs of arithmetic, forward jumps, stack memory and atomics that any verifier passes. Not part of the module.
+// For tests: random programs of arithmetic, forward jumps, stack memory and atomics that any verifier passes. Not part
+// of the module.
 #pragma once
 
-#include "jit/testing.h"
+#include "jit/engines_test.h"
 
 #include <random>
 
@@ -13,7 +14,7 @@ inline constexpr u32 stack_bytes = 64;
 struct generator {
     std::mt19937_64 rng;
     program_text p;
-    bool plain_jumps = true; ///< goto, which may leave code that nothing reaches
+    bool plain_jumps = true;  ///< goto, which may leave code that nothing reaches
 
     u32 below(u32 n) { return static_cast<u32>(rng() % n); }
     /// A program uses all registers or a few: what is unused decides about frames and the mapping of registers.
@@ -28,30 +29,32 @@ struct generator {
     /// Values where things go wrong: around 0, powers of two, sign changes.
     u64 interesting() {
         switch (below(6)) {
-        case 0:
-            return below(4) - 2ull;
-        case 1:
-            return (1ull << below(64)) - below(3) + 1;
-        case 2:
-            return 0 - (1ull << below(64));
-        case 3:
-            return rng() & 0xffffffff;
-        case 4:
-            return below(300);
-        default:
-            return rng();
+            case 0:
+                return below(4) - 2ull;
+            case 1:
+                return (1ull << below(64)) - below(3) + 1;
+            case 2:
+                return 0 - (1ull << below(64));
+            case 3:
+                return rng() & 0xffffffff;
+            case 4:
+                return below(300);
+            default:
+                return rng();
         }
     }
     s32 imm() { return static_cast<s32>(interesting()); }
-    s16 slot(u32 bytes) { return static_cast<s16>(-static_cast<s32>(stack_bytes) + static_cast<s32>(below(stack_bytes / bytes) * bytes)); }
+    s16 slot(u32 bytes) {
+        return static_cast<s16>(-static_cast<s32>(stack_bytes) + static_cast<s32>(below(stack_bytes / bytes) * bytes));
+    }
     u8 size_code(u32 i) {
         constexpr u8 codes[] = {BPF_B, BPF_H, BPF_W, BPF_DW};
         return codes[i];
     }
 
     void alu() {
-        constexpr u8 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND, BPF_LSH, BPF_RSH, BPF_MOD, BPF_XOR, BPF_MOV,
-                              BPF_ARSH};
+        constexpr u8 ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR,  BPF_AND,
+                              BPF_LSH, BPF_RSH, BPF_MOD, BPF_XOR, BPF_MOV, BPF_ARSH};
         u8 op = ops[below(sizeof(ops))], dst = any_reg();
         bool wide = below(2), reg = below(2);
         s16 off = 0;
@@ -72,43 +75,51 @@ struct generator {
         u8 r = any_reg();
         s32 bits = 16 << below(3);
         switch (below(4)) {
-        case 0:
-            return p.push_back(make_insn((below(2) ? BPF_ALU64 : BPF_ALU) | BPF_NEG, r, 0, 0, 0));
-        case 1:
-            return p.push_back(endian(BPF_TO_LE, r, bits));
-        case 2:
-            return p.push_back(endian(BPF_TO_BE, r, bits));
-        default:
-            return p.push_back(swap_bytes(r, bits));
+            case 0:
+                return p.push_back(make_insn((below(2) ? BPF_ALU64 : BPF_ALU) | BPF_NEG, r, 0, 0, 0));
+            case 1:
+                return p.push_back(endian(BPF_TO_LE, r, bits));
+            case 2:
+                return p.push_back(endian(BPF_TO_BE, r, bits));
+            default:
+                return p.push_back(swap_bytes(r, bits));
         }
     }
     void memory() {
         u32 s = below(4), bytes = 1u << s;
         switch (below(4)) {
-        case 0:
-            return p.push_back(ldx(size_code(s), any_reg(), 10, slot(bytes)));
-        case 1:
-            s = below(3);
-            return p.push_back(ldsx(size_code(s), any_reg(), 10, slot(1u << s)));
-        case 2:
-            return p.push_back(st(size_code(s), 10, slot(bytes), imm()));
-        default:
-            return p.push_back(stx(size_code(s), 10, any_reg(), slot(bytes)));
+            case 0:
+                return p.push_back(ldx(size_code(s), any_reg(), 10, slot(bytes)));
+            case 1:
+                s = below(3);
+                return p.push_back(ldsx(size_code(s), any_reg(), 10, slot(1u << s)));
+            case 2:
+                return p.push_back(st(size_code(s), 10, slot(bytes), imm()));
+            default:
+                return p.push_back(stx(size_code(s), 10, any_reg(), slot(bytes)));
         }
     }
     void atomic() {
-        constexpr s32 ops[] = {BPF_ADD, BPF_OR, BPF_AND, BPF_XOR, BPF_ADD | BPF_FETCH, BPF_OR | BPF_FETCH, BPF_AND | BPF_FETCH,
-                               BPF_XOR | BPF_FETCH, BPF_XCHG, BPF_CMPXCHG};
+        constexpr s32 ops[] = {BPF_ADD,
+                               BPF_OR,
+                               BPF_AND,
+                               BPF_XOR,
+                               BPF_ADD | BPF_FETCH,
+                               BPF_OR | BPF_FETCH,
+                               BPF_AND | BPF_FETCH,
+                               BPF_XOR | BPF_FETCH,
+                               BPF_XCHG,
+                               BPF_CMPXCHG};
         bool wide = below(2);
         s32 op = ops[below(10)];
         u8 base = 10, src = any_reg();
         s16 off = slot(wide ? 8 : 4);
-        if (below(2)) { // through a pointer register, which is made a number again afterwards
+        if (below(2)) {  // through a pointer register, which is made a number again afterwards
             base = any_reg();
             p.push_back(mov_r(base, 10));
             p.push_back(alu64_k(BPF_ADD, base, -8));
             off = static_cast<s16>(off + 8);
-            if (src == base || (op == BPF_CMPXCHG && base == 0)) // an address would get into the results
+            if (src == base || (op == BPF_CMPXCHG && base == 0))  // an address would get into the results
                 return p.resize(p.size() - 2), p.push_back(mov_k(base, imm()));
         }
         p.push_back(atomic_op(wide ? BPF_DW : BPF_W, op, base, src, off));
@@ -140,22 +151,23 @@ struct generator {
     }
     /// A conditional or plain jump over up to 12 (rarely very many) instructions to come.
     void jump(std::vector<std::pair<size_t, u32>> &open) {
-        constexpr u8 ops[] = {BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET, BPF_JNE, BPF_JSGT, BPF_JSGE, BPF_JLT, BPF_JLE, BPF_JSLT, BPF_JSLE};
+        constexpr u8 ops[] = {BPF_JEQ,  BPF_JGT, BPF_JGE, BPF_JSET, BPF_JNE, BPF_JSGT,
+                              BPF_JSGE, BPF_JLT, BPF_JLE, BPF_JSLT, BPF_JSLE};
         u8 op = ops[below(sizeof(ops))];
         open.push_back({p.size(), below(20) ? below(12) : below(60)});
         switch (below(plain_jumps ? 6 : 4)) {
-        case 0:
-            return p.push_back(jmp_k(op, any_reg(), imm(), 0));
-        case 1:
-            return p.push_back(jmp_r(op, any_reg(), any_reg(), 0));
-        case 2:
-            return p.push_back(jmp32_k(op, any_reg(), imm(), 0));
-        case 3:
-            return p.push_back(jmp32_r(op, any_reg(), any_reg(), 0));
-        case 4:
-            return p.push_back(jump_to(0));
-        default:
-            return p.push_back(jump_long(0));
+            case 0:
+                return p.push_back(jmp_k(op, any_reg(), imm(), 0));
+            case 1:
+                return p.push_back(jmp_r(op, any_reg(), any_reg(), 0));
+            case 2:
+                return p.push_back(jmp32_k(op, any_reg(), imm(), 0));
+            case 3:
+                return p.push_back(jmp32_r(op, any_reg(), any_reg(), 0));
+            case 4:
+                return p.push_back(jump_to(0));
+            default:
+                return p.push_back(jump_long(0));
         }
     }
 
@@ -168,7 +180,7 @@ struct generator {
                 p.ld64(r, interesting());
         for (u32 i = 1; i <= stack_bytes / 8; i++)
             p.push_back(stx(BPF_DW, 10, any_reg(), static_cast<s16>(-8 * static_cast<s32>(i))));
-        std::vector<std::pair<size_t, u32>> open; // jumps whose targets are to come
+        std::vector<std::pair<size_t, u32>> open;  // jumps whose targets are to come
         for (u32 i = 0; i < length; i++) {
             step(open);
             for (auto &j : open)
@@ -189,32 +201,33 @@ struct generator {
     }
     void step(std::vector<std::pair<size_t, u32>> &open) {
         switch (below(18)) {
-        case 0:
-            return unary();
-        case 11:
-            return test_pair(open);
-        case 1:
-        case 2:
-        case 3:
-            return memory();
-        case 4:
-        case 5:
-            return atomic();
-        case 6:
-        case 7:
-            return jump(open);
-        case 8:
-            return extension_pair();
-        case 9:
-            return address_pair();
-        case 10:
-            p.ld64(any_reg(), interesting());
-            return;
-        default:
-            return alu();
+            case 0:
+                return unary();
+            case 11:
+                return test_pair(open);
+            case 1:
+            case 2:
+            case 3:
+                return memory();
+            case 4:
+            case 5:
+                return atomic();
+            case 6:
+            case 7:
+                return jump(open);
+            case 8:
+                return extension_pair();
+            case 9:
+                return address_pair();
+            case 10:
+                p.ld64(any_reg(), interesting());
+                return;
+            default:
+                return alu();
         }
     }
-    /// Arguments, a call to a helper or (calls_to_sub: fixed up later) to the subprogram, fresh values for what the call destroys.
+    /// Arguments, a call to a helper or (calls_to_sub: fixed up later) to the subprogram, fresh values for what the
+    /// call destroys.
     std::vector<size_t> calls_to_sub;
     void call() {
         for (u8 r = 1; r <= 5; r++)
@@ -229,7 +242,8 @@ struct generator {
         for (u8 r = 1; r <= 5; r++)
             p.ld64(r, interesting());
     }
-    /// Two subprograms; the first calls the second and a helper (id 2), between random steps of all kinds. -> start of the second.
+    /// Two subprograms; the first calls the second and a helper (id 2), between random steps of all kinds. -> start of
+    /// the second.
     u32 make_with_calls(u32 length) {
         program_text sub = make(length);
         calls_to_sub.clear();

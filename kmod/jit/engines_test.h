@@ -4,8 +4,8 @@
 #pragma once
 
 #include "interp/interp.h"
-#include "jit/jit.h"
 #include "isa/opcode.h"
+#include "jit/jit.h"
 
 #include <capstone/capstone.h>
 #include <gtest/gtest.h>
@@ -18,30 +18,72 @@
 namespace modbpf::testing {
 
 // Instructions, named after what they do. R: register operand, K: immediate.
-inline bpf_insn alu64_k(u8 op, u8 dst, s32 imm, s16 off = 0) { return make_insn(BPF_ALU64 | op | BPF_K, dst, 0, off, imm); }
-inline bpf_insn alu64_r(u8 op, u8 dst, u8 src, s16 off = 0) { return make_insn(BPF_ALU64 | op | BPF_X, dst, src, off, 0); }
-inline bpf_insn alu32_k(u8 op, u8 dst, s32 imm, s16 off = 0) { return make_insn(BPF_ALU | op | BPF_K, dst, 0, off, imm); }
-inline bpf_insn alu32_r(u8 op, u8 dst, u8 src, s16 off = 0) { return make_insn(BPF_ALU | op | BPF_X, dst, src, off, 0); }
-inline bpf_insn mov_k(u8 dst, s32 imm) { return alu64_k(BPF_MOV, dst, imm); }
-inline bpf_insn mov_r(u8 dst, u8 src) { return alu64_r(BPF_MOV, dst, src); }
-inline bpf_insn jmp_k(u8 op, u8 dst, s32 imm, s16 off) { return make_insn(BPF_JMP | op | BPF_K, dst, 0, off, imm); }
-inline bpf_insn jmp_r(u8 op, u8 dst, u8 src, s16 off) { return make_insn(BPF_JMP | op | BPF_X, dst, src, off, 0); }
-inline bpf_insn jmp32_k(u8 op, u8 dst, s32 imm, s16 off) { return make_insn(BPF_JMP32 | op | BPF_K, dst, 0, off, imm); }
-inline bpf_insn jmp32_r(u8 op, u8 dst, u8 src, s16 off) { return make_insn(BPF_JMP32 | op | BPF_X, dst, src, off, 0); }
-inline bpf_insn jump_to(s16 off) { return make_insn(BPF_JMP | BPF_JA, 0, 0, off, 0); }
-inline bpf_insn jump_long(s32 off) { return make_insn(BPF_JMP32 | BPF_JA, 0, 0, 0, off); }
-inline bpf_insn call_id(u32 id) { return make_insn(BPF_JMP | BPF_CALL, 0, 0, 0, static_cast<s32>(id)); }
-inline bpf_insn call_off(s32 off) { return make_insn(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, off); }
-inline bpf_insn exit_insn() { return make_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0); }
-inline bpf_insn ldx(u8 size, u8 dst, u8 src, s16 off) { return make_insn(BPF_LDX | BPF_MEM | size, dst, src, off, 0); }
-inline bpf_insn ldsx(u8 size, u8 dst, u8 src, s16 off) { return make_insn(BPF_LDX | BPF_MEMSX | size, dst, src, off, 0); }
-inline bpf_insn stx(u8 size, u8 dst, u8 src, s16 off) { return make_insn(BPF_STX | BPF_MEM | size, dst, src, off, 0); }
-inline bpf_insn st(u8 size, u8 dst, s16 off, s32 imm) { return make_insn(BPF_ST | BPF_MEM | size, dst, 0, off, imm); }
+inline bpf_insn alu64_k(u8 op, u8 dst, s32 imm, s16 off = 0) {
+    return make_insn(BPF_ALU64 | op | BPF_K, dst, 0, off, imm);
+}
+inline bpf_insn alu64_r(u8 op, u8 dst, u8 src, s16 off = 0) {
+    return make_insn(BPF_ALU64 | op | BPF_X, dst, src, off, 0);
+}
+inline bpf_insn alu32_k(u8 op, u8 dst, s32 imm, s16 off = 0) {
+    return make_insn(BPF_ALU | op | BPF_K, dst, 0, off, imm);
+}
+inline bpf_insn alu32_r(u8 op, u8 dst, u8 src, s16 off = 0) {
+    return make_insn(BPF_ALU | op | BPF_X, dst, src, off, 0);
+}
+inline bpf_insn mov_k(u8 dst, s32 imm) {
+    return alu64_k(BPF_MOV, dst, imm);
+}
+inline bpf_insn mov_r(u8 dst, u8 src) {
+    return alu64_r(BPF_MOV, dst, src);
+}
+inline bpf_insn jmp_k(u8 op, u8 dst, s32 imm, s16 off) {
+    return make_insn(BPF_JMP | op | BPF_K, dst, 0, off, imm);
+}
+inline bpf_insn jmp_r(u8 op, u8 dst, u8 src, s16 off) {
+    return make_insn(BPF_JMP | op | BPF_X, dst, src, off, 0);
+}
+inline bpf_insn jmp32_k(u8 op, u8 dst, s32 imm, s16 off) {
+    return make_insn(BPF_JMP32 | op | BPF_K, dst, 0, off, imm);
+}
+inline bpf_insn jmp32_r(u8 op, u8 dst, u8 src, s16 off) {
+    return make_insn(BPF_JMP32 | op | BPF_X, dst, src, off, 0);
+}
+inline bpf_insn jump_to(s16 off) {
+    return make_insn(BPF_JMP | BPF_JA, 0, 0, off, 0);
+}
+inline bpf_insn jump_long(s32 off) {
+    return make_insn(BPF_JMP32 | BPF_JA, 0, 0, 0, off);
+}
+inline bpf_insn call_id(u32 id) {
+    return make_insn(BPF_JMP | BPF_CALL, 0, 0, 0, static_cast<s32>(id));
+}
+inline bpf_insn call_off(s32 off) {
+    return make_insn(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, off);
+}
+inline bpf_insn exit_insn() {
+    return make_insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+inline bpf_insn ldx(u8 size, u8 dst, u8 src, s16 off) {
+    return make_insn(BPF_LDX | BPF_MEM | size, dst, src, off, 0);
+}
+inline bpf_insn ldsx(u8 size, u8 dst, u8 src, s16 off) {
+    return make_insn(BPF_LDX | BPF_MEMSX | size, dst, src, off, 0);
+}
+inline bpf_insn stx(u8 size, u8 dst, u8 src, s16 off) {
+    return make_insn(BPF_STX | BPF_MEM | size, dst, src, off, 0);
+}
+inline bpf_insn st(u8 size, u8 dst, s16 off, s32 imm) {
+    return make_insn(BPF_ST | BPF_MEM | size, dst, 0, off, imm);
+}
 inline bpf_insn atomic_op(u8 size, s32 op, u8 dst, u8 src, s16 off) {
     return make_insn(BPF_STX | BPF_ATOMIC | size, dst, src, off, op);
 }
-inline bpf_insn endian(u8 order, u8 dst, s32 bits) { return make_insn(BPF_ALU | BPF_END | order, dst, 0, 0, bits); }
-inline bpf_insn swap_bytes(u8 dst, s32 bits) { return make_insn(BPF_ALU64 | BPF_END, dst, 0, 0, bits); }
+inline bpf_insn endian(u8 order, u8 dst, s32 bits) {
+    return make_insn(BPF_ALU | BPF_END | order, dst, 0, 0, bits);
+}
+inline bpf_insn swap_bytes(u8 dst, s32 bits) {
+    return make_insn(BPF_ALU64 | BPF_END, dst, 0, 0, bits);
+}
 
 /// A sequence that also takes 64-bit immediate loads.
 struct program_text : std::vector<bpf_insn> {
@@ -104,7 +146,7 @@ inline void check_image(const jit_image &image) {
         }
     for (u32 off : image.insn_offsets())
         EXPECT_TRUE(off == text.size() || starts.count(base + off));
-    for (size_t i = 0; i < image.funcs().size(); i++) { // alignment in front of each subprogram
+    for (size_t i = 0; i < image.funcs().size(); i++) {  // alignment in front of each subprogram
         size_t from = i ? image.funcs()[i - 1].offset + image.funcs()[i - 1].size : 0;
         for (size_t k = from; k < image.funcs()[i].offset; k++)
             EXPECT_EQ(text[k], 0xcc);

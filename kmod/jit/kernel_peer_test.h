@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// For tests: the machine's own bpf() as a peer. Only loads and test runs; nothing is attached. Where it is not permitted, available()
+// For tests: the machine's own bpf() as a peer. Only loads and test runs; nothing is attached. Where it is not
+// permitted, available()
 // is false and tests skip. Not part of the module.
 #pragma once
 
 #include "base/bpf.h"
 #include "base/span.h"
 
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstring>
 #include <string>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 namespace modbpf::testing {
 
 class kernel_peer {
 public:
     struct answer {
-        int fd_or_errno = -1; ///< negative: the errno of the load
+        int fd_or_errno = -1;  ///< negative: the errno of the load
         u32 retval = 0;
         std::string log;
     };
@@ -36,8 +37,13 @@ public:
             u64 insns, license;
             u32 log_level, log_size;
             u64 log_buf;
-        } load{BPF_PROG_TYPE_SOCKET_FILTER, static_cast<u32>(insns.size()), addr_of(insns.data()), addr_of("GPL"), log_level,
-               static_cast<u32>(log.size()), log_level ? addr_of(log.data()) : 0};
+        } load{BPF_PROG_TYPE_SOCKET_FILTER,
+               static_cast<u32>(insns.size()),
+               addr_of(insns.data()),
+               addr_of("GPL"),
+               log_level,
+               static_cast<u32>(log.size()),
+               log_level ? addr_of(log.data()) : 0};
         a.fd_or_errno = static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load)));
         if (a.fd_or_errno < 0)
             a.fd_or_errno = -errno;
