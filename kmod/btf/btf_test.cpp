@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <vector>
 
-#include "btf/btf_builder.h"
+#include "btf/btf_builder_test.h"
 
 namespace modbpf {
 namespace {

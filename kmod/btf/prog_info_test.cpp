@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "btf/btf_builder.h"
+#include "btf/btf_builder_test.h"
 
 namespace modbpf {
 namespace {

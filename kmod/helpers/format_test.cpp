@@ -3,7 +3,7 @@
 
 #include "helpers/families.h"
 #include "helpers/helper.h"
-#include "helpers/peer_snprintf.h"
+#include "helpers/peer_snprintf_test.h"
 #include "port/user/user.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "helpers/peer_snprintf.h"
+#include "helpers/peer_snprintf_test.h"
 
 #include <linux/bpf.h>
 #include <string.h>

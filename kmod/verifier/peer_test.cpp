@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The verdicts of verdict_test.cpp by the machine's own bpf(), for development: set MODBPF_PEER=1, as root. What differs is
 // printed; newer kernels take some programs that Linux 6.12 refuses, so nothing here fails.
-#include "verifier/test_asm.h"
+#include "verifier/asm_test.h"
 
 #include "verifier/verdict_rows.h"
 

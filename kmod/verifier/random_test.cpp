@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // V4 on random programs: joins, spills, calls and uses of numbers as indices. Pruning, the order of the arms and forced
 // checkpoints must not change whether a program is accepted. MODBPF_RANDOM=N runs N programs, MODBPF_SEED begins elsewhere.
-#include "verifier/test_asm.h"
+#include "verifier/asm_test.h"
 
 namespace modbpf::test {
 

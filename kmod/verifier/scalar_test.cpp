@@ -8,7 +8,7 @@
 
 #include "verifier/scalar_branch.h"
 #include "verifier/scalar_impl.h"
-#include "verifier/small_int.h"
+#include "verifier/small_int_test.h"
 
 namespace modbpf {
 namespace {

@@ -2,7 +2,7 @@
 // Verdicts as data: each row a program, its verdict and a piece of the log.
 #pragma once
 
-#include "verifier/test_asm.h"
+#include "verifier/asm_test.h"
 
 namespace modbpf::test {
 
