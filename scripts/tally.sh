@@ -13,9 +13,9 @@ stage() {
 	local t0=$SECONDS rc=0
 	"$@" >"$log" 2>&1 </dev/null || rc=$?
 	local ok bad skip g
-	skip=$(count '^ok .*# SKIP' "$log")
-	ok=$(($(count '^ok ' "$log") - skip))
-	bad=$(count '^not ok ' "$log")
+	skip=$(count '^ok[ :].*# SKIP' "$log")
+	ok=$(($(count '^ok[ :]' "$log") - skip))
+	bad=$(count '^(not ok[ :]|FAILED: )' "$log")
 	g=$(grep -aoE '^\[  PASSED  \] [0-9]+ test' "$log" | awk '{n += $4} END {print n + 0}')
 	ok=$((ok + g))
 	g=$(grep -aoE '^ ?[0-9]+ FAILED TESTS?' "$log" | awk '{n += $1} END {print n + 0}')
@@ -27,7 +27,7 @@ stage() {
 		echo "$ok passed$([ "$skip" -gt 0 ] && echo ", $skip skipped") ($((SECONDS - t0)) s)"
 	else
 		echo "$ok passed, $bad FAILED ($((SECONDS - t0)) s), log: $log"
-		{ grep -aE -B1 -A12 '^not ok |\[  FAILED  \]|error:|Error [0-9]|gate: |ERROR: ' "$log" || tail -30 "$log"; } | head -60 | sed 's/^/    /'
+		{ grep -aE -B1 -A12 '^not ok[ :]|^FAILED: |\[  FAILED  \]|error:|Error [0-9]|gate: |ERROR: ' "$log" || tail -30 "$log"; } | head -60 | sed 's/^/    /'
 	fi
 }
 # A command that is one test by itself.
