@@ -16,6 +16,7 @@
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/trace_events.h>
 #include <linux/tracepoint.h>
 
@@ -172,7 +173,8 @@ void modbpf_tracepoint_exit(void)
 	flush_work(&renew_work);
 }
 
-int port_tracepoint_name(u32 id, char *buf, size_t size)
+/* Calls fn(call, arg) for the event with that id, its list locked. -ENOENT: there is none. */
+static int with_event(u32 id, int (*fn)(struct trace_event_call *call, void *arg), void *arg)
 {
 	struct trace_event_call *call;
 	struct list_head *all;
@@ -184,12 +186,68 @@ int port_tracepoint_name(u32 id, char *buf, size_t size)
 		return -ENOENT;
 	mutex_lock(lock);
 	list_for_each_entry(call, all, list) {
-		if (call->event.type != id)
-			continue;
-		snprintf(buf, size, "%s:%s", call->class->system, trace_event_name(call));
-		ret = 0;
-		break;
+		if (call->event.type == id) {
+			ret = fn(call, arg);
+			break;
+		}
 	}
 	mutex_unlock(lock);
 	return ret;
+}
+
+struct name_buf {
+	char *buf;
+	size_t size;
+};
+
+static int write_name(struct trace_event_call *call, void *arg)
+{
+	struct name_buf *out = arg;
+
+	snprintf(out->buf, out->size, "%s:%s", call->class->system, trace_event_name(call));
+	return 0;
+}
+
+int port_tracepoint_name(u32 id, char *buf, size_t size)
+{
+	struct name_buf out = { buf, size };
+
+	return with_event(id, write_name, &out);
+}
+
+/* How the kernel describes one field of a record (kernel/trace/trace.h, alike on 6.1 and 6.12); only these are read. */
+struct record_field {
+	struct list_head link;
+	const char *name;
+	const char *type;
+	int filter_type;
+	int offset;
+	int size;
+};
+
+static int record_size(struct trace_event_call *call, void *arg)
+{
+	struct list_head *fields = call->class->get_fields ? call->class->get_fields(call) : &call->class->fields;
+	struct record_field *field;
+	int size = 0;
+
+	list_for_each_entry(field, fields, link)
+		size = max(size, field->offset + field->size);
+	return size;
+}
+
+int port_tracepoint_size(u32 id)
+{
+	return with_event(id, record_size, NULL);
+}
+
+int port_perf_pmu_type(const char *name)
+{
+	const struct pmu *pmu = NULL;
+
+	if (!strcmp(name, "kprobe"))
+		pmu = (const struct pmu *)port_ksym_lookup("perf_kprobe");
+	else if (!strcmp(name, "uprobe"))
+		pmu = (const struct pmu *)port_ksym_lookup("perf_uprobe");
+	return pmu ? pmu->type : -ENOENT;
 }
