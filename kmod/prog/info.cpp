@@ -111,6 +111,8 @@ template <class T> status put_records(u64 to, u32 *count, const vec<T> &v) {
     return {};
 }
 
+/// libbpf refuses the records unless the first of each function is its entry and they rise inside a function: lines whose
+/// instructions became one native instruction, or none, are a byte apart.
 status put_jited_lines(program *p, bpf_prog_info &i) {
     const vec<line_info> &lines = p->verified->lines;
     span<const u32> native = p->image.insn_offsets();
@@ -123,11 +125,16 @@ status put_jited_lines(program *p, bpf_prog_info &i) {
         return {};
     }
     u64 base = addr_of(p->image.text().data());
+    span<const jit_func> funcs = p->image.funcs();
+    u64 at = 0, f = 0;
     for (u32 n = 0; n < min(room, i.nr_jited_line_info); n++) {
         u32 insn = lines[n].insn_off;
         if (MODBPF_BUG_ON(insn >= native.size()))
             return error(EFAULT);
-        if (!put_user(i.jited_line_info + n * sizeof(u64), base + native[insn]))
+        at = max(base + native[insn], at + 1);
+        if (f < funcs.size() && funcs[f].insn == insn)
+            at = base + funcs[f++].offset;
+        if (!put_user(i.jited_line_info + n * sizeof(u64), at))
             return error(EFAULT);
     }
     return {};

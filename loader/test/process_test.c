@@ -158,6 +158,43 @@ static void lifetime(void)
 	CHECK(bpf_map_lookup_elem(0, &key, &v) < 0);
 }
 
+/* What bpftool annotates its dumps with: libbpf checks the records' order and the functions' addresses. */
+static void line_records(struct bpf_object *obj)
+{
+	struct bpf_program *p;
+
+	bpf_object__for_each_program(p, obj) {
+		static char lines[64 * 1024], jited[32 * 1024];
+		__u64 syms[16];
+		__u32 lens[16];
+		struct bpf_prog_info info = { 0 };
+		__u32 len = sizeof(info);
+		struct bpf_prog_linfo *l;
+
+		CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len) == 0);
+		__u32 n = info.nr_line_info, funcs = info.nr_jited_ksyms;
+
+		memset(&info, 0, sizeof(info));
+		info.nr_line_info = info.nr_jited_line_info = n;
+		info.line_info_rec_size = sizeof(struct bpf_line_info);
+		info.jited_line_info_rec_size = sizeof(__u64);
+		info.nr_jited_ksyms = info.nr_jited_func_lens = funcs;
+		info.line_info = (__u64)(unsigned long)lines;
+		info.jited_line_info = (__u64)(unsigned long)jited;
+		info.jited_ksyms = (__u64)(unsigned long)syms;
+		info.jited_func_lens = (__u64)(unsigned long)lens;
+		CHECK(n > 0 && n < 1000 && funcs > 0 && funcs < 16);
+		CHECK(bpf_obj_get_info_by_fd(bpf_program__fd(p), &info, &len) == 0);
+		CHECK(info.nr_jited_line_info == n);
+		l = bpf_prog_linfo__new(&info);
+		CHECK(l != NULL);
+		CHECK(l && bpf_prog_linfo__lfind(l, 0, 0) != NULL);
+		for (__u32 f = 0; l && f < funcs; f++)
+			CHECK(bpf_prog_linfo__lfind_addr_func(l, syms[f], f, 0) != NULL);
+		bpf_prog_linfo__free(l);
+	}
+}
+
 static void in_child(int prog)
 {
 	int status;
@@ -192,6 +229,7 @@ int main(int argc, char **argv)
 	ring_buffer__consume(rb);
 	ring_buffer__free(rb);
 	seen = 0;
+	line_records(obj);
 	streams(obj, prog);
 	perf_streams(obj);
 	mapped_array(obj, prog);

@@ -47,6 +47,30 @@ int put(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+/* Lines whose instructions the JIT makes one native instruction of, and a function of its own. */
+static __attribute__((noinline)) int parts(__u64 v, __u64 *sum)
+{
+	__u64 a = v + 5;
+
+	a = (__u64)(__u16)a;
+	*sum += a;
+	if (!(v & 3))
+		return 3;
+	a <<= 32;
+	a >>= 32;
+	return (int)a;
+}
+
+SEC("xdp")
+int lines(struct xdp_md *ctx)
+{
+	__u64 sum = ctx->ingress_ifindex;
+	int r = parts(sum, &sum);
+
+	r += parts(sum + 1, &sum);
+	return r & 1;
+}
+
 SEC("xdp")
 int put_perf(struct xdp_md *ctx)
 {
