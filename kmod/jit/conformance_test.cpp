@@ -174,7 +174,7 @@ TEST(conformance, branch) {
         for (u8 dst = 0; dst < 10; dst++)
             for (u32 padding : {0u, 40u}) {  // short and long jumps
                 for (u8 src = 0; src < 10; src++)
-                    if (src != dst)
+                    if (src != dst && (!padding || src == (dst + 1) % 10))
                         expect(branch_program(r, dst, src, false, padding), r.taken, "branch " + std::to_string(r.op));
                 if (fits_imm(r.b))
                     expect(branch_program(r, dst, 0, true, padding), r.taken, "branch imm " + std::to_string(r.op));

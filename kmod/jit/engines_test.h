@@ -6,12 +6,12 @@
 #include "interp/interp.h"
 #include "isa/opcode.h"
 #include "jit/jit.h"
+#include "jit/machine_test.h"
 
 #include <capstone/capstone.h>
 #include <gtest/gtest.h>
 
 #include <initializer_list>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -116,54 +116,97 @@ inline u64 run_interp(const code &c, const void *ctx = nullptr, interp_env env =
     return interpret(c, ctx, env);
 }
 
-/// X2: the text decodes without a gap, jumps land on instruction starts (or leave the image), padding is int3.
-inline void check_image(const jit_image &image) {
-    csh cs;
-    ASSERT_EQ(cs_open(CS_ARCH_X86, CS_MODE_64, &cs), CS_ERR_OK);
-    cs_option(cs, CS_OPT_DETAIL, CS_OPT_ON);
+/// The disassembler, opened once: opening it costs more than an image.
+struct disassembler {
+    csh cs = 0;
+    cs_insn *insn = nullptr;
+    disassembler() {
+        EXPECT_EQ(cs_open(CS_ARCH_X86, CS_MODE_64, &cs), CS_ERR_OK);
+        insn = cs_malloc(cs);
+    }
+    ~disassembler() {
+        cs_free(insn, 1);
+        cs_close(&cs);
+    }
+    static disassembler &instance() {
+        static disassembler d;
+        return d;
+    }
+};
+inline bool is_jump_or_call(unsigned id) {
+    return id == X86_INS_CALL || id == X86_INS_JMP || id == X86_INS_JE || id == X86_INS_JNE || id == X86_INS_JA ||
+           id == X86_INS_JAE || id == X86_INS_JB || id == X86_INS_JBE || id == X86_INS_JG || id == X86_INS_JGE ||
+           id == X86_INS_JL || id == X86_INS_JLE;
+}
+
+/// X2: the text decodes without a gap, direct jumps land on instruction starts (or leave the image), padding is int3.
+/// X5 where the machine has thunks: no bare indirect jump or call, no bare ret.
+inline void check_image(const jit_image &image, const jit_machine *env = nullptr) {
+    disassembler &dis = disassembler::instance();
     span<const u8> text = image.text();
     u64 base = addr_of(text.data());
-    cs_insn *insn = cs_malloc(cs);
     const u8 *p = text.data();
     size_t left = text.size();
     uint64_t at = base;
-    std::set<u64> starts;
+    std::vector<u8> starts(text.size() + 1);
+    starts[text.size()] = 1;
     std::vector<std::pair<u64, u64>> jumps;
     while (left) {
-        if (!cs_disasm_iter(cs, &p, &left, &at, insn)) {
+        if (!cs_disasm_iter(dis.cs, &p, &left, &at, dis.insn)) {
             ADD_FAILURE() << "undecodable byte at " << at - base << " of " << text.size();
             break;
         }
-        starts.insert(insn->address);
-        const cs_x86 &x = insn->detail->x86;
-        if ((cs_insn_group(cs, insn, CS_GRP_JUMP) || cs_insn_group(cs, insn, CS_GRP_CALL)) && x.op_count == 1 &&
-            x.operands[0].type == X86_OP_IMM)
-            jumps.push_back({insn->address, static_cast<u64>(x.operands[0].imm)});
+        const cs_insn &insn = *dis.insn;
+        starts[insn.address - base] = 1;
+        if (is_jump_or_call(insn.id)) {
+            if (strncmp(insn.op_str, "0x", 2) == 0)
+                jumps.push_back({insn.address, strtoull(insn.op_str, nullptr, 16)});
+            else
+                EXPECT_FALSE(env && env->indirect_thunk[0]) << insn.mnemonic << " " << insn.op_str;
+        }
+        EXPECT_FALSE(insn.id == X86_INS_RET && env && env->return_thunk);
     }
     for (auto [from, to] : jumps)
         if (to >= base && to <= base + text.size()) {
-            EXPECT_TRUE(starts.count(to)) << "jump at " << from - base << " lands inside an instruction: " << to - base;
+            EXPECT_TRUE(starts[to - base]) << "jump at " << from - base << " lands inside an instruction: " << to - base;
         }
     for (u32 off : image.insn_offsets())
-        EXPECT_TRUE(off == text.size() || starts.count(base + off));
+        EXPECT_TRUE(off <= text.size() && starts[off]);
     for (size_t i = 0; i < image.funcs().size(); i++) {  // alignment in front of each subprogram
         size_t from = i ? image.funcs()[i - 1].offset + image.funcs()[i - 1].size : 0;
         for (size_t k = from; k < image.funcs()[i].offset; k++)
             EXPECT_EQ(text[k], 0xcc);
     }
-    cs_free(insn, 1);
-    cs_close(&cs);
+    if (env && env->endbr) {
+        EXPECT_EQ(memcmp(reinterpret_cast<const void *>(image.entry()), "\xf3\x0f\x1e\xfa", 4), 0);
+        EXPECT_EQ(memcmp(image.tail_entry(), "\xf3\x0f\x1e\xfa", 4), 0);
+    }
 }
 
-/// Translates, checks the image and runs it.
+/// Translates for one machine. Where it has rel32, the image calls its functions through stubs within reach (machine_test.h).
+inline result<jit_image> compile_for(const machine &m, const code &c, jit_options options = {}) {
+    options.env = &m.env;
+    if (m.env.rel32)
+        options = nearby(options);
+    return jit_compile(c, options);
+}
+
+/// Translates for every machine, checks the images and runs them: all return the same.
 inline u64 run_jit(const code &c, const void *ctx = nullptr, const jit_options &options = {}) {
-    result<jit_image> r = jit_compile(c, options);
-    if (!r.ok()) {
-        ADD_FAILURE() << "jit_compile: " << r.code();
-        return ~0ull;
+    u64 first = 0;
+    for (const machine &m : machines()) {
+        result<jit_image> r = compile_for(m, c, options);
+        if (!r.ok()) {
+            ADD_FAILURE() << "jit_compile: " << r.code() << " for " << m.name;
+            return ~0ull;
+        }
+        check_image(*r, &m.env);
+        u64 got = r->entry()(ctx);
+        if (&m == &machines()[0])
+            first = got;
+        EXPECT_EQ(got, first) << m.name;
     }
-    check_image(*r);
-    return r->entry()(ctx);
+    return first;
 }
 
 /// The image's disassembly, for messages.
