@@ -35,6 +35,14 @@ std::string take();
 bool use_backend(const char *name);
 /// Without the option and without MODBPF_BACKEND: `name`.
 void default_backend(const char *name);
+/// The back end in use: "device", "process" or "kernel".
+std::string backend_name();
+/// False when the back end is the device and it cannot be opened: why, and what to do, is then on standard error.
+bool backend_ready();
+/// The back end's feature list as JSON; empty where it has none.
+std::string feature_list();
+/// The JSON's array `list` holds `name`.
+bool lists(std::string_view features, std::string_view list, std::string_view name);
 
 /// Why libbpf must not be given this file, or empty.
 std::string object_problem(const char *path);

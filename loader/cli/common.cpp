@@ -14,6 +14,7 @@ namespace {
 
 int shown_verbosity;
 std::string kept;
+std::string chosen_backend;
 
 int on_message(enum libbpf_print_level level, const char *fmt, va_list args) {
     char line[2048];
@@ -69,8 +70,10 @@ std::string messages::take() {
 }
 
 bool use_backend(const char *name) {
-    if (modbpf_select_backend(name) == 0)
+    if (modbpf_select_backend(name) == 0) {
+        chosen_backend = name;
         return true;
+    }
     complain("--backend=%s is unknown; use device, process or kernel", name);
     return false;
 }
@@ -78,7 +81,37 @@ bool use_backend(const char *name) {
 void default_backend(const char *name) {
     const char *set = getenv("MODBPF_BACKEND");
     if (!set || !*set)
-        modbpf_select_backend(name);
+        use_backend(name);
+}
+
+std::string backend_name() {
+    if (!chosen_backend.empty())
+        return chosen_backend;
+    const char *set = getenv("MODBPF_BACKEND");
+    return set && (!strcmp(set, "process") || !strcmp(set, "kernel")) ? set : "device";
+}
+
+bool backend_ready() {
+    return backend_name() != "device" || modbpf_features(nullptr, 0) >= 0;
+}
+
+std::string feature_list() {
+    std::string text;
+    long n = modbpf_features(nullptr, 0);
+    if (n > 0) {
+        text.resize(static_cast<size_t>(n));
+        if (modbpf_features(text.data(), text.size()) != n)
+            text.clear();
+    }
+    return text;
+}
+
+bool lists(std::string_view features, std::string_view list, std::string_view name) {
+    size_t from = features.find("\"" + std::string(list) + "\": [");
+    if (from == std::string_view::npos)
+        return false;
+    std::string_view array = features.substr(from, features.find(']', from) - from);
+    return array.find("\"" + std::string(name) + "\"", list.size() + 2) != std::string_view::npos;
 }
 
 std::string json_string(std::string_view s) {

@@ -22,8 +22,8 @@ namespace cli {
 namespace {
 
 const char *const help =
-    "Usage: modbpf run [OPTIONS] FILE.o\n\n"
-    "Loads all programs of a BPF object file, attaches each to the event that its section names (kprobe/..., kretprobe/...,\n"
+    "Usage: modbpf run [OPTIONS] FILE.o...\n\n"
+    "Loads all programs of BPF object files, attaches each to the event that its section names (kprobe/..., kretprobe/...,\n"
     "tp/CATEGORY/NAME, raw_tp/NAME), and prints ring buffer records, perf buffer records and bpf_trace_printk lines\n"
     "until Ctrl-C. Then prints the maps: those named *hist* as histograms, other small ones as tables. Nothing stays\n"
     "loaded or pinned.\n\n"
@@ -41,8 +41,7 @@ struct settings {
     double seconds = 0; ///< 0: until a signal
     bool raw = false;
     int verbose = 0;
-    const char *path = nullptr;
-    bool backend_given = false, in_process = false;
+    std::vector<const char *> paths;
 };
 
 /// A map that streams records.
@@ -75,7 +74,7 @@ void on_lost(void *ctx, int cpu, __u64 n) {
 
 /// Everything that a run holds; freed in reverse.
 struct session {
-    struct bpf_object *object = nullptr;
+    std::vector<struct bpf_object *> objects;
     std::vector<struct bpf_link *> links;
     std::vector<std::unique_ptr<source>> sources;
     struct ring_buffer *ring = nullptr;
@@ -95,7 +94,8 @@ struct session {
             close(trace);
         if (epoll >= 0)
             close(epoll);
-        bpf_object__close(object);
+        for (struct bpf_object *o : objects)
+            bpf_object__close(o);
     }
     void detach() {
         for (struct bpf_link *l : links)
@@ -104,43 +104,78 @@ struct session {
     }
 };
 
-void explain(const char *what, const char *name, int e) {
+void explain(const char *what, const char *name, int e, const char *next = "") {
     std::string notes = messages::take();
     fputs(notes.c_str(), stderr);
-    const char *next = e == EPERM    ? "; run as root"
-                       : e == ENODEV ? "; load the module, or use --backend=kernel"
-                       : e == ENOENT ? "; does this kernel have that function or event?"
-                                     : "";
+    if (e == EPERM)
+        next = "; this needs CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN: run as root";
     complain("%s %s: %s%s", what, name, error_text(e).c_str(), next);
 }
 
-bool load(session &s, const settings &set) {
-    std::string problem = object_problem(set.path);
-    if (!problem.empty()) {
-        complain("%s: %s", set.path, problem.c_str());
+/// Types that the back end does not have are the likeliest reason of a refusal without a log.
+bool name_absent_types(struct bpf_object *object) {
+    std::string features = feature_list();
+    bool absent = false;
+    struct bpf_map *m;
+    struct bpf_program *p;
+    if (features.empty())
+        return false;
+    bpf_object__for_each_map(m, object) {
+        const char *type = libbpf_bpf_map_type_str(bpf_map__type(m));
+        if (!type || lists(features, "map_types", type))
+            continue;
+        complain("map %s is of type %s, which modbpf does not have; `modbpf features` lists those that it has", bpf_map__name(m), type);
+        absent = true;
+    }
+    bpf_object__for_each_program(p, object) {
+        const char *type = libbpf_bpf_prog_type_str(bpf_program__type(p));
+        if (!bpf_program__autoload(p) || !type || lists(features, "program_types", type))
+            continue;
+        complain("program %s (%s) is of type %s, which modbpf does not have; `modbpf features` lists those that it has",
+                 bpf_program__name(p), bpf_program__section_name(p), type);
+        absent = true;
+    }
+    return absent;
+}
+
+bool load(session &s, const char *path) {
+    struct bpf_object *object = bpf_object__open_file(path, nullptr);
+    if (!object) {
+        explain("cannot open", path, errno, "; compile with `clang -O2 -g -target bpf -c`");
         return false;
     }
-    s.object = bpf_object__open_file(set.path, nullptr);
-    if (!s.object) {
-        explain("cannot open", set.path, errno);
-        return false;
-    }
-    int err = bpf_object__load(s.object);
+    s.objects.push_back(object);
+    int err = bpf_object__load(object);
     if (err) {
-        explain("cannot load", set.path, -err);
-        if (-err != ENODEV && -err != EPERM)
-            complain("`modbpf verify %s` gives the verdict on each program", set.path);
+        const char *next = -err == ENOMEM || -err == E2BIG ? "; a map or a program is too large: see the sizes that the file asks for" : "";
+        explain("cannot load", path, -err, next);
+        if (-err != EPERM && !name_absent_types(object))
+            complain("`modbpf verify %s` gives the verdict on each program", path);
         return false;
     }
     messages::take();
     return true;
 }
 
-/// True when at least one program is attached and none failed.
-bool attach(session &s, const settings &set) {
+const char *after_attach_error(int e, const std::string &section) {
+    bool known = false;
+    for (const char *prefix : {"kprobe/", "kretprobe/", "tp/", "tracepoint/", "raw_tp/", "raw_tracepoint/"})
+        known |= section.starts_with(prefix);
+    if (!known)
+        return "; modbpf attaches the sections kprobe/, kretprobe/, tp/ and raw_tp/";
+    bool probe = section.starts_with("k");
+    if (e == ENOENT)
+        return probe ? "; this kernel has no such function: /proc/kallsyms lists those that it has"
+                     : "; this kernel has no such event: /sys/kernel/tracing/available_events lists those that it has";
+    if (e == EINVAL && probe)
+        return "; is it a function that may not be probed? /sys/kernel/debug/kprobes/blacklist lists those";
+    return "";
+}
+
+/// Attaches what names an event. False, with a message, when one fails.
+bool attach(session &s, struct bpf_object *object) {
     struct bpf_program *p;
-    bool failed = false;
-    bpf_object__for_each_program(p, s.object) {
+    bpf_object__for_each_program(p, object) {
         if (!bpf_program__autoload(p))
             continue;
         struct bpf_link *l = bpf_program__attach(p);
@@ -157,12 +192,23 @@ bool attach(session &s, const settings &set) {
             continue;
         }
         fputs(notes.c_str(), stderr);
-        explain("cannot attach", what.c_str(), e);
-        failed = true;
+        explain("cannot attach", what.c_str(), e, after_attach_error(e, section));
+        return false;
     }
-    if (s.links.empty() && !failed)
-        complain("%s has no program that can be attached; name events in sections, as in SEC(\"kprobe/vfs_read\")", set.path);
-    return !failed && !s.links.empty();
+    return true;
+}
+
+bool attach_all(session &s, const settings &set) {
+    for (size_t i = 0; i < s.objects.size(); i++) {
+        size_t before = s.links.size();
+        if (!attach(s, s.objects[i]))
+            return false;
+        if (s.links.size() == before) {
+            complain("%s has no program that can be attached; name events in sections, as in SEC(\"kprobe/vfs_read\")", set.paths[i]);
+            return false;
+        }
+    }
+    return true;
 }
 
 bool uses_trace(const struct bpf_program *p) {
@@ -185,8 +231,9 @@ bool watch(session &s, int fd) {
 void open_trace(session &s) {
     struct bpf_program *p;
     bool used = false;
-    bpf_object__for_each_program(p, s.object)
-        used |= uses_trace(p);
+    for (struct bpf_object *o : s.objects)
+        bpf_object__for_each_program(p, o)
+            used |= uses_trace(p);
     if (!used)
         return;
     for (const char *path : {"/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/tracing/trace_pipe"}) {
@@ -199,14 +246,14 @@ void open_trace(session &s) {
                  "/sys/kernel/tracing", strerror(errno));
 }
 
-bool open_streams(session &s, const settings &set) {
+bool open_streams(session &s, const settings &set, struct bpf_object *object) {
     struct bpf_map *m;
-    bpf_object__for_each_map(m, s.object) {
+    bpf_object__for_each_map(m, object) {
         enum bpf_map_type type = bpf_map__type(m);
         if (type != BPF_MAP_TYPE_RINGBUF && type != BPF_MAP_TYPE_PERF_EVENT_ARRAY)
             continue;
         bool perf = type == BPF_MAP_TYPE_PERF_EVENT_ARRAY;
-        s.sources.push_back(std::make_unique<source>(source{bpf_object__btf(s.object), bpf_map__name(m), perf, set.raw}));
+        s.sources.push_back(std::make_unique<source>(source{bpf_object__btf(object), bpf_map__name(m), perf, set.raw}));
         source *src = s.sources.back().get();
         int err = 0;
         if (perf) {
@@ -303,18 +350,16 @@ int parse(int argc, char **argv, settings &s) {
         case 'b':
             if (!use_backend(optarg))
                 return 2;
-            s.backend_given = true;
-            s.in_process = !strcmp(optarg, "process");
             break;
         case 'h': fputs(help, stdout); return 0;
         default: return 2;
         }
     }
-    if (argc - optind != 1) {
-        complain("give one object file; for example: modbpf run --seconds 5 prog.o");
+    if (argc <= optind) {
+        complain("give an object file; for example: modbpf run --seconds 5 prog.o");
         return 2;
     }
-    s.path = argv[optind];
+    s.paths.assign(argv + optind, argv + argc);
     return -1;
 }
 
@@ -325,11 +370,19 @@ int run_main(int argc, char **argv) {
     int done = parse(argc, argv, set);
     if (done >= 0)
         return done;
-    const char *backend = getenv("MODBPF_BACKEND");
-    if (set.in_process || (!set.backend_given && backend && !strcmp(backend, "process"))) {
-        complain("the process back end attaches nothing; `modbpf verify %s` gives its verdicts, or load the module", set.path);
+    if (backend_name() == "process") {
+        complain("the process back end attaches nothing; `modbpf verify %s` gives its verdicts, or load the module", set.paths[0]);
         return 2;
     }
+    for (const char *path : set.paths) {
+        std::string problem = object_problem(path);
+        if (problem.empty())
+            continue;
+        complain("%s: %s", path, problem.c_str());
+        return 1;
+    }
+    if (!backend_ready())
+        return 2;
     messages::start(set.verbose);
     struct sigaction action = {};
     action.sa_handler = on_signal; // no SA_RESTART: a wait ends
@@ -338,17 +391,22 @@ int run_main(int argc, char **argv) {
 
     session s;
     s.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!load(s, set))
-        return 1;
+    for (const char *path : set.paths)
+        if (!load(s, path))
+            return 1;
     open_trace(s);
-    if (!open_streams(s, set) || !attach(s, set))
+    for (struct bpf_object *o : s.objects)
+        if (!open_streams(s, set, o))
+            return 1;
+    if (!attach_all(s, set))
         return 1;
     fprintf(stderr, "%zu %s attached; %s\n", s.links.size(), s.links.size() == 1 ? "program" : "programs",
             set.seconds > 0 ? "running" : "Ctrl-C ends");
     stream(s, set);
     s.detach();
     drain(s);
-    print_maps(s.object);
+    for (struct bpf_object *o : s.objects)
+        print_maps(o);
     fflush(stdout);
     return 0;
 }

@@ -319,6 +319,8 @@ int verify_main(int argc, char **argv) {
     int done = parse(argc, argv, s);
     if (done >= 0)
         return done;
+    if (!backend_ready())
+        return 2;
     messages::start(s.verbose >= 2 ? s.verbose - 1 : 0);
     tally all;
     if (s.json)

@@ -45,6 +45,14 @@ ok "run says so" "attaches nothing" $m run --backend=process build/test/ring.bpf
 status "run without a file" 2 $m run
 ok "run of a broken file" "not ELF" $m run loader/test/transport.sh
 ok "run with bad seconds" "positive number" $m run --seconds=x y.o
+if [ ! -e /dev/modbpf ]; then
+	make -s build/test/ring.bpf.o
+	status "run without the module" 2 $m run build/test/ring.bpf.o
+	ok "run without the module says what to do" "modprobe modbpf" $m run build/test/ring.bpf.o
+	n=$($m run build/test/ring.bpf.o 2>&1 | wc -l)
+	[ "$n" = 1 ] && echo "ok: in one line" || { echo "FAILED: $n lines where one says it"; fails=1; }
+	status "verify on the device without the module" 2 $m verify --backend=device build/test/ring.bpf.o
+fi
 status "features" 0 $m features --backend=process
 ok "features --json" '"helpers"' $m features --json --backend=process
 # Programs with threads, children and much input and output.
