@@ -6,7 +6,7 @@ VM_BPF := $(wildcard selftests/vm/src/*.bpf.c)
 vmtests: $(B)/vm/runner $(VM_SRC:selftests/vm/src/%.cpp=$(B)/vm/%) $(VM_BPF:selftests/vm/src/%.bpf.c=$(B)/vm/%.bpf.o)
 $(B)/vm/%: selftests/vm/src/%.cpp $(wildcard selftests/vm/src/*.h) $(B)/libmodbpf.so
 	@mkdir -p $(@D)
-	$(CXX) -std=gnu++20 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -I. -Iuapi -o $@ $< -pthread \
+	$(CXX) -std=gnu++20 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -I. -Iuapi -Ikmod -o $@ $< -pthread \
 		-Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed -lbpf -Wl,-rpath,'$$ORIGIN/..'
 $(B)/vm/%.bpf.o: selftests/vm/src/%.bpf.c
 	@mkdir -p $(@D)
