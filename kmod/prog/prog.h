@@ -59,6 +59,9 @@ struct program : runnable, refcounted<program> {
 u32 run_event(program *p, const void *ctx, run_ctx &run);
 /// The same without the guard: test runs. Preemption off, inside RCU. Counts and times the run while statistics are on.
 u32 run_counted(program *p, const void *ctx, run_ctx &run);
+#ifndef MODBPF_KERNEL
+extern bool run_by_interpreter; ///< in a process: not the images run but the interpreter, to compare the two
+#endif
 /// A run that was skipped before it came to run_event.
 void count_missed(program *p);
 prog_stats total_stats(const program *p);

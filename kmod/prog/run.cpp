@@ -1,9 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Running a program for an event: any context, no lock, no allocation.
+#include "interp/interp.h"
 #include "prog/prog.h"
 #include "prog/state.h"
 
 namespace modbpf {
+
+#ifdef MODBPF_KERNEL
+// The interpreter never runs in a kernel: what runs there is the image.
+namespace {
+u64 execute(program *p, const void *ctx) { return p->entry(ctx); }
+}  // namespace
+#else
+constinit bool run_by_interpreter = false;
+
+namespace {
+const code *code_in_slot(void *m, u32 index) {
+    auto *p = static_cast<program *>(prog_array_slot(static_cast<map *>(m), index));
+    return p ? &p->verified->image : nullptr;
+}
+
+u64 execute(program *p, const void *ctx) {
+    if (!run_by_interpreter)
+        return p->entry(ctx);
+    interp_frame frames[interp_frames_with_tail_calls];
+    return interpret(p->verified->image, ctx, {frames, interp_frames_with_tail_calls, code_in_slot});
+}
+}  // namespace
+#endif
 
 void count_missed(program *p) {
     preempt_guard here;
@@ -15,7 +39,7 @@ u32 run_counted(program *p, const void *ctx, run_ctx &run) {
     run_scope scope(run);
     bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
     u64 start = timed ? port_ktime_ns() : 0;
-    u32 ret = static_cast<u32>(p->entry(ctx));
+    u32 ret = static_cast<u32>(execute(p, ctx));
     if (__builtin_expect(timed, 0)) {
         auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
         __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);

@@ -7,7 +7,8 @@
  * programs, perf_event_open() go to the back end; every other number goes to the kernel untouched.
  *
  * Back ends (MODBPF_BACKEND, read at the first call): "device" (default): /dev/modbpf; "process": the core linked
- * into this library; "kernel": the kernel's own bpf(), for comparison.
+ * into this library; "kernel": the kernel's own bpf(), for comparison. With MODBPF_ENGINE=interpreter the process back
+ * end runs programs by the interpreter, the JIT's oracle.
  */
 #ifndef MODBPF_LIBMODBPF_H
 #define MODBPF_LIBMODBPF_H

@@ -4,9 +4,12 @@
 
 #include "cmd/core.h"
 #include "port/user/user.h"
+#include "prog/prog.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 namespace transport {
 
@@ -16,7 +19,11 @@ PORT_USER_TLS unsigned int core_depth;
 pthread_once_t once = PTHREAD_ONCE_INIT;
 int init_result;
 
-void init() { init_result = modbpf_core_init(); }
+void init() {
+    const char *engine = getenv("MODBPF_ENGINE");
+    modbpf::run_by_interpreter = engine && !strcmp(engine, "interpreter");
+    init_result = modbpf_core_init();
+}
 
 } // namespace
 

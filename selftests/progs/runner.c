@@ -5,7 +5,8 @@
  *     runner SOURCE.bpf.c OBJECT.o [PROGRAM]
  *
  * Speaks plain libbpf, so it tests whichever bpf() answers: the kernel's, or modbpf's under libmodbpf.so. Prints TAP; the exit
- * status is 0 when every program did what it should.
+ * status is 0 when every program did what it should. With RUNNER_DUMP in the environment each run also prints, behind "# ", what it
+ * left behind: return value, packet, maps, ring buffer records.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -157,7 +158,70 @@ static bool wanted(const struct expectation *e, const char *name)
 	return false;
 }
 
-static void run(const struct expectation *e, struct bpf_program *prog)
+static void print_bytes(const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		printf("%02x", p[i]);
+}
+
+static int print_record(void *name, void *data, size_t size)
+{
+	printf("# %s record ", (char *)name);
+	print_bytes(data, size);
+	printf("\n");
+	return 0;
+}
+
+static void dump_ring(const struct bpf_map *map, char *name)
+{
+	struct ring_buffer *rb = ring_buffer__new(bpf_map__fd(map), print_record, name, NULL);
+
+	if (rb)
+		ring_buffer__consume(rb);
+	ring_buffer__free(rb);
+}
+
+static void dump_map(const struct expectation *e, const struct bpf_map *map)
+{
+	static unsigned char key[MAX_BYTES], next[MAX_BYTES], value[1 << 20];
+	enum bpf_map_type type = bpf_map__type(map);
+	size_t size = bpf_map__value_size(map);
+	bool first = true;
+	char name[160];
+
+	snprintf(name, sizeof(name), "%s %s", e->name, bpf_map__name(map));
+	if (type == BPF_MAP_TYPE_RINGBUF)
+		return dump_ring(map, name);
+	if (type == BPF_MAP_TYPE_PROG_ARRAY || type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+		return;
+	if (type == BPF_MAP_TYPE_PERCPU_HASH || type == BPF_MAP_TYPE_PERCPU_ARRAY)
+		size = (size + 7) / 8 * 8 * libbpf_num_possible_cpus();
+	if (size > sizeof(value) || bpf_map__key_size(map) > MAX_BYTES)
+		return;
+	for (; !bpf_map_get_next_key(bpf_map__fd(map), first ? NULL : key, next); first = false) {
+		memcpy(key, next, bpf_map__key_size(map));
+		if (bpf_map_lookup_elem(bpf_map__fd(map), key, value))
+			continue;
+		printf("# %s ", name);
+		print_bytes(key, bpf_map__key_size(map));
+		printf(": ");
+		print_bytes(value, size);
+		printf("\n");
+	}
+}
+
+static void dump(const struct expectation *e, struct bpf_object *obj, const struct bpf_test_run_opts *opts)
+{
+	struct bpf_map *map;
+
+	printf("# %s returned %u, packet ", e->name, opts->retval);
+	print_bytes(opts->data_out, opts->data_out ? opts->data_size_out : 0);
+	printf("\n");
+	bpf_object__for_each_map(map, obj)
+		dump_map(e, map);
+}
+
+static void run(const struct expectation *e, struct bpf_object *obj, struct bpf_program *prog)
 {
 	static unsigned char out[2 * MAX_BYTES];
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
@@ -174,6 +238,8 @@ static void run(const struct expectation *e, struct bpf_program *prog)
 		opts.repeat = e->repeat;
 	}
 	err = bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
+	if (!err && getenv("RUNNER_DUMP"))
+		dump(e, obj, &opts);
 	if (err)
 		report(false, e->name, "test run: %s", strerror(errno));
 	else if ((int)opts.retval != e->retval)
@@ -215,7 +281,7 @@ static void check(const struct expectation *e, const char *object)
 	else if (err)
 		report(false, e->name, "was refused (%d):\n%s", err, log_text);
 	else if (e->run)
-		run(e, prog);
+		run(e, obj, prog);
 	else
 		report(true, e->name, "");
 out:
