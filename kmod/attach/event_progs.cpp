@@ -58,6 +58,7 @@ status perf_event_set_prog(perf_event *e, program *p, u64 cookie) {
         *end = e;
     }
     p->get();
+    port_module_pin(); // program, map and event may hold each other in a ring that no file keeps (BPF_F_PRESERVE_ELEMS)
     e->cookie = cookie;
     __atomic_store_n(&e->prog, p, __ATOMIC_RELEASE);
     return {};
@@ -76,6 +77,7 @@ void perf_event_clear_prog(perf_event *e) {
         }
     port_rcu_synchronize(); // the cookie may change when nobody runs with it
     p->put();
+    port_module_unpin();
 }
 
 long perf_event_query(perf_event *e, u64 uquery) {

@@ -234,6 +234,11 @@ void port_waitq_destroy(struct port_waitq *q); /* task: waits for wake-ups in fl
 void port_waitq_wake(struct port_waitq *q);    /* any context (deferred through irq_work where needed) */
 void port_poll_wait(struct port_poll *p, struct port_waitq *q);
 
+/* While a pin is held the module cannot be unloaded: for what may live on without an open file. pin: the caller has a file of the
+ * module open. Task context. */
+void port_module_pin(void);
+void port_module_unpin(void);
+
 void port_seq_printf(struct port_seq *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- events: attach and detach in task context --------------------------------------------------------- */

@@ -14,6 +14,8 @@ constexpr u16 eth_p_ip = 0x0800, eth_p_ipv6 = 0x86dd, eth_p_802_3 = 0x0001, eth_
 constexpr u32 skb_headroom = 64;    // NET_SKB_PAD + NET_IP_ALIGN
 constexpr u32 xdp_headroom = 256;   // XDP_PACKET_HEADROOM
 constexpr u32 xdp_frame_size = 40;  // what the kernel keeps in front of a frame
+constexpr u32 live_page_head = 112; // what the kernel puts into the headroom of a live frame
+constexpr u32 live_batch_max = 256;
 constexpr u32 tailroom = 320;       // struct skb_shared_info, aligned
 constexpr u32 meta_max = 255;
 constexpr u32 frags_max = 17;  // MAX_SKB_FRAGS pages
@@ -184,10 +186,9 @@ status finish(const test_run_request &req, test_run_result &res, const run_once_
         if (copy < frags_size)
             return error(ENOSPC);
         u32 head = copy - frags_size;
-        if (port_copy_to_user(req.data_out, linear, head))
-            return error(EFAULT);
-        if (frags_size && port_copy_to_user(req.data_out + head, frags, frags_size))
-            return error(EFAULT);
+        if (port_copy_to_user(req.data_out, linear, head) ||
+            (frags_size && port_copy_to_user(req.data_out + head, frags, frags_size)))
+            return error(cut ? ENOSPC : EFAULT);  // Linux says first that it is too short
     }
     res = {true, true, true, false, a.retval, duration, size, 0};
     return cut ? error(ENOSPC) : status{};
@@ -323,11 +324,14 @@ struct xdp_layout {
     u32 frags;
 };
 
-status plan_xdp(const test_run_request &req, const user_ctx &ctx, xdp_layout &l) {
+/// live: the kernel's limits for frames that are really sent, which have no fragments and give nothing back.
+status plan_xdp(const test_run_request &req, const user_ctx &ctx, bool live, xdp_layout &l) {
     u32 linear = req.data_size_in;
     if (ctx.present) {
         u32 data = get32(ctx.bytes, md_data), end = get32(ctx.bytes, md_data_end);
         if (get32(ctx.bytes, md_data_meta) || end > req.data_size_in || data > end)
+            return error(EINVAL);
+        if (live && (req.data_out || req.ctx_out))
             return error(EINVAL);
         if (data % 4 || data > meta_max || data > l.headroom - xdp_frame_size)
             return error(EINVAL);
@@ -335,7 +339,9 @@ status plan_xdp(const test_run_request &req, const user_ctx &ctx, xdp_layout &l)
         l.headroom -= data;
         linear = end;
     }
-    l.linear = min(linear, PORT_PAGE_SIZE - l.headroom - tailroom);
+    l.linear = min(linear, PORT_PAGE_SIZE - l.headroom - tailroom - (live ? live_page_head : 0));
+    if (live && req.data_size_in > l.linear)
+        return error(EINVAL);
     l.frags = req.data_size_in - l.linear;
     return req.data_size_in - l.meta < eth_header_size ? error(EINVAL) : status{};
 }
@@ -353,14 +359,13 @@ status test_run_xdp(program *p, const test_run_request &req, test_run_result &re
     if (p->expected_attach_type == BPF_XDP_DEVMAP || p->expected_attach_type == BPF_XDP_CPUMAP ||
         (req.flags & ~BPF_F_TEST_XDP_LIVE_FRAMES))
         return error(EINVAL);
-    if (req.flags & BPF_F_TEST_XDP_LIVE_FRAMES)
-        return error(EOPNOTSUPP);
-    if (req.batch_size)
-        return error(EINVAL);
+    bool live = req.flags & BPF_F_TEST_XDP_LIVE_FRAMES;
+    if (req.batch_size > (live ? live_batch_max : 0))
+        return error(live ? E2BIG : EINVAL);
     user_ctx ctx;
     TRY(ctx.read(req, user_xdp_size));
     xdp_layout l;
-    TRY(plan_xdp(req, ctx, l));
+    TRY(plan_xdp(req, ctx, live, l));
     buffer data, frags;
     TRY(data.alloc(PORT_PAGE_SIZE));
     u8 *meta = data.get() + l.headroom;
@@ -368,6 +373,8 @@ status test_run_xdp(program *p, const test_run_request &req, test_run_result &re
         return error(EFAULT);
     if (ctx.present)
         TRY(check_xdp_ctx(ctx.bytes));
+    if (live)  // right in itself, but there is no device to send from
+        return error(EOPNOTSUPP);
     if (l.frags > frags_max * PORT_PAGE_SIZE)
         return error(ENOMEM);
     if (l.frags) {

@@ -85,7 +85,7 @@ void PrintTo(const outcome &o, std::ostream *s) {
 struct request {
     string data;
     u32 data_room = 256;  ///< capacity; the attr says 0 when no_limit
-    bool no_limit = false, no_data_out = false, bad_data = false;
+    bool no_limit = false, no_data_out = false, bad_data = false, bad_out = false;
     string ctx;
     u32 ctx_room = 0;
     u32 repeat = 1, flags = 0, cpu = 0, batch = 0, duration = 0;
@@ -99,7 +99,7 @@ outcome test_run(engine &e, int prog, const request &q) {
     a.data_size_in = static_cast<u32>(q.data.size());
     a.data_in = q.bad_data ? 8 : q.data.empty() ? 0 : addr_of(q.data.data());
     a.data_size_out = q.no_limit ? 0 : q.data_room;
-    a.data_out = q.no_data_out ? 0 : addr_of(data_out.data());
+    a.data_out = q.no_data_out ? 0 : q.bad_out ? 8 : addr_of(data_out.data());
     a.ctx_size_in = static_cast<u32>(q.ctx.size());
     a.ctx_in = q.ctx.empty() ? 0 : addr_of(q.ctx.data());
     a.ctx_size_out = q.ctx_room;
@@ -196,6 +196,11 @@ TEST_F(test_run_cmd, flags_and_faults) {
     string p = frame(0x88b5, 64);
     EXPECT_EQ(cls(returns(0), {.data = p, .bad_data = true}).err, -EFAULT);
     EXPECT_EQ(xdp(returns(0), {.data = p, .bad_data = true}).err, -EFAULT);
+    EXPECT_EQ(cls(returns(0), {.data = p, .bad_out = true}).err, -EFAULT);
+    EXPECT_EQ(cls(returns(0), {.data = p, .data_room = 20, .bad_out = true}).err, -ENOSPC);
+    EXPECT_EQ(xdp(returns(0), {.data = p, .data_room = 20, .bad_out = true}).err, -ENOSPC);
+    EXPECT_EQ(xdp(returns(0), {.data = string(5000, 1), .data_room = 4999, .bad_out = true}).err, -ENOSPC);
+    EXPECT_EQ(xdp(returns(0), {.data = string(5000, 1), .data_room = 8000, .bad_out = true}).err, -EFAULT);
     EXPECT_EQ(cls(returns(0), {.data = p, .flags = 1}).err, -EINVAL);
     EXPECT_EQ(cls(returns(0), {.data = p, .cpu = 1}).err, -EINVAL);
     EXPECT_EQ(cls(returns(0), {.data = p, .batch = 1}).err, -EINVAL);
@@ -397,6 +402,19 @@ TEST_F(test_run_cmd, types_without_a_test_run) {
     request q{.data = frame(0x88b5, 64)};
     EXPECT_EQ(run(BPF_PROG_TYPE_KPROBE, returns(0), q).err, -ENOTSUPP);
     EXPECT_EQ(run(BPF_PROG_TYPE_TRACEPOINT, returns(0), q).err, -ENOTSUPP);
+}
+
+/// What Linux refuses in a request for live frames comes before our own refusal.
+TEST_F(test_run_cmd, live_frames_have_their_own_limits) {
+    constexpr u32 live = BPF_F_TEST_XDP_LIVE_FRAMES;
+    EXPECT_EQ(xdp(returns(1), {.data = bytes(64), .no_data_out = true, .flags = live, .batch = 257}).err, -E2BIG);
+    EXPECT_EQ(xdp(returns(1), {.data = bytes(64), .ctx = words32(24, {{4, 64}}), .flags = live}).err, -EINVAL);
+    EXPECT_EQ(xdp(returns(1), {.data = bytes(13), .no_data_out = true, .flags = live}).err, -EINVAL);
+    u32 most = 4096 - 256 - 112 - 320;
+    EXPECT_EQ(xdp(returns(1), {.data = string(most + 1, 1), .no_data_out = true, .flags = live}).err, -EINVAL);
+    int fd = load_program(ours, BPF_PROG_TYPE_XDP, returns(1));
+    EXPECT_EQ(test_run(ours, fd, {.data = string(most, 1), .no_data_out = true, .flags = live, .batch = 256}).err, -EOPNOTSUPP);
+    ours.close_fd(fd);
 }
 
 TEST_F(test_run_cmd, live_frames_are_absent) {

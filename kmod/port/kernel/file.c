@@ -308,6 +308,17 @@ void port_poll_wait(struct port_poll *p, struct port_waitq *q)
 	poll_wait(p->file, &q->head, p->table);
 }
 
+void port_module_pin(void)
+{
+	__module_get(THIS_MODULE);
+}
+
+/* Called by a worker of ours, too: exit waits for it to return. */
+void port_module_unpin(void)
+{
+	module_put(THIS_MODULE);
+}
+
 void port_seq_printf(struct port_seq *s, const char *fmt, ...)
 {
 	va_list args;

@@ -140,7 +140,8 @@ static struct tracepoint *find_tp(const char *name, struct module **mod)
 		s.found = match_module_tp(m->module, name);
 		if (!s.found)
 			continue;
-		if (try_module_get(m->module))
+		/* One that is being initialised may yet fail, and then goes whoever holds it. */
+		if (m->module->state == MODULE_STATE_LIVE && try_module_get(m->module))
 			*mod = m->module;
 		else
 			s.found = NULL;

@@ -436,6 +436,10 @@ long port_user_fdinfo(int fd, char *buf, size_t size) {
     return static_cast<long>(seq.len);
 }
 
+// A process has no module to unload.
+void port_module_pin() {}
+void port_module_unpin() {}
+
 void port_seq_printf(port_seq *s, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
