@@ -44,6 +44,14 @@ $(foreach d,$(UNIT_DIRS),$(eval $(call unit_rule,$(d))))
 unit: $(call unit_bin,$(D))
 	$(call unit_bin,$(D)) --gtest_brief=1 $(if $(FILTER),--gtest_filter=$(FILTER))
 
+# State embedding for longer than the unit test: SECONDS=n (60), SEED=n (the clock).
+FUZZ_SECONDS = $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
+$(B)/rel/fuzz_verifier: $(B)/rel/kmod/verifier/embed_test.o $(B)/rel/libcore.a
+	$(CXX) $(REL) -pthread -o $@ $^ -lgtest -lgtest_main
+.PHONY: fuzz
+fuzz: $(B)/rel/fuzz_verifier
+	MODBPF_SECONDS=$(FUZZ_SECONDS) $(if $(SEED),MODBPF_SEED=$(SEED)) $<
+
 # The maps with their tests under ThreadSanitizer. Not interrupt_test: signals that a sanitizer delays interrupt nothing.
 TSAN := -O1 -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer -DMODBPF_DEBUG=1
 TSAN_SRC := $(filter-out %_test.cpp,$(wildcard kmod/base/*.cpp kmod/port/user/*.cpp)) \
@@ -153,6 +161,7 @@ help:
 	@echo "make demo       boot a VM (KERNEL=6.12 or 6.1), load the module, trace live events"
 	@echo "make test       everything that CI checks: in process, and in a VM on both kernels"
 	@echo "make check      what runs in process only (under 2 minutes); make unit D=FOLDER for one folder"
+	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
 	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
 	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"
 	@echo "make install    the module through DKMS, the tools under PREFIX (/usr/local)"

@@ -316,8 +316,12 @@ status check_mem(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool
     TRY(access_kind(e, regno, off + e.reg(regno).off, size, t, value, sign));
     if (t == access::read && value >= 0 && size < 8) {
         reg_state &r = e.reg(static_cast<u32>(value));
-        if (r.is_scalar())
-            r.var = sign ? scalar_sext(r.var, size) : scalar_zext(r.var, size);
+        if (!r.is_scalar())
+            return {};
+        // A fill may be tied to what was spilled; it is another number once its sign is extended. Linux keeps the tie.
+        if (sign && r.var.umax >> (size * 8 - 1))
+            r.clear_id();
+        r.var = sign ? scalar_sext(r.var, size) : scalar_zext(r.var, size);
     }
     return {};
 }

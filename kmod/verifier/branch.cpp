@@ -149,6 +149,16 @@ status observe(env &e, const insn_desc &d, const links &l) {
     return {};
 }
 
+/// The scalars that the current branch refines besides its operands.
+status find_links(env &e, const insn_desc &d, links &l) {
+    func_state &f = e.cur->cur();
+    if (d.reg && f.regs[d.src].id)
+        l.add(*e.cur, f.regs[d.src].id);
+    if (f.regs[d.dst].id)
+        l.add(*e.cur, f.regs[d.dst].id);
+    return observe(e, d, l);
+}
+
 // ---- NULL ---------------------------------------------------------------------------------------------------------------
 
 void drop_ref(verifier_state &st, u32 id) {
@@ -295,14 +305,8 @@ void learn_equal_pointers(const insn_desc &d, const reg_state &dst, const reg_st
 status both_arms(env &e, const insn_desc &d, const reg_state &dst, const reg_state &src, const arm &jump_arm,
                  const arm &fall_arm, bool scalars) {
     links l;
-    func_state &f = e.cur->cur();
-    if (scalars) {
-        if (d.reg && f.regs[d.src].id)
-            l.add(*e.cur, f.regs[d.src].id);
-        if (f.regs[d.dst].id)
-            l.add(*e.cur, f.regs[d.dst].id);
-        TRY(observe(e, d, l));
-    }
+    if (scalars)
+        TRY(find_links(e, d, l));
     verifier_state *jump = TRY(push_path(e, static_cast<u32>(d.target), e.insn)), *fall = e.cur.get();
     if (scalars) {
         put_arm(*fall, d, fall_arm, l);
@@ -349,10 +353,9 @@ status check_branch(env &e, const insn_desc &d) {
         if (!jump_arm.possible && !fall_arm.possible)
             return verifier_bug(e, "neither arm of a branch is possible");
         if (!jump_arm.possible || !fall_arm.possible) {
-            const arm &only = jump_arm.possible ? jump_arm : fall_arm;
-            e.reg(d.dst).var = only.a;
-            if (d.reg)
-                e.reg(d.src).var = only.b;
+            links l;
+            TRY(find_links(e, d, l));
+            put_arm(*e.cur, d, jump_arm.possible ? jump_arm : fall_arm, l);
             return take_one(e, d, jump_arm.possible);
         }
         if (!jump_arm.a.valid() || !jump_arm.b.valid() || !fall_arm.a.valid() || !fall_arm.b.valid())

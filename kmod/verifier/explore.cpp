@@ -246,6 +246,8 @@ result<step> do_insn(env &e, bool *print_from) {
         return fail(E2BIG);
     }
     bool logging = e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2);
+    if (e.req.observer && !e.req.observer->state(e.req.observer->priv, e.insn, *e.cur))
+        return fail(EAGAIN);
     insn_aux &a = e.aux[e.insn];
     if (a.prune_point && TRY(visit_prune_point(e))) {
         if (logging && *print_from)

@@ -182,6 +182,8 @@ status fix_up(env &e) {
     f.straighten_branches();
     f.count_positions();
     f.drop_nops();
+    if (e.req.observer)
+        e.req.observer->moved(e.req.observer->priv, f.position.view(), f.keep.view());
     TRY(f.shown.resize(e.count()));
     for (u32 i = 0; i < e.count(); i++) {
         if (!f.keep[i])

@@ -17,6 +17,16 @@
 namespace modbpf {
 
 class btf;
+struct verifier_state;
+
+/// For tests (LADDER V3, V6): what exploration saw, and where the instructions went.
+struct verify_observer {
+    void *priv;
+    /// Each state at each instruction, before the instruction and before pruning. False: stop exploring (EAGAIN).
+    bool (*state)(void *priv, u32 insn, const verifier_state &st);
+    /// Of each loaded instruction: its index in the image, and whether it is there.
+    void (*moved)(void *priv, span<const u32> position, span<const u8> kept);
+};
 
 struct verify_request {
     span<const bpf_insn> insns;
@@ -35,6 +45,7 @@ struct verify_request {
     // For tests (LADDER V4): the verdict must not depend on these.
     bool no_pruning = false;
     bool other_arm_first = false;
+    const verify_observer *observer = nullptr;
 };
 
 struct verify_stats {

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// State embedding on random programs (LADDER V3, V4, V5, V6, X1): see embed_oracle_test.h. A fixed seed and one from the clock,
+// which a failure prints. MODBPF_SEED=N begins elsewhere, MODBPF_SECONDS=N goes on for longer (`make fuzz`).
+#include "verifier/embed_oracle_test.h"
+
+#include <ctime>
+
+namespace modbpf::test {
+
+namespace {
+
+struct tally {
+    u64 programs = 0, accepted = 0, runs = 0, steps = 0, too_many = 0, embedded = 0;
+};
+
+embed_input random_input(embed_generator &g) {
+    embed_input in{};
+    auto value = [&]() -> u64 {
+        switch (g.next(4)) {
+        case 0: return g.next(64);
+        case 1: return static_cast<u64>(static_cast<s64>(g.imm()));
+        default: return g.imm64();
+        }
+    };
+    for (u64 &a : in.args)
+        a = value();
+    for (u32 i = 0; i < sizeof(in.array); i += 8) {
+        u64 v = value();
+        memcpy(in.array + i, &v, 8);
+    }
+    for (u32 i = 0; i < sizeof(in.small); i += 8) {
+        u64 v = value();
+        memcpy(in.small + i, &v, 8);
+    }
+    for (u8 &b : in.packet)
+        b = static_cast<u8>(g.next(256));
+    in.packet_len = g.next(2) ? 64 : g.next(40);
+    return in;
+}
+
+std::string listing(const prog &p) {
+    std::string out;
+    for (u32 i = 0; i < p.size();) {
+        char line[disasm_line_max];
+        disasm(line, sizeof(line), {p.data(), p.size()}, i, {.helper_name = helper_name});
+        if (p[i].code != (BPF_JMP | BPF_JA) || p[i].off) // minimize() leaves many that do nothing
+            out += std::to_string(i) + ": " + line;
+        i += decode({p.data(), p.size()}, i).words;
+    }
+    return out;
+}
+
+/// Everything about one program. "" or what is wrong.
+std::string examine(const prog &p, bool packet, bool repeatable, u64 seed, tally &t) {
+    embed_generator inputs{seed};
+    embed_oracle o(p, packet);
+    t.programs++;
+    int plain = o.verdict();
+    if (!o.collect()) {
+        t.too_many++;
+        return "";
+    }
+    if ((plain == 0) != (o.full_verdict() == 0))
+        return "verdict with pruning " + std::to_string(plain) + ", without " + std::to_string(o.full_verdict());
+    for (u32 flags : {0u, u32{BPF_F_TEST_STATE_FREQ}})
+        for (bool other : {false, true})
+            if (int err = o.verdict(flags, false, other); (err == 0) != (plain == 0)) {
+                std::string log;
+                (void)o.verdict_of(p, plain ? 0 : flags, false, !plain && other, nullptr, nullptr, &log);
+                return "verdict changes from " + std::to_string(plain) + " to " + std::to_string(err) + " with flags " +
+                       std::to_string(flags) + " other arm first " + std::to_string(other) + "\n" + log;
+            }
+    if (plain)
+        return "";
+    t.accepted++;
+    own<verified_program> v;
+    if (o.verdict(0, false, false, nullptr, &v))
+        return "verdict changes from call to call";
+    auto native = jit_compile(v->image);
+    if (!native.ok())
+        return "jit_compile fails";
+    for (u32 n = 0; n < 16; n++) {
+        embed_input in = random_input(inputs);
+        if (n == 0)
+            memset(&in, 0, sizeof(in));
+        std::string bad = n ? o.run_image(v->image, in, seed + n) : o.run(in, seed);
+        if (!bad.empty())
+            return bad;
+        t.runs++, t.steps += o.steps();
+        if (repeatable)
+            if (std::string other = o.run_native(v->image, *native); !other.empty())
+                return other;
+        if (n % 4)
+            continue;
+        prog e = o.embedded();
+        t.embedded++;
+        for (u32 flags : {0u, u32{BPF_F_TEST_STATE_FREQ}})
+            if (!o.verdict_of(e, flags, false, n % 8 == 0))
+                return "accepted although a run reaches what is out of bounds:\n" + listing(e);
+    }
+    return "";
+}
+
+/// The smallest program, by leaving out instructions, that is still wrong.
+prog minimize(prog p, bool packet, bool repeatable, u64 seed) {
+    tally t;
+    for (bool again = true; again;) {
+        again = false;
+        for (u32 i = 0; i < p.size();) {
+            u32 words = decode({p.data(), p.size()}, i).words;
+            prog q = p;
+            for (u32 w = 0; w < words; w++)
+                q[i + w] = ja(0);
+            if ((p[i].code != (BPF_JMP | BPF_JA) || p[i].off) && !examine(q, packet, repeatable, seed, t).empty()) {
+                p = q;
+                again = true;
+            }
+            i += words;
+        }
+    }
+    return p;
+}
+
+/// Runs programs until the time or the number is over. False: one is wrong; it was reported.
+bool campaign(u64 seed, u64 count, u64 until_ns, tally &t) {
+    for (u64 i = 0; i < count && (!until_ns || port_ktime_ns() < until_ns); i++) {
+        embed_generator g{(seed + i) * 0x9e3779b97f4a7c15ull};
+        prog p = g.make();
+        std::string bad = examine(p, g.packet, g.repeatable, seed + i, t);
+        if (bad.empty())
+            continue;
+        prog small = minimize(p, g.packet, g.repeatable, seed + i);
+        tally again;
+        ADD_FAILURE() << "MODBPF_SEED=" << seed + i << "\n" << bad << "\nsmallest:\n"
+                      << examine(small, g.packet, g.repeatable, seed + i, again) << "\n" << listing(small);
+        return false;
+    }
+    return true;
+}
+
+u64 number(const char *name, u64 otherwise) {
+    const char *v = getenv(name);
+    return v ? strtoull(v, nullptr, 0) : otherwise;
+}
+
+}  // namespace
+
+TEST(Embed, ConcreteRunsLieInExploredStates) {
+    tally t;
+    u64 seconds = number("MODBPF_SECONDS", 0);
+    if (seconds || getenv("MODBPF_SEED")) {
+        u64 seed = number("MODBPF_SEED", static_cast<u64>(time(nullptr)) << 24);
+        printf("seed %llu\n", static_cast<unsigned long long>(seed));
+        campaign(seed, seconds ? ~0ull : 1, seconds ? port_ktime_ns() + seconds * 1000000000ull : 0, t);
+        printf("%llu programs, %llu accepted, %llu with too many states, %llu runs, %llu steps, %llu embedded\n",
+               (unsigned long long)t.programs, (unsigned long long)t.accepted, (unsigned long long)t.too_many,
+               (unsigned long long)t.runs, (unsigned long long)t.steps, (unsigned long long)t.embedded);
+        return;
+    }
+    ASSERT_TRUE(campaign(1, 60, 0, t));
+    EXPECT_GT(t.accepted, t.programs / 4); // or the generator tests nothing
+    EXPECT_GT(t.programs, t.accepted);
+    tally clock;
+    campaign(static_cast<u64>(time(nullptr)) << 24, ~0ull, port_ktime_ns() + 1000000000ull, clock);
+}
+
+}  // namespace modbpf::test
