@@ -49,7 +49,11 @@ enum : u32 {
     helper_tail_call = 1u << 6,     ///< the interpreter and the JIT know it; fn is not called
     helper_fmt = 1u << 7,           ///< a format string whose directives the verifier checks (snprintf)
     helper_get_func_ip = 1u << 8,   ///< kprobe programs only: the verifier says ENOTSUPP to the other prog_types
-    helper_read_only_mem = 1u << 9, ///< reserved for families to come
+    helper_attach_cookie = 1u << 9, ///< reads the cookie of the attachment
+    helper_traces = 1u << 10,       ///< writes to the trace buffer
+    helper_writes_map = 1u << 11,   ///< refused for a map that programs may only read
+    helper_ret_len = 1u << 12,      ///< r0 is at most the last size argument, or an errno
+    helper_ret_cpu = 1u << 13,      ///< r0 is the number of a CPU
 };
 
 using helper_fn = u64 (*)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);

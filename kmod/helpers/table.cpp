@@ -23,7 +23,7 @@ constexpr u64 ringbufs = bit(BPF_MAP_TYPE_RINGBUF);
 constexpr u64 perf_arrays = bit(BPF_MAP_TYPE_PERF_EVENT_ARRAY), prog_arrays = bit(BPF_MAP_TYPE_PROG_ARRAY);
 
 constexpr u32 gpl = helper_gpl_only, pkt = helper_pkt_access, perfmon = helper_needs_perfmon;
-constexpr u32 moves = helper_changes_pkt;
+constexpr u32 moves = helper_changes_pkt, writes = helper_writes_map, length = helper_ret_len, traces = helper_traces;
 
 // clang-format off
 // Sorted by id. Prototypes, licence, program types as Linux 6.12 has them (kernel/bpf/helpers.c,
@@ -33,16 +33,16 @@ constexpr u32 moves = helper_changes_pkt;
 constexpr helper_proto table[] = {
     {BPF_FUNC_map_lookup_elem, ret::map_value_or_null, {const_map_ptr, map_key}, pkt, all_progs, element_maps,
      bpf_map_lookup_elem},
-    {BPF_FUNC_map_update_elem, ret::integer, {const_map_ptr, map_key, map_value, anything}, pkt, all_progs,
+    {BPF_FUNC_map_update_elem, ret::integer, {const_map_ptr, map_key, map_value, anything}, pkt | writes, all_progs,
      element_maps, bpf_map_update_elem},
-    {BPF_FUNC_map_delete_elem, ret::integer, {const_map_ptr, map_key}, pkt, all_progs, element_maps,
+    {BPF_FUNC_map_delete_elem, ret::integer, {const_map_ptr, map_key}, pkt | writes, all_progs, element_maps,
      bpf_map_delete_elem},
     {BPF_FUNC_probe_read, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl, tracing_progs, 0,
      bpf_probe_read},
     {BPF_FUNC_ktime_get_ns, ret::integer, {}, 0, all_progs, 0, bpf_ktime_get_ns},
-    {BPF_FUNC_trace_printk, ret::integer, {mem, const_size}, gpl | perfmon, all_progs, 0, bpf_trace_printk},
+    {BPF_FUNC_trace_printk, ret::integer, {mem, const_size}, gpl | perfmon | traces, all_progs, 0, bpf_trace_printk},
     {BPF_FUNC_get_prandom_u32, ret::integer, {}, 0, all_progs, 0, bpf_get_prandom_u32},
-    {BPF_FUNC_get_smp_processor_id, ret::integer, {}, 0, all_progs, 0, bpf_get_smp_processor_id},
+    {BPF_FUNC_get_smp_processor_id, ret::integer, {}, helper_ret_cpu, all_progs, 0, bpf_get_smp_processor_id},
     {BPF_FUNC_tail_call, ret::none, {ctx, const_map_ptr, anything}, helper_tail_call, all_progs, prog_arrays,
      bpf_tail_call},
     {BPF_FUNC_get_current_pid_tgid, ret::integer, {}, 0, all_progs, 0, bpf_get_current_pid_tgid},
@@ -58,15 +58,15 @@ constexpr helper_proto table[] = {
     {BPF_FUNC_skb_pull_data, ret::integer, {ctx, anything}, moves, cls, 0, bpf_skb_pull_data},
     {BPF_FUNC_get_numa_node_id, ret::integer, {}, 0, all_progs, 0, bpf_get_numa_node_id},
     {BPF_FUNC_xdp_adjust_head, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_head},
-    {BPF_FUNC_probe_read_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl, tracing_progs, 0,
+    {BPF_FUNC_probe_read_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | length, tracing_progs, 0,
      bpf_probe_read_str},
     {BPF_FUNC_xdp_adjust_meta, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_meta},
     {BPF_FUNC_xdp_adjust_tail, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_tail},
     {BPF_FUNC_skb_load_bytes_relative, ret::integer, {ctx, anything, uninit_mem, const_size, anything}, 0,
      skb_progs, 0, bpf_skb_load_bytes_relative},
-    {BPF_FUNC_map_push_elem, ret::integer, {const_map_ptr, map_value, anything}, pkt, all_progs, queue_or_bloom,
+    {BPF_FUNC_map_push_elem, ret::integer, {const_map_ptr, map_value, anything}, pkt | writes, all_progs, queue_or_bloom,
      bpf_map_push_elem},
-    {BPF_FUNC_map_pop_elem, ret::integer, {const_map_ptr, uninit_map_value}, 0, all_progs, queue_maps,
+    {BPF_FUNC_map_pop_elem, ret::integer, {const_map_ptr, uninit_map_value}, writes, all_progs, queue_maps,
      bpf_map_pop_elem},
     {BPF_FUNC_map_peek_elem, ret::integer, {const_map_ptr, uninit_map_value}, 0, all_progs, queue_or_bloom,
      bpf_map_peek_elem},
@@ -76,9 +76,9 @@ constexpr helper_proto table[] = {
      0, bpf_probe_read_user},
     {BPF_FUNC_probe_read_kernel, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon, all_progs,
      0, bpf_probe_read_kernel},
-    {BPF_FUNC_probe_read_user_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon,
+    {BPF_FUNC_probe_read_user_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon | length,
      all_progs, 0, bpf_probe_read_user_str},
-    {BPF_FUNC_probe_read_kernel_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon,
+    {BPF_FUNC_probe_read_kernel_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | perfmon | length,
      all_progs, 0, bpf_probe_read_kernel_str},
     {BPF_FUNC_jiffies64, ret::integer, {}, 0, all_progs, 0, bpf_jiffies64},
     {BPF_FUNC_ktime_get_boot_ns, ret::integer, {}, 0, all_progs, 0, bpf_ktime_get_boot_ns},
@@ -94,8 +94,8 @@ constexpr helper_proto table[] = {
      {uninit_mem_or_null, const_size_or_zero, const_str, mem_or_null, const_size_or_zero}, gpl | perfmon | helper_fmt,
      all_progs, 0, bpf_snprintf},
     {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | helper_get_func_ip, tracing_progs, 0, bpf_get_func_ip},
-    {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, 0, tracing_progs, 0, bpf_get_attach_cookie},
-    {BPF_FUNC_trace_vprintk, ret::integer, {mem, const_size, mem_or_null, const_size_or_zero}, gpl | perfmon,
+    {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, helper_attach_cookie, tracing_progs, 0, bpf_get_attach_cookie},
+    {BPF_FUNC_trace_vprintk, ret::integer, {mem, const_size, mem_or_null, const_size_or_zero}, gpl | perfmon | traces,
      all_progs, 0, bpf_trace_vprintk},
     {BPF_FUNC_strncmp, ret::integer, {mem, const_size, const_str}, 0, all_progs, 0, bpf_strncmp},
     {BPF_FUNC_xdp_get_buff_len, ret::integer, {ctx}, 0, xdp, 0, bpf_xdp_get_buff_len},
@@ -145,6 +145,11 @@ constexpr bool row_is_sound(const helper_proto &p) {
         if ((a == map_key || a == map_value || a == uninit_map_value) && !has_map)
             return false;
     }
+    bool sized = false;
+    for (arg_type a : p.args)
+        sized |= is_size(a);
+    if (((p.flags & helper_writes_map) && !has_map) || ((p.flags & helper_ret_len) && !sized))
+        return false;
     if (has_map != (p.map_types != 0) || !p.prog_types || (p.prog_types & ~all_progs))
         return false;
     if ((p.ret == ret::map_value_or_null || p.ret == ret::alloc_mem_or_null) && !has_map)

@@ -98,6 +98,9 @@ struct options {
     u32 log_size = 1 << 20;
     bool gpl = true;
     bool perfmon = true;
+    const btf *types = nullptr;
+    std::vector<func_info> funcs{};
+    std::vector<line_info> lines{};
 };
 
 struct outcome {
@@ -171,6 +174,9 @@ inline outcome check(const prog &p, const options &o = {}) {
     req.prog_flags = o.flags;
     req.gpl_compatible = o.gpl;
     req.perfmon = o.perfmon;
+    req.types = o.types;
+    req.funcs = {o.funcs.data(), o.funcs.size()};
+    req.lines = {o.lines.data(), o.lines.size()};
     req.map_from_fd = verifier_maps::from_fd;
     req.no_pruning = o.no_pruning;
     req.other_arm_first = o.other_arm_first;

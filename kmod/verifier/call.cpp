@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Helper calls: arguments against the prototype, then the call's effects. Also legacy packet loads, which behave like calls.
+#include "verifier/context.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -239,22 +240,15 @@ status find_proto(env &e, s64 id, call_meta &meta) {
     return {};
 }
 
-/// Maps that programs may not write; and is the map of a type that the helper works on?
+/// Maps that programs may not write.
 status check_map_use(env &e, const call_meta &meta) {
-    if (!meta.map_ptr || meta.map_ptr->prog_may_write())
+    if (!(meta.fn->flags & helper_writes_map) || meta.map_ptr->prog_may_write())
         return {};
-    switch (meta.fn->id) {
-    case BPF_FUNC_map_update_elem:
-    case BPF_FUNC_map_delete_elem:
-    case BPF_FUNC_map_push_elem:
-    case BPF_FUNC_map_pop_elem:
-        verbose(e, "write into map forbidden\n");
-        return fail(EACCES);
-    default:
-        return {};
-    }
+    verbose(e, "write into map forbidden\n");
+    return fail(EACCES);
 }
 
+/// Is the map of a type that the helper works on?
 status check_map_type(env &e, const call_meta &meta) {
     if (!meta.map_ptr || (meta.map_ptr->params.type < 64 && (meta.fn->map_types & bit(meta.map_ptr->params.type))))
         return {};
@@ -306,22 +300,16 @@ status check_format_args(env &e, const call_meta &meta) {
 
 void refine_result(env &e, const call_meta &meta) {
     scalar &v = e.reg(BPF_REG_0).var;
-    switch (meta.fn->id) {
-    case BPF_FUNC_probe_read_str:
-    case BPF_FUNC_probe_read_kernel_str:
-    case BPF_FUNC_probe_read_user_str: { // a length, or an errno
+    if (meta.fn->flags & helper_ret_len) {
+        constexpr s32 max_errno = 4095;
         s64 top = static_cast<s64>(meta.size_max);
-        v.smin = -4095, v.smax = top;
-        v.s32_min = -4095, v.s32_max = static_cast<s32>(top);
-        break;
-    }
-    case BPF_FUNC_get_smp_processor_id: {
+        v.smin = -max_errno, v.smax = top;
+        v.s32_min = -max_errno, v.s32_max = static_cast<s32>(top);
+    } else if (meta.fn->flags & helper_ret_cpu) {
         u32 last = port_cpu_count() - 1;
         v.umin = 0, v.smin = 0, v.u32_min = 0, v.s32_min = 0;
         v.umax = last, v.smax = last, v.u32_max = last, v.s32_max = static_cast<s32>(last);
-        break;
-    }
-    default:
+    } else {
         return;
     }
     scalar_sync(v);
@@ -353,9 +341,9 @@ status set_result(env &e, const call_meta &meta) {
 }
 
 void note_use(env &e, const helper_proto &fn) {
-    e.out->uses_get_func_ip |= fn.id == BPF_FUNC_get_func_ip;
-    e.out->uses_attach_cookie |= fn.id == BPF_FUNC_get_attach_cookie;
-    e.out->uses_trace_printk |= fn.id == BPF_FUNC_trace_printk || fn.id == BPF_FUNC_trace_vprintk;
+    e.out->uses_get_func_ip |= (fn.flags & helper_get_func_ip) != 0;
+    e.out->uses_attach_cookie |= (fn.flags & helper_attach_cookie) != 0;
+    e.out->uses_trace_printk |= (fn.flags & helper_traces) != 0;
     e.out->uses_tail_call |= (fn.flags & helper_tail_call) != 0;
 }
 
@@ -439,6 +427,14 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
         return check_region(e, regno, r.off, size, r.mem_size, zero_ok);
     case reg_type::stack:
         return check_stack_range(e, regno, r.off, size, zero_ok, true, meta);
+    case reg_type::ctx:
+        // A context that is not rewritten can be read as the memory that it is, if its last byte can.
+        if (e.req.type->kind != ctx_kind::fields) {
+            if (size)
+                return check_mem(e, regno, size - 1, 1, t, -1, false, false);
+            return zero_ok ? status() : status(fail(EACCES));
+        }
+        [[fallthrough]];
     default:
         if (zero_ok && size == 0 && r.is_null())
             return demand_reg(e, regno);

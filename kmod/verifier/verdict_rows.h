@@ -413,6 +413,11 @@ inline std::vector<row> flag_rows() {
         {"aligned, strict", lookup() + prog{jmp(BPF_JEQ, r0, 0, 1), ldx(BPF_DW, r1, r0, 8)} + ret0, filter, 0, "", BPF_F_STRICT_ALIGNMENT},
         {"misaligned packet, strict", xdp_data + prog{mov_x(r4, r2), add(r4, 8), jmp_x(BPF_JGT, r4, r3, 1), ldx(BPF_W, r0, r2, 0)} + ret0, xdp, EACCES,
          "misaligned packet access off 2+0+0+0 size 4", BPF_F_STRICT_ALIGNMENT},
+        {"sleepable kprobe", ret0, kprobe, 0, "", BPF_F_SLEEPABLE},
+        {"sleepable raw tracepoint", ret0, raw_tp, EINVAL, "uprobe, and struct_ops programs can be sleepable", BPF_F_SLEEPABLE},
+        {"sleepable tracepoint", ret0, tp, EINVAL, "programs can be sleepable", BPF_F_SLEEPABLE},
+        {"sleepable socket filter", ret0, filter, EINVAL, "programs can be sleepable", BPF_F_SLEEPABLE},
+        {"sleepable XDP", ret0, xdp, EINVAL, "programs can be sleepable", BPF_F_SLEEPABLE},
     };
 }
 

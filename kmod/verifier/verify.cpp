@@ -6,6 +6,14 @@ namespace modbpf {
 
 namespace {
 
+/// Of the types that modbpf has, only kprobe programs may sleep (at uprobes).
+status check_sleepable(env &e) {
+    if (!(e.req.prog_flags & BPF_F_SLEEPABLE) || e.req.type->may_sleep)
+        return {};
+    verbose(e, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable\n");
+    return fail(EINVAL);
+}
+
 status run_stages(env &e) {
     if (!e.req.perfmon) {
         verbose(e, "loading programs without CAP_PERFMON is not supported\n");
@@ -17,6 +25,7 @@ status run_stages(env &e) {
     TRY(find_subprogs(e));
     TRY(check_subprogs(e));
     TRY(bind_func_info(e));
+    TRY(check_sleepable(e));
     TRY(resolve_loads(e));
     TRY(check_cfg(e));
     TRY(build_marks(e));
