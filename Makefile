@@ -114,6 +114,11 @@ test:
 	@scripts/deps test
 	@scripts/test
 
+.PHONY: test-kasan
+test-kasan: loader progs
+	@scripts/deps test
+	@scripts/test-kasan
+
 demo:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory -s demo-build
@@ -162,6 +167,7 @@ help:
 	@echo "make test       everything that CI checks: in process, and in a VM on both kernels"
 	@echo "make check      what runs in process only (under 2 minutes); make unit D=FOLDER for one folder"
 	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
+	@echo "make test-kasan the VM suite on a debug kernel (KASAN, lockdep), built once from linux-source"
 	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
 	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"
 	@echo "make install    the module through DKMS, the tools under PREFIX (/usr/local)"
