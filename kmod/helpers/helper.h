@@ -113,6 +113,8 @@ void helpers_exit();
 /// Checks a bpf_snprintf/trace_printk format as Linux's bpf_bprintf_prepare does. -> number of arguments, or the errno.
 /// A call is fine when it passes at least that many (Linux allows more). `size` bounds the search for the NUL.
 result<u32> check_format(const char *fmt, u32 size);
+/// What a tail call enters: the program in the slot; null when there is none, or when the stack would not hold. Any context.
+runnable *tail_call_target(map *m, u32 index);
 /// Loads `size` (1, 2, 4) bytes at `off` of the packet in network order, for BPF_LD|ABS and IND. Negative offsets as
 /// Linux (SKF_NET_OFF, SKF_LL_OFF). True when the bytes are there. ctx: a packet_run (helpers/packet.h).
 bool load_packet_bytes(const void *ctx, s32 off, u32 size, u64 *value);

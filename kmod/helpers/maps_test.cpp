@@ -33,6 +33,36 @@ TEST(map_helpers, elements) {
     EXPECT_EQ(num(bpf_map_delete_elem(map, addr_of(&key), 0, 0, 0)), -ENOENT);
 }
 
+/// A tail call is made while the run took little stack, or much is left; so deep nestings stop before the stack does.
+__attribute__((noinline)) bool enters(map *m, size_t used) {
+    run_ctx run{};
+    run_scope scope(run);
+    auto *deeper = static_cast<volatile u8 *>(__builtin_alloca(used + 1));
+    *deeper = 0;
+    return tail_call_target(m, 0) != nullptr;
+}
+TEST(tail_call_helper, stops_before_the_stack_does) {
+    static runnable target;
+    prog_hooks = {
+        .get = [](map *, int) -> result<runnable *> { return &target; },
+        .put = [](runnable *) {},
+        .id = [](runnable *) { return 1u; },
+    };
+    {
+        test_map m(params_of(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1));
+        program_section p;
+        EXPECT_FALSE(enters(m.m, 0));  // an empty slot
+        u32 key = 0, fd = 0;
+        ASSERT_EQ(m.ops->update_user(m.m, &key, &fd, BPF_ANY), 0);
+        for (size_t left : {0, 4095, 4096, 1 << 20}) {
+            port_user_set_stack_left(left);
+            EXPECT_TRUE(enters(m.m, 0)) << left;  // no deeper than a program may go without tail calls
+            EXPECT_EQ(enters(m.m, 3000), left >= 4096) << left;
+        }
+    }
+    prog_hooks = {};
+}
+
 TEST(ringbuf_helpers, reserve_submit_output_query) {
     test_map m(params_of(BPF_MAP_TYPE_RINGBUF, 0, 0, 4096));
     program_section p;

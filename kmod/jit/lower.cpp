@@ -117,7 +117,7 @@ void lowering::exit(u32 at) {
 void lowering::tail_call() {
     x86::encoder &e = out_.e;
     x86::mem scratch{reg::rbp, -static_cast<s32>(frame_->below_rbp)};
-    auto *slot = options_.slot ? options_.slot : prog_array_slot;
+    auto *slot = options_.slot ? options_.slot : tail_call_target;
     e.store(8, scratch, reg::rdi);
     e.mov(true, reg::rdi, reg::rsi);
     e.mov(false, reg::rsi, reg::rdx);

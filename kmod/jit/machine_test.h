@@ -99,7 +99,7 @@ inline const helper_proto *near_helper(u32 id) {
 inline jit_options nearby(jit_options o) {
     far_helper = o.helper ? o.helper : find_helper;
     o.helper = near_helper;
-    o.slot = nearby_function(o.slot ? o.slot : prog_array_slot);
+    o.slot = nearby_function(o.slot ? o.slot : tail_call_target);
     o.packet = nearby_function(o.packet ? o.packet : load_packet_bytes);
     return o;
 }

@@ -150,6 +150,10 @@ u32 port_random_u32(void);      /* NMI-safe, not for keys */
 u64 port_random_seed(void);     /* task: cryptographic quality, for hash seeds */
 void port_cond_resched(void);   /* task */
 bool port_signal_pending(void); /* task */
+bool port_need_resched(void);   /* any: something else waits for this CPU */
+/* Any context: bytes left on the current task's stack; 0 when the code runs on another one (interrupt, NMI), whose bounds are not
+ * known here. */
+size_t port_stack_left(void);
 
 /* One pointer per CPU (user: per thread): the innermost running program's run context. Preemption off. */
 void **port_run_slot(void);

@@ -16,7 +16,7 @@ constinit bool run_by_interpreter = false;
 
 namespace {
 const code *code_in_slot(void *m, u32 index) {
-    auto *p = static_cast<program *>(prog_array_slot(static_cast<map *>(m), index));
+    auto *p = static_cast<program *>(tail_call_target(static_cast<map *>(m), index));
     return p ? &p->verified->image : nullptr;
 }
 

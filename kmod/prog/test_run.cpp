@@ -21,7 +21,6 @@ constexpr u32 meta_max = 255;
 constexpr u32 frags_max = 17;  // MAX_SKB_FRAGS pages
 constexpr u32 loopback_ifindex = 1;
 constexpr u32 wire_len_max = 65536, gso_segs_max = 65535;
-constexpr u64 slice_ns = 1000000;  // the longest time between two chances to reschedule, single runs apart
 constexpr u32 raw_args = 12;
 
 // Offsets in struct __sk_buff and struct xdp_md.
@@ -101,28 +100,25 @@ void run_once(void *arg) {
     a->retval = run_counted(a->p, a->ctx, run);
 }
 
-/// Runs `repeat` times. Clock and signals are looked at between batches, which grow as long as runs turn out to be
-/// short.
+/// Runs `repeat` times. Between any two runs the CPU is given up when something waits for it, and a signal ends it all: a run may take
+/// long, and how long the next one takes is not known from the last.
 status run_repeated(run_once_args &a, u32 repeat, u32 *duration) {
     u64 spent = 0;
-    u32 done = 0, batch = 1;
+    u32 done = 0;
     if (!repeat)
         repeat = 1;
     while (done < repeat) {
         preempt_guard preempt;
-        u64 start = port_ktime_ns(), now = start;
-        while (done < repeat && now - start < slice_ns) {
-            u64 batch_start = now;
-            for (u32 n = min(batch, repeat - done); n; n--, done++)
-                run_once(&a);
-            now = port_ktime_ns();
-            batch = now - batch_start < slice_ns / 16 ? min(batch * 2, 4096u) : max(batch / 2, 1u);
-            if (done < repeat && port_signal_pending())
-                return error(EINTR);
-        }
-        spent += now - start;
+        u64 start = port_ktime_ns();
+        do {
+            run_once(&a);
+            done++;
+        } while (done < repeat && !port_need_resched() && !port_signal_pending());
+        spent += port_ktime_ns() - start;
         if (done == repeat)
             break;
+        if (port_signal_pending())
+            return error(EINTR);
         port_preempt_enable();
         port_cond_resched();
         port_preempt_disable();

@@ -167,6 +167,22 @@ TEST_F(test_run_cmd, packet_comes_back) {
     EXPECT_EQ(xdp(returns(2), {.data = frame(0x88b5, 64)}).data.substr(0, 64), frame(0x88b5, 64));
 }
 
+/// Whatever a run takes: between any two of them the CPU is given up when something waits for it.
+TEST_F(test_run_cmd, gives_way_between_runs) {
+    int fd = load_program(ours, BPF_PROG_TYPE_SCHED_CLS, returns(1));
+    request q;
+    q.data = frame(0x1234, 64);
+    q.repeat = 1000;
+    u64 before = port_user_resched_count();
+    port_user_set_need_resched(true);
+    EXPECT_EQ(test_run(ours, fd, q).retval, 1u);
+    EXPECT_EQ(port_user_resched_count() - before, 999u);
+    port_user_set_need_resched(false);
+    EXPECT_EQ(test_run(ours, fd, q).err, 0);
+    EXPECT_EQ(port_user_resched_count() - before, 999u);
+    ours.close_fd(fd);
+}
+
 TEST_F(test_run_cmd, sizes_of_packets) {
     EXPECT_EQ(cls(returns(0), {.data = ""}).err, -EINVAL);
     EXPECT_EQ(cls(returns(0), {.data = bytes(13)}).err, -EINVAL);

@@ -5,9 +5,17 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/sched.h>
+#include <linux/sched/task_stack.h>
 #include <linux/string.h>
 #include <linux/uidgid.h>
 #include <linux/user_namespace.h>
+
+notrace size_t port_stack_left(void)
+{
+	unsigned long left = current_stack_pointer - (unsigned long)task_stack_page(current);
+
+	return left < THREAD_SIZE ? left : 0;
+}
 
 notrace u64 port_current(void)
 {

@@ -100,6 +100,11 @@ void port_cond_resched(void)
 	cond_resched();
 }
 
+bool port_need_resched(void)
+{
+	return need_resched();
+}
+
 bool port_signal_pending(void)
 {
 	return signal_pending(current);

@@ -191,8 +191,16 @@ u32 port_random_u32(void) {
     return static_cast<u32>((x * 0x2545f4914f6cdd1dull) >> 32);
 }
 
-void port_cond_resched(void) {}
+static u64 resched_count;
+static bool others_wait;
+void port_cond_resched(void) { resched_count++; }
 bool port_signal_pending(void) { return false; }
+bool port_need_resched(void) { return others_wait; }
+void port_user_set_need_resched(bool need) { others_wait = need; }
+u64 port_user_resched_count(void) { return resched_count; }
+static size_t stack_left = 1u << 20;
+size_t port_stack_left(void) { return stack_left; }
+void port_user_set_stack_left(size_t left) { stack_left = left; }
 void **port_run_slot(void) { return &run_slot; }
 
 // ---- current task and capabilities ----

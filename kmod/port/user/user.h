@@ -38,6 +38,11 @@ const char *port_user_class(int fd);
 
 /* Capabilities: by default all. A bit per enum port_cap. */
 void port_user_set_caps(u32 mask);
+/* What port_need_resched() says; how often port_cond_resched() was called. */
+void port_user_set_need_resched(bool need);
+u64 port_user_resched_count(void);
+/* What port_stack_left() says; by default a megabyte. */
+void port_user_set_stack_left(size_t left);
 /* How often port_bug() was reached. */
 u64 port_user_bug_count(void);
 /* Receives trace lines (NULL: standard error when MODBPF_TRACE is set). */
