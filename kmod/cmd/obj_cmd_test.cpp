@@ -152,6 +152,33 @@ TEST_F(obj_cmd, info_sizes) {
     close(static_cast<int>(a.bpf_fd));
 }
 
+TEST_F(obj_cmd, calls_in_dumps) {
+    // Behind a branch that is never taken: the distances are those of the code that is left.
+    bpf_insn call{BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 4}, nested{BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 1};
+    bpf_insn never{BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1, 1};
+    fd p = load(BPF_PROG_TYPE_XDP, {mov_imm(0, 0), call, never, exit_insn(), mov_imm(0, 7), exit_insn(),  // main
+                                    nested, exit_insn(),                                                  // 1
+                                    mov_imm(0, 0), exit_insn()});                                         // 2
+    ASSERT_TRUE(p.ok());
+    bpf_insn dump[10] = {};
+    bpf_prog_info info{};
+    info.xlated_prog_len = sizeof(dump), info.xlated_prog_insns = addr_of(dump);
+    ASSERT_EQ(get_info(p, info), 0);
+    u32 n = info.xlated_prog_len / static_cast<u32>(sizeof(bpf_insn)), calls = 0, ksyms = info.nr_jited_ksyms;
+    EXPECT_EQ(ksyms, 3u);
+    for (u32 i = 0; i < n; i++)
+        if (dump[i].code == (BPF_JMP | BPF_CALL)) {
+            calls++;
+            EXPECT_EQ(dump[i].src_reg, BPF_PSEUDO_CALL);
+            EXPECT_EQ(dump[i].imm, static_cast<s32>(calls)) << "the callee's place among the functions";
+            u32 target = i + 1 + static_cast<u32>(dump[i].off);
+            ASSERT_LT(target, n);
+            EXPECT_EQ(dump[target - 1].code, BPF_JMP | BPF_EXIT) << "off leads to a function's start";
+            EXPECT_EQ(dump[target].code, calls == 1 ? BPF_JMP | BPF_CALL : BPF_ALU64 | BPF_MOV | BPF_K);
+        }
+    EXPECT_EQ(calls, 2u);
+}
+
 TEST_F(obj_cmd, ids) {
     std::vector<fd> maps;
     std::vector<u32> ids;

@@ -36,6 +36,19 @@ status put_map_ids(program *p, bpf_prog_info &i) {
     return {};
 }
 
+/// As Linux shows a call of a compiled subprogram: the distance in off, and in imm the callee's place among jited_ksyms.
+status show_call(program *p, u32 at, bpf_insn &in) {
+    const vec<code_subprog> &subs = p->verified->image.subprogs;
+    s64 target = static_cast<s64>(at) + in.imm + 1;
+    for (u32 s = 0; s < subs.size(); s++)
+        if (subs[s].start == target) {
+            in.off = static_cast<s16>(in.imm);
+            in.imm = static_cast<s32>(s);
+            return {};
+        }
+    return MODBPF_BUG_ON(true) ? status(error(EFAULT)) : status();
+}
+
 /// Helper numbers and call targets are addresses in Linux; they are hidden from those who may not see addresses.
 status put_xlated(program *p, bpf_prog_info &i) {
     const vec<bpf_insn> &x = p->verified->xlated;
@@ -45,6 +58,8 @@ status put_xlated(program *p, bpf_prog_info &i) {
     bool raw = may_see_addresses();
     for (u32 at = 0; at < room; at += sizeof(bpf_insn)) {
         bpf_insn in = x[at / sizeof(bpf_insn)];
+        if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_CALL)
+            TRY(show_call(p, at / sizeof(bpf_insn), in));
         if (!raw && in.code == (BPF_JMP | BPF_CALL))
             in.imm = 0;
         if (port_copy_to_user(i.xlated_prog_insns + at, &in, min<u32>(sizeof(in), room - at)))

@@ -3,7 +3,7 @@
 VM_SRC := $(wildcard selftests/vm/src/*.cpp)
 VM_BPF := $(wildcard selftests/vm/src/*.bpf.c)
 .PHONY: vmtests
-vmtests: $(B)/vm/runner $(VM_SRC:selftests/vm/src/%.cpp=$(B)/vm/%) $(VM_BPF:selftests/vm/src/%.bpf.c=$(B)/vm/%.bpf.o)
+vmtests: $(B)/vm/runner $(B)/vm/mutate $(VM_SRC:selftests/vm/src/%.cpp=$(B)/vm/%) $(VM_BPF:selftests/vm/src/%.bpf.c=$(B)/vm/%.bpf.o)
 $(B)/vm/%: selftests/vm/src/%.cpp $(wildcard selftests/vm/src/*.h) $(B)/libmodbpf.so
 	@mkdir -p $(@D)
 	$(CXX) -std=gnu++20 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -I. -Iuapi -Ikmod -o $@ $< -pthread \
@@ -15,3 +15,6 @@ $(B)/vm/%.bpf.o: selftests/vm/src/%.bpf.c
 $(B)/vm/runner: selftests/progs/runner.c $(B)/libmodbpf.so
 	@mkdir -p $(@D)
 	gcc -std=gnu11 -O1 -g -Wall -Wextra -o $@ $< -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed -lbpf -Wl,-rpath,'$$ORIGIN/..'
+$(B)/vm/mutate: loader/test/mutate.c
+	@mkdir -p $(@D)
+	gcc -O1 -g -Wall -fno-strict-aliasing -o $@ $<

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# `modbpf run`: every kind of report, the ways to end it, several files and several runs at once; and each failure says what to do next.
+. /t/lib.sh
+o=/t/bin
+touch /t/marker
+count() { grep -cE -- "$1" "$2"; }
+same() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "wanted $2, got $3"; fi; }
+# started PID FILE: the run says that it is attached.
+started() {
+	for i in $(seq 100); do grep -q ' attached; ' "$2" && return 0; kill -0 "$1" 2>/dev/null || return 1; sleep 0.1; done
+	return 1
+}
+modbpf run $o/reports.bpf.o >/tmp/run.out 2>&1 &
+r=$!
+started $r /tmp/run.out; for i in 1 2 3 4 5; do cat /t/marker; done; sleep 1
+kill -INT $r; wait $r; rc=$?
+same "run: Ctrl-C ends it with status 0" 0 $rc
+same "run: ring buffer records by field" 5 "$(count '^ring_events: pid=[0-9]+ n=[0-4] name="/t/marker"$' /tmp/run.out)"
+same "run: perf buffer records by field" 5 "$(count '^perf_events: pid=[0-9]+ n=[0-4] name="/t/marker"$' /tmp/run.out)"
+same "run: trace_printk lines" 5 "$(count 'bpf_trace_printk: opened /t/marker n=[0-4]$' /tmp/run.out)"
+same "run: a table" 1 "$(count '^  0  5$' /tmp/run.out)"
+same "run: a histogram" 1 "$(count '8 -> 15 +: 5 +\|\*{40}\|$' /tmp/run.out)"
+same "run: global variables" 1 "$(count '^  seen = 5$' /tmp/run.out)"
+
+modbpf run --raw --seconds 1.5 $o/reports.bpf.o >/tmp/run.out 2>&1 &
+r=$!
+started $r /tmp/run.out; t0=$(date +%s); cat /t/marker; wait $r; rc=$?
+same "run --seconds: ends by itself with status 0" 0 $rc
+if [ $(($(date +%s) - t0)) -le 8 ]; then ok "run --seconds: in time"; else not_ok "run --seconds: took $(($(date +%s) - t0)) s"; fi
+same "run --raw: bytes" 1 "$(count '^ring_events: ([0-9a-f]{2} )+ \|.*/t/marker' /tmp/run.out)"
+
+modbpf run $o/reports.bpf.o /t/progs/execsnoop.bpf.o >/tmp/two.out 2>&1 &
+r=$!
+modbpf run $o/reports.bpf.o >/tmp/other.out 2>&1 &
+s=$!
+started $r /tmp/two.out; started $s /tmp/other.out; cat /t/marker; /bin/busybox true; sleep 1
+kill -TERM $r $s; wait $r; rc=$?; wait $s
+same "run: two files, ended by a TERM signal" 0 $rc
+same "run: two files: the first reports" 1 "$(count '^ring_events: .*marker' /tmp/two.out)"
+check_match "run: two files: the second reports" '^events: .*filename="/bin/(busybox|cat)"' "$(cat /tmp/two.out)"
+same "run: two runs at once: both report" 1 "$(count '^ring_events: .*marker' /tmp/other.out)"
+same "run: counts every process's run, not others'" 1 "$(count '^  seen = 1$' /tmp/other.out)"
+
+# refusal NAME STATUS PATTERN ARGUMENTS...
+refusal() {
+	name=$1 want=$2 pattern=$3; shift 3
+	modbpf run --seconds 1 "$@" >/tmp/refused.out 2>&1; rc=$?
+	same "run: $name: status" "$want" $rc
+	check_match "run: $name: says what to do" "$pattern" "$(cat /tmp/refused.out)"
+}
+refusal "no such function" 1 'no_such_function_here.*/proc/kallsyms' $o/nosuch.bpf.o
+refusal "one of two files fails" 1 'no_such_function_here.*/proc/kallsyms' $o/reports.bpf.o $o/nosuch.bpf.o
+refusal "refused program" 1 'modbpf verify /t/bin/refused.bpf.o' $o/refused.bpf.o
+check_match "run: refused program: the verifier's log" '^processed [0-9]+ insns' "$(cat /tmp/refused.out)"
+refusal "absent map type" 1 'map cpus is of type cpumap.*modbpf features' $o/absent.bpf.o
+refusal "map without room" 1 '(ENOMEM|E2BIG)\).*too large' $o/huge.bpf.o
+refusal "nothing to attach" 1 'name events in sections' /t/progs/packets.bpf.o
+refusal "not an object file" 1 'clang -O2 -g -target bpf' /t/marker
+refusal "no file" 1 'cannot be read' /t/nothing.o
+cp -r $o /tmp/bin; chmod -R a+rX /tmp/bin
+su -s /bin/sh nobody -c 'modbpf run --seconds 1 /tmp/bin/nosuch.bpf.o' >/tmp/refused.out 2>&1; rc=$?
+same "run: not root: status" 2 $rc
+check_match "run: not root: says what to do" 'run as root' "$(cat /tmp/refused.out)"
+check "run: nothing of all that stays: rmmod" rmmod modbpf
+refusal "no module" 2 'modprobe modbpf' $o/reports.bpf.o
+same "run: no module: in one line" 1 "$(wc -l </tmp/refused.out)"
+insmod /modbpf.ko
+exit $status
