@@ -66,17 +66,18 @@ tsan: $(B)/tsan/unit_maps
 	setarch -R $< --gtest_brief=1 --gtest_filter=-peer.*:hash.spread
 
 include loader/loader.mk
-include selftests/vm/vm.mk
+-include selftests/vm/vm.mk
 
 # ---- options: Kconfig.example through the kernel's own conf ------------------------------------------------
 CONF := $(firstword $(wildcard /lib/modules/*/build/scripts/kconfig/conf))
-$(B)/config.mk: Kconfig.example $(wildcard .config)
+CONFIG_OVERRIDES := $(foreach v,$(sort $(filter CONFIG_MODBPF_%,$(.VARIABLES))),$(if $(filter command environment,$(origin $(v))),$(v)=$($(v))))
+# Written when it would change, so that options on the command line come and go and what depends on it is rebuilt.
+$(B)/config.mk: force
 	@mkdir -p $(@D)
 	@[ -n "$(CONF)" ] || scripts/deps build
-	@conf=$$(ls /lib/modules/*/build/scripts/kconfig/conf | head -1); if [ -f .config ]; then cp .config $(B)/dotconfig; else rm -f $(B)/dotconfig; fi; \
-	 cd $(B) && KCONFIG_CONFIG=dotconfig $$conf --olddefconfig ../Kconfig.example >/dev/null 2>&1 || \
-		{ echo "Kconfig.example or .config is not valid: see the text above" >&2; exit 1; }
-	@{ grep '^CONFIG_' $(B)/dotconfig || true; $(foreach v,$(filter CONFIG_MODBPF_%,$(.VARIABLES)),$(if $(filter command line environment,$(origin $(v))),echo '$(v)=$($(v))';)) true; } > $@
+	@scripts/config $@ $(CONFIG_OVERRIDES)
+.PHONY: force
+force:
 .PHONY: config
 config: $(B)/config.mk
 	cp $(B)/dotconfig .config
@@ -144,34 +145,48 @@ $(B)/progs/%.bpf.o: selftests/progs/%.bpf.c $(wildcard selftests/progs/*.h)
 
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' dkms.conf)
 PREFIX ?= /usr/local
-install: loader
+DESTDIR ?=
+DKMS_SRC := /usr/src/modbpf-$(VERSION)
+.PHONY: install-tools install-module
+install: install-module install-tools
+	@echo "installed; as root on a test machine: modprobe modbpf, then modbpf features"
+install-tools: loader
+	install -D -m 755 $(B)/modbpf $(DESTDIR)$(PREFIX)/bin/modbpf
+	install -D -m 644 $(B)/libmodbpf.so $(DESTDIR)$(PREFIX)/lib/modbpf/libmodbpf.so
+	install -D -m 644 uapi/modbpf.h $(DESTDIR)$(PREFIX)/include/modbpf.h
+# For the running kernel, or for those of KVER="A B". DKMS builds it again for each kernel that comes later.
+install-module:
+	@[ "$$(id -u)" -eq 0 ] || { echo "make install needs root, for DKMS; make install-tools PREFIX=... does not" >&2; exit 1; }
 	@command -v dkms >/dev/null || { echo "dkms is missing: apt-get install dkms" >&2; exit 1; }
-	rm -rf /usr/src/modbpf-$(VERSION) && mkdir -p /usr/src/modbpf-$(VERSION)
-	cp -r Makefile Kconfig.example LICENSE dkms.conf kmod uapi loader scripts /usr/src/modbpf-$(VERSION)/
-	-dkms remove modbpf/$(VERSION) --all >/dev/null 2>&1
-	dkms add modbpf/$(VERSION) && dkms build modbpf/$(VERSION) && dkms install modbpf/$(VERSION)
-	install -D -m 755 $(B)/modbpf $(PREFIX)/bin/modbpf
-	install -D -m 644 $(B)/libmodbpf.so $(PREFIX)/lib/modbpf/libmodbpf.so
-	install -D -m 644 uapi/modbpf.h $(PREFIX)/include/modbpf.h
-	@echo "installed: modprobe modbpf, then modbpf features"
+	@for k in $(or $(KVER),$(shell uname -r)); do [ -d /lib/modules/$$k/build ] || { \
+		echo "no headers for kernel $$k: apt-get install linux-headers-$$k, or name kernels that have them: make install KVER=..." >&2; exit 1; }; done
+	-@dkms remove modbpf/$(VERSION) --all >/dev/null 2>&1
+	rm -rf $(DKMS_SRC) && mkdir -p $(DKMS_SRC)
+	cp -r Makefile Kconfig.example LICENSE dkms.conf kmod uapi loader scripts $(wildcard .config) $(DKMS_SRC)/
+	dkms add modbpf/$(VERSION)
+	@set -e; for k in $(or $(KVER),$(shell uname -r)); do dkms build modbpf/$(VERSION) -k $$k; dkms install modbpf/$(VERSION) -k $$k; done
 uninstall:
-	-dkms remove modbpf/$(VERSION) --all
-	rm -rf /usr/src/modbpf-$(VERSION) $(PREFIX)/bin/modbpf $(PREFIX)/lib/modbpf $(PREFIX)/include/modbpf.h
+	rm -f $(DESTDIR)$(PREFIX)/bin/modbpf $(DESTDIR)$(PREFIX)/include/modbpf.h
+	rm -rf $(DESTDIR)$(PREFIX)/lib/modbpf
+	@if [ "$$(id -u)" -eq 0 ] && [ -d $(DKMS_SRC) ]; then dkms remove modbpf/$(VERSION) --all || true; rm -rf $(DKMS_SRC); fi
 
 clean:
 	rm -rf $(B)
 
 help:
-	@echo "make            modbpf.ko for both kernels, libmodbpf.so and the modbpf command"
+	@echo "make            modbpf.ko for both kernels, libmodbpf.so and the modbpf command, under build/"
 	@echo "make demo       boot a VM (KERNEL=6.12 or 6.1), load the module, trace live events"
 	@echo "make test       everything that CI checks: in process, and in a VM on both kernels"
-	@echo "make check      what runs in process only (under 2 minutes); make unit D=FOLDER for one folder"
+	@echo "make check      what runs in process only; make unit D=FOLDER [FILTER=...] for one folder of kmod/"
 	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
 	@echo "make test-kasan the VM suite on a debug kernel (KASAN, lockdep), built once from linux-source"
 	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
 	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"
-	@echo "make install    the module through DKMS, the tools under PREFIX (/usr/local)"
+	@echo "make loader     libmodbpf.so and the modbpf command only: needs no kernel headers"
+	@echo "make install    the tools under PREFIX (/usr/local), the module through DKMS for the running kernel (or KVER=...)"
+	@echo "make install-tools   the tools only; make uninstall takes all back"
 	@echo "make config     write .config from Kconfig.example; CONFIG_MODBPF_*=y also on the command line"
+	@echo "make deps       install what building and testing need from Debian's packages"
 	@echo "make clean      remove build/"
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -17,9 +17,10 @@ bt_fails() {
 }
 count_is() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "wanted $2, got $3"; fi; }
 start() {
+	rm -f /tmp/run.out
 	modbpf run --backend="$1" $o >/tmp/run.out 2>&1 &
 	runner=$!
-	for i in $(seq 100); do grep -q attached /tmp/run.out && return; sleep 0.1; done
+	for i in $(seq 100); do grep -qs attached /tmp/run.out && return; sleep 0.1; done
 	not_ok "bpftool: nothing runs on $1" "$(cat /tmp/run.out)"
 }
 stop() { kill -INT $runner; wait $runner; }

@@ -7,9 +7,10 @@ count() { grep -cE -- "$1" "$2"; }
 same() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "wanted $2, got $3"; fi; }
 # started PID FILE: the run says that it is attached.
 started() {
-	for i in $(seq 100); do grep -q ' attached; ' "$2" && return 0; kill -0 "$1" 2>/dev/null || return 1; sleep 0.1; done
+	for i in $(seq 100); do grep -qs ' attached; ' "$2" && return 0; kill -0 "$1" 2>/dev/null || return 1; sleep 0.1; done
 	return 1
 }
+rm -f /tmp/run.out /tmp/two.out /tmp/other.out
 modbpf run $o/reports.bpf.o >/tmp/run.out 2>&1 &
 r=$!
 started $r /tmp/run.out; for i in 1 2 3 4 5; do cat /t/marker; done; sleep 1
@@ -22,6 +23,7 @@ same "run: a table" 1 "$(count '^  0  5$' /tmp/run.out)"
 same "run: a histogram" 1 "$(count '8 -> 15 +: 5 +\|\*{40}\|$' /tmp/run.out)"
 same "run: global variables" 1 "$(count '^  seen = 5$' /tmp/run.out)"
 
+rm -f /tmp/run.out
 modbpf run --raw --seconds 1.5 $o/reports.bpf.o >/tmp/run.out 2>&1 &
 r=$!
 started $r /tmp/run.out; t0=$(date +%s); cat /t/marker; wait $r; rc=$?
