@@ -66,8 +66,9 @@ struct machine {
     long call(u32 cmd, const void *attr, u32 size) {
         u8 copy[attr_size] __attribute__((aligned(8))) = {};
         memcpy(copy, attr, min<u32>(size, attr_size));
-        if (rarely())
-            copy[below(attr_size)] ^= static_cast<u8>(1u << below(8));
+        u32 at = below(attr_size);
+        if (rarely() && *reinterpret_cast<u64 *>(copy + at / 8 * 8) >> 32 == 0)  // an address that is off would hit ourselves
+            copy[at] ^= static_cast<u8>(1u << below(8));
         bool starved = rarely(), powerless = below(64) == 0;
         if (starved)
             port_fail_nth_set(1 + below(12));
