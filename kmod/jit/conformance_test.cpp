@@ -75,7 +75,8 @@ TEST(conformance, alu) {
     for (const alu_row &r : alu_rows)
         for (u8 dst = 0; dst < 10; dst++) {
             for (u8 src = 0; src < 10; src++)
-                if (src != dst)
+                // All pairs where native registers are fixed; elsewhere only the encoding differs (x86_encoder_test.cpp).
+                if (src != dst && (is_shift(r.op) || is_division(r.op) || (src + dst + r.b) % 4 == 0))
                     expect(alu_program(r, dst, src, false), r.want,
                            describe(r) + " r" + std::to_string(dst) + " r" + std::to_string(src));
             if (has_imm_form(r))
@@ -151,7 +152,8 @@ TEST(conformance, unary) {
     for (const unary_row &r : unary_rows)
         for (u8 dst = 0; dst < 10; dst++)
             for (u8 src = 0; src < 10; src++)
-                expect(unary_program(r, dst, src), r.want, "unary " + std::to_string(static_cast<int>(r.op)));
+                if (dst == 0 || r.op == unary_op::movsx)
+                    expect(unary_program(r, dst, src), r.want, "unary " + std::to_string(static_cast<int>(r.op)));
 }
 
 program_text branch_program(const branch_row &r, u8 dst, u8 src, bool imm, u32 padding) {
@@ -174,7 +176,7 @@ TEST(conformance, branch) {
         for (u8 dst = 0; dst < 10; dst++)
             for (u32 padding : {0u, 40u}) {  // short and long jumps
                 for (u8 src = 0; src < 10; src++)
-                    if (src != dst && (!padding || src == (dst + 1) % 10))
+                    if (src != dst && (padding ? src == (dst + 1) % 10 : (src + dst + r.b) % 3 == 0))
                         expect(branch_program(r, dst, src, false, padding), r.taken, "branch " + std::to_string(r.op));
                 if (fits_imm(r.b))
                     expect(branch_program(r, dst, 0, true, padding), r.taken, "branch imm " + std::to_string(r.op));
