@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Raw tracepoints: the program's context is the tracepoint's argument words. How many there are and how wide each is comes
-// from the kernel's BTF.
+// from the kernel's BTF; on a kernel without it only the words that every probe finds in registers can be read, and as they are.
 #include "attach/link.h"
 
 namespace modbpf {
 
 namespace {
+
+constexpr u32 register_args = 5; ///< argument registers behind a probe's private pointer
 
 /// Any context, preemption off.
 void on_hit(void *priv, u64 *args) {
@@ -18,10 +20,22 @@ void on_hit(void *priv, u64 *args) {
     (void)run_event(l->prog.get(), args, run);
 }
 
+status describe_without_btf(bpf_link &l, const program &p) {
+    l.nargs = register_args;
+    memset(l.arg_sizes, sizeof(u64), sizeof(l.arg_sizes));
+    if (p.verified->max_ctx_offset <= register_args * sizeof(u64))
+        return {};
+    port_log(PORT_LOG_INFO, "raw tracepoint %s: this kernel has no BTF: only the first %u arguments can be read", l.tp_name,
+             register_args);
+    return error(EOPNOTSUPP);
+}
+
 status describe(bpf_link &l, const program &p) {
     result<ref<btf>> kernel = btf::vmlinux();
+    if (!kernel && kernel.err().code() == ENOENT)
+        return describe_without_btf(l, p);
     if (!kernel)
-        return error(ENOENT);
+        return kernel.err();
     u8 sizes[PORT_RAW_TP_MAX_ARGS] = {};
     l.nargs = TRY(kernel.value()->raw_tp_args(l.tp_name, sizes));
     if (MODBPF_BUG_ON(l.nargs > PORT_RAW_TP_MAX_ARGS))
