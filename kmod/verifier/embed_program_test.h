@@ -15,7 +15,6 @@ struct embed_generator {
     enum kind : u8 { none, num, ptr, fixed };
     u64 state;
     bool packet = false; ///< SCHED_CLS, whose packet is reached; else RAW_TRACEPOINT
-    bool repeatable = true; ///< the result does not depend on addresses or uninitialised stack
     prog p;
     kind regs[10]{};
     kind slots[8]{};
@@ -132,11 +131,7 @@ struct embed_generator {
         constexpr u8 codes[] = {BPF_B, BPF_H, BPF_W, BPF_DW};
         return codes[s];
     }
-    void touch(u32 slot, kind k) {
-        if (slots[slot] == ptr)
-            repeatable = false; // bytes of an address may be read as a number
-        slots[slot] = k;
-    }
+    void touch(u32 slot, kind k) { slots[slot] = k; }
     /// A store or load at a constant offset of the own frame.
     void stack_fixed() {
         u32 s = next(2) ? 3 : next(4), slot = next(8);
@@ -228,7 +223,6 @@ struct embed_generator {
         } else {
             u8 v = number();
             emit(stx(size_code(s), base, v == base ? r10 : v, off));
-            repeatable &= v != base;
         }
     }
     /// base + bounded number: base is the map value, the own frame, or a caller's stack.
@@ -357,7 +351,6 @@ struct embed_generator {
             return;
         if (next(3) == 0) {
             emit(call(BPF_FUNC_get_smp_processor_id));
-            repeatable = false;
             scratch_caller_saved();
             regs[0] = num;
             return;
@@ -391,7 +384,11 @@ struct embed_generator {
         u8 a = number();
         emit(mov_x(r1, a));
         u32 low = 1 + next(7); // passes slots low and low - 1: 16 bytes
-        touch(low, num), touch(low - 1, num);
+        for (u32 i : {low, low - 1})
+            if (slots[i] != num) {
+                touch(i, num);
+                emit(st(BPF_DW, r10, static_cast<s16>(-8 * static_cast<s32>(i + 1)), imm()));
+            }
         emit(mov_x(r2, r10));
         emit(add(r2, -8 * static_cast<s32>(low + 1)));
         emit(mov_x(r3, r9));
@@ -423,11 +420,8 @@ struct embed_generator {
             if (regs[i] != o.regs[i])
                 regs[i] = none;
         for (u32 i = 0; i < 8; i++)
-            if (slots[i] != o.slots[i]) {
-                if (slots[i] == ptr || o.slots[i] == ptr)
-                    repeatable = false;
+            if (slots[i] != o.slots[i])
                 slots[i] = none;
-            }
     }
     bpf_insn condition() {
         constexpr u8 ops[] = {BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET, BPF_JNE, BPF_JSGT, BPF_JSGE, BPF_JLT, BPF_JLE, BPF_JSLT, BPF_JSLE};
@@ -458,7 +452,11 @@ struct embed_generator {
             memcpy(regs, before.regs, sizeof(regs));
             memcpy(slots, before.slots, sizeof(slots));
             block(1 + next(3));
-            p[over].off = static_cast<s16>(p.size() - over - 1);
+            if (next(2)) {
+                p[over].off = static_cast<s16>(p.size() - over - 1);
+            } else {
+                p[over] = raw(BPF_JMP32 | BPF_JA, 0, 0, 0, static_cast<s32>(p.size() - over - 1));
+            }
             merge(first);
         } else {
             p[at].off = static_cast<s16>(p.size() - at - 1);
@@ -571,8 +569,6 @@ struct embed_generator {
         emit(ld_value(r9, embed_array_fd, 0));
         if (next(8))
             init_slots();
-        else
-            repeatable = false;
         source(7);
         source(8);
         block(3 + next(10));

@@ -4,6 +4,7 @@
 #include "verifier/embed_oracle_test.h"
 
 #include <ctime>
+#include <sched.h>
 
 namespace modbpf::test {
 
@@ -50,8 +51,26 @@ std::string listing(const prog &p) {
     return out;
 }
 
+struct refused {
+    u32 flags = 0;
+    bool no_pruning = false;
+    bool other_arm_first = false;
+};
+
+/// V4 is broken, unless the refusal is one that a wider state does not have: part of a spilled pointer may be read at a
+/// variable offset, not at a constant one.
+std::string changed(embed_oracle &o, const prog &p, const refused &way, int plain, int err) {
+    std::string log;
+    (void)o.verdict_of(p, way.flags, way.no_pruning, way.other_arm_first, nullptr, nullptr, &log);
+    if (log.find("invalid size of register fill") != std::string::npos)
+        return "";
+    return "verdict changes from " + std::to_string(plain) + " to " + std::to_string(err) + "; the refusal (flags " +
+           std::to_string(way.flags) + " no pruning " + std::to_string(way.no_pruning) + " other arm first " +
+           std::to_string(way.other_arm_first) + "):\n" + log.substr(log.size() > 600 ? log.size() - 600 : 0);
+}
+
 /// Everything about one program. "" or what is wrong.
-std::string examine(const prog &p, bool packet, bool repeatable, u64 seed, tally &t) {
+std::string examine(const prog &p, bool packet, u64 seed, tally &t) {
     embed_generator inputs{seed};
     embed_oracle o(p, packet);
     t.programs++;
@@ -61,15 +80,11 @@ std::string examine(const prog &p, bool packet, bool repeatable, u64 seed, tally
         return "";
     }
     if ((plain == 0) != (o.full_verdict() == 0))
-        return "verdict with pruning " + std::to_string(plain) + ", without " + std::to_string(o.full_verdict());
+        return changed(o, p, plain ? refused{} : refused{.no_pruning = true}, plain, o.full_verdict());
     for (u32 flags : {0u, u32{BPF_F_TEST_STATE_FREQ}})
         for (bool other : {false, true})
-            if (int err = o.verdict(flags, false, other); (err == 0) != (plain == 0)) {
-                std::string log;
-                (void)o.verdict_of(p, plain ? 0 : flags, false, !plain && other, nullptr, nullptr, &log);
-                return "verdict changes from " + std::to_string(plain) + " to " + std::to_string(err) + " with flags " +
-                       std::to_string(flags) + " other arm first " + std::to_string(other) + "\n" + log;
-            }
+            if (int err = o.verdict(flags, false, other); (err == 0) != (plain == 0))
+                return changed(o, p, plain ? refused{} : refused{flags, false, other}, plain, err);
     if (plain)
         return "";
     t.accepted++;
@@ -87,9 +102,8 @@ std::string examine(const prog &p, bool packet, bool repeatable, u64 seed, tally
         if (!bad.empty())
             return bad;
         t.runs++, t.steps += o.steps();
-        if (repeatable)
-            if (std::string other = o.run_native(v->image, *native); !other.empty())
-                return other;
+        if (std::string other = o.run_native(v->image, *native); !other.empty())
+            return other;
         if (n % 4)
             continue;
         prog e = o.embedded();
@@ -102,7 +116,7 @@ std::string examine(const prog &p, bool packet, bool repeatable, u64 seed, tally
 }
 
 /// The smallest program, by leaving out instructions, that is still wrong.
-prog minimize(prog p, bool packet, bool repeatable, u64 seed) {
+prog minimize(prog p, bool packet, u64 seed) {
     tally t;
     for (bool again = true; again;) {
         again = false;
@@ -111,7 +125,7 @@ prog minimize(prog p, bool packet, bool repeatable, u64 seed) {
             prog q = p;
             for (u32 w = 0; w < words; w++)
                 q[i + w] = ja(0);
-            if ((p[i].code != (BPF_JMP | BPF_JA) || p[i].off) && !examine(q, packet, repeatable, seed, t).empty()) {
+            if ((p[i].code != (BPF_JMP | BPF_JA) || p[i].off) && !examine(q, packet, seed, t).empty()) {
                 p = q;
                 again = true;
             }
@@ -126,13 +140,13 @@ bool campaign(u64 seed, u64 count, u64 until_ns, tally &t) {
     for (u64 i = 0; i < count && (!until_ns || port_ktime_ns() < until_ns); i++) {
         embed_generator g{(seed + i) * 0x9e3779b97f4a7c15ull};
         prog p = g.make();
-        std::string bad = examine(p, g.packet, g.repeatable, seed + i, t);
+        std::string bad = examine(p, g.packet, seed + i, t);
         if (bad.empty())
             continue;
-        prog small = minimize(p, g.packet, g.repeatable, seed + i);
+        prog small = minimize(p, g.packet, seed + i);
         tally again;
         ADD_FAILURE() << "MODBPF_SEED=" << seed + i << "\n" << bad << "\nsmallest:\n"
-                      << examine(small, g.packet, g.repeatable, seed + i, again) << "\n" << listing(small);
+                      << examine(small, g.packet, seed + i, again) << "\n" << listing(small);
         return false;
     }
     return true;
@@ -147,6 +161,10 @@ u64 number(const char *name, u64 otherwise) {
 
 TEST(Embed, ConcreteRunsLieInExploredStates) {
     tally t;
+    cpu_set_t here; // engines are compared: bpf_get_smp_processor_id() has to stay
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<size_t>(sched_getcpu()), &here);
+    ASSERT_EQ(sched_setaffinity(0, sizeof(here), &here), 0);
     u64 seconds = number("MODBPF_SECONDS", 0);
     if (seconds || getenv("MODBPF_SEED")) {
         u64 seed = number("MODBPF_SEED", static_cast<u64>(time(nullptr)) << 24);

@@ -3,7 +3,7 @@
 // printed; newer kernels take some programs that Linux 6.12 refuses, so nothing here fails.
 #include "verifier/asm_test.h"
 
-#include "verifier/verdict_rows.h"
+#include "verifier/attack_rows.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -60,7 +60,10 @@ TEST(Peer, SameVerdicts) {
     for (int fd = hash_fd; fd < last_fd; fd++)
         fds[fd - hash_fd] = make_peer_map(fd);
     std::vector<char> log(1 << 22);
-    for (auto &r : all_rows()) {
+    std::vector<row> rows = all_rows();
+    for (auto &r : attack_rows())
+        rows.push_back(r);
+    for (auto &r : rows) {
         prog p = r.p;
         for (auto &i : p)
             if (i.code == (BPF_LD | BPF_IMM | BPF_DW) && (i.src_reg == BPF_PSEUDO_MAP_FD || i.src_reg == BPF_PSEUDO_MAP_VALUE) &&

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Runs the rows of verdict_rows.h, then again with pruning off, with the other arm first, with a checkpoint at each prune point,
 // without log and with a short one: nothing of that may change a verdict.
-#include "verifier/verdict_rows.h"
+#include "verifier/attack_rows.h"
 
 namespace modbpf::test {
 
@@ -15,8 +15,19 @@ outcome run(const row &r, options o) {
 
 }  // namespace
 
+namespace {
+
+std::vector<row> rows_and_attacks() {
+    std::vector<row> all = all_rows();
+    for (auto &r : attack_rows())
+        all.push_back(r);
+    return all;
+}
+
+}  // namespace
+
 TEST(Verdict, Rows) {
-    for (const auto &r : all_rows()) {
+    for (const auto &r : rows_and_attacks()) {
         auto out = run(r, {.log_level = BPF_LOG_LEVEL2});
         EXPECT_EQ(out.err, r.err) << r.name << "\n" << out.log;
         EXPECT_NE(out.log.find(r.text), std::string::npos) << r.name << ": no '" << r.text << "' in\n" << out.log;
@@ -32,7 +43,7 @@ TEST(Verdict, DoesNotDependOnTheOrderOfTheSearchOrTheLog) {
         {.flags = BPF_F_TEST_STATE_FREQ, .other_arm_first = true}, {.log_level = 0}, {.log_level = BPF_LOG_STATS},
         {.flags = BPF_F_TEST_REG_INVARIANTS, .log_level = BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2 | BPF_LOG_STATS, .log_size = 200},
     };
-    for (const auto &r : all_rows())
+    for (const auto &r : rows_and_attacks())
         for (const auto &o : ways)
             EXPECT_EQ(run(r, o).err, r.err) << r.name << " flags " << o.flags << " no_pruning " << o.no_pruning << " other arm "
                                             << o.other_arm_first << " log level " << o.log_level;
