@@ -303,6 +303,19 @@ TEST(jit, refuses_what_no_verifier_passes) {
     EXPECT_TRUE(refused(code{}));
 }
 
+/// A machine that says rel32 and has its functions elsewhere: refused, not called somewhere else.
+TEST(jit, refuses_functions_out_of_reach) {
+    program_text p;
+    p.add(call_id(1)).add(exit_insn());
+    static const helper_proto beyond{1, ret_type::integer, {}, 0, 0, 0, reinterpret_cast<helper_fn>(0x7fff)};
+    jit_options o;
+    o.helper = [](u32) { return &beyond; };
+    jit_machine m{};
+    m.rel32 = true;
+    o.env = &m;
+    EXPECT_EQ(jit_compile(make_code(p), o).code(), -E2BIG);
+}
+
 TEST(jit, survives_every_failed_allocation) {
     program_text p;
     p.add(mov_k(1, 1)).add(call_off(2)).add(call_id(3)).add(exit_insn());
