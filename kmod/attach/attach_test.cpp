@@ -384,6 +384,28 @@ TEST_F(attach, raw_tracepoint) {
     EXPECT_TRUE(events.empty());
 }
 
+/// A kernel without BTF: the words that a probe finds in registers, whole; a program that reads more is refused.
+TEST_F(attach, raw_tracepoint_without_btf) {
+    btf::release_vmlinux();
+    setenv("MODBPF_VMLINUX_BTF", "", 1);
+    auto reads = [&](s16 off) {
+        return load(BPF_PROG_TYPE_RAW_TRACEPOINT, {{BPF_LDX | BPF_MEM | BPF_DW, 0, 1, off, 0}, mov_imm(0, 0), exit_insn()});
+    };
+    fd fifth = reads(32), sixth = reads(40);
+    ASSERT_TRUE(fifth.ok() && sixth.ok());
+    raw_tracepoint_attr a{addr_of("sched_process_exec"), sixth.u(), 0, 0};
+    EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -EOPNOTSUPP);
+    a.prog_fd = fifth.u();
+    fd l(bpf(BPF_RAW_TRACEPOINT_OPEN, a));
+    unsetenv("MODBPF_VMLINUX_BTF");
+    ASSERT_TRUE(l.ok()) << l.get();
+    no_preempt here;
+    u64 args[12];
+    memset(args, 0xff, sizeof(args));
+    events[0]->on_raw(events[0]->priv, args);
+    EXPECT_EQ(args[1], ~0ull);
+}
+
 /// Output into a PERF_EVENT_ARRAY slot, seen through mmap and poll.
 TEST_F(attach, perf_output) {
     cpu_set_t one;

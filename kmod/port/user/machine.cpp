@@ -3,7 +3,7 @@
 //
 // Environment: MODBPF_LOG=err|warn|info|debug (default warn), MODBPF_TRACE=1 (trace_printk lines to standard error),
 // MODBPF_BUG_ABORT=1 (stop at the first self-check that fails), MODBPF_CAPS=real (the process's own capabilities instead of
-// all), MODBPF_VMLINUX_BTF=FILE (instead of /sys/kernel/btf/vmlinux).
+// all), MODBPF_VMLINUX_BTF=FILE (instead of /sys/kernel/btf/vmlinux; empty: none).
 #include "base/errno.h"
 #include "port/user/user.h"
 
@@ -230,6 +230,9 @@ bool port_capable(port_cap cap) {
 u64 port_ksym_lookup(const char *) { return 0; }
 
 int port_vmlinux_btf(const void **data, size_t *size) {
+    const char *path = getenv("MODBPF_VMLINUX_BTF");
+    if (path && !*path)
+        return -ENOENT;
     pthread_once(&vmlinux.once, read_vmlinux_btf);
     if (!vmlinux.data)
         return -ENOENT;
