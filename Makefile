@@ -125,7 +125,7 @@ demo:
 	@$(MAKE) --no-print-directory -s demo-build
 	@selftests/vm/demo $(KERNEL)
 .PHONY: demo-build progs
-demo-build: $(B)/config.mk loader progs
+demo-build: $(B)/config.mk loader progs $(B)/vm/refused.bpf.o
 	@scripts/kmod-build $$(scripts/kernel-version $(KERNEL))
 
 vm: loader progs

@@ -59,7 +59,7 @@ __u32 skip_modifiers(const struct btf *btf, __u32 id);
 
 /// Histograms, tables and global variables of the object's maps, to standard output.
 void print_maps(struct bpf_object *object);
-/// The lines of a log2 histogram: slot i counts values of 2^i to 2^(i+1)-1, slot 0 also 0.
+/// The lines of a log2 histogram, from the first slot that is not empty to the last: slot i counts values of 2^i to 2^(i+1)-1, slot 0 also 0.
 std::string format_histogram(const std::vector<__u64> &slots, std::string_view unit);
 
 /// The structure that a record of `size` bytes of this map has, by name and size, or 0. `padded`: the size may be up to 7

@@ -244,10 +244,11 @@ void print_variables(const map_view &v) {
 } // namespace
 
 std::string format_histogram(const std::vector<__u64> &slots, std::string_view unit) {
-    size_t last = 0, width = 40;
+    size_t first = slots.size(), last = 0, width = 40;
     __u64 most = 0;
     for (size_t i = 0; i < slots.size(); i++)
         if (slots[i]) {
+            first = std::min(first, i);
             last = i + 1;
             most = std::max(most, slots[i]);
         }
@@ -256,7 +257,7 @@ std::string format_histogram(const std::vector<__u64> &slots, std::string_view u
     char line[160];
     snprintf(line, sizeof(line), "%26.*s : count      distribution\n", static_cast<int>(unit.size()), unit.data());
     std::string out = line;
-    for (size_t i = 0; i < last; i++) {
+    for (size_t i = first; i < last; i++) {
         unsigned long long low = i ? 1ull << (i > 63 ? 63 : i) : 0, high = i >= 63 ? ~0ull : (2ull << i) - 1;
         size_t stars = static_cast<size_t>(static_cast<double>(slots[i]) / static_cast<double>(most) * static_cast<double>(width));
         if (slots[i] && !stars)

@@ -128,6 +128,8 @@ TEST(text, histogram) {
                  "          0 -> 1           : 1          |*                                       |\n"
                  "          2 -> 3           : 0          |                                        |\n"
                  "          4 -> 7           : 80         |****************************************|\n");
+    h = format_histogram({0, 0, 3, 0}, "x");
+    EXPECT_EQ(h.substr(h.find('\n') + 1), "          4 -> 7           : 3          |****************************************|\n");
     EXPECT_EQ(format_histogram({0, 0}, "x"), "");
     EXPECT_NE(format_histogram(std::vector<__u64>(64, ~0ull), "x").find("9223372036854775808 -> 18446744073709551615"), std::string::npos);
 }

@@ -19,7 +19,7 @@ struct {
 	__uint(max_entries, SLOTS);
 	__type(key, __u32);
 	__type(value, __u64);
-} hist SEC(".maps");
+} read_ns_hist SEC(".maps");
 
 static __u32 log2_of(__u64 v)
 {
@@ -58,7 +58,7 @@ int read_exit(void *ctx)
 	bpf_map_delete_elem(&start, &thread);
 	if (slot >= SLOTS)
 		slot = SLOTS - 1;
-	count = bpf_map_lookup_elem(&hist, &slot);
+	count = bpf_map_lookup_elem(&read_ns_hist, &slot);
 	if (count)
 		__sync_fetch_and_add(count, 1);
 	return 0;
