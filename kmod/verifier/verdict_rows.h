@@ -199,6 +199,8 @@ inline std::vector<row> ref_rows() {
          EACCES, "R6 invalid mem access 'scalar'"},
         {"submit twice", reserve + prog{jmp(BPF_JEQ, r0, 0, 7), mov_x(r6, r0)} + submit + prog{mov_x(r0, r6)} + submit + ret0, filter,
          EACCES, "expected=ringbuf_mem"},
+        {"use of a sum with the record after submit", reserve + prog{jmp(BPF_JEQ, r0, 0, 6), mov(r6, 0), add_x(r6, r0)} + submit + prog{ldx(BPF_DW, r1, r6, 0)} + ret0,
+         filter, EACCES, "R6 invalid mem access 'scalar'"},
         {"submit of the middle", reserve + prog{jmp(BPF_JEQ, r0, 0, 4), add(r0, 8)} + submit + ret0, filter, EINVAL,
          "must have zero offset when passed to release func"},
         {"submit of other memory", prog{mov_x(r0, r10), add(r0, -8)} + submit + ret0, filter, EACCES, "R1 type=fp expected=ringbuf_mem"},
@@ -421,9 +423,24 @@ inline std::vector<row> flag_rows() {
     };
 }
 
+/// Linux accepts the refused ones of these, and should not.
+inline std::vector<row> stricter_rows() {
+    prog checksum = prog{mov_x(r1, r0), mov(r2, 8), mov(r3, 0), mov(r4, 0), mov(r5, 0), call(BPF_FUNC_csum_diff)};
+    return {
+        {"the low half of an address may be zero", ld_value(r1, rdonly_fd, 0) + prog{jmp32(BPF_JNE, r1, 0, 1), ldx(BPF_DW, r0, r0, 0)} + ret0, filter,
+         EACCES, "R0 !read_ok"},
+        {"an address is not zero", ld_value(r1, rdonly_fd, 0) + prog{jmp(BPF_JNE, r1, 0, 1), ldx(BPF_DW, r0, r0, 0)} + ret0},
+        {"before a tracepoint's record", prog{ldx(BPF_W, r0, r1, -24), exit_()}, tp, EACCES, "invalid bpf_context access off=-24 size=4"},
+        {"in a tracepoint's record", prog{ldx(BPF_W, r0, r1, 24), exit_()}, tp},
+        {"NULL with a size", lookup() + checksum + ret0, cls, EACCES, "R1 type=map_value_or_null expected="},
+        {"memory with a size", lookup() + prog{jmp(BPF_JEQ, r0, 0, 6)} + checksum + ret0, cls},
+        {"NULL without a size", prog{mov(r1, 0), mov(r2, 0), mov(r3, 0), mov(r4, 0), mov(r5, 0), call(BPF_FUNC_csum_diff)} + ret0, cls},
+    };
+}
+
 inline std::vector<row> all_rows() {
     std::vector<row> all;
-    for (auto f : {basic_rows, stack_rows, map_rows, helper_rows, ref_rows, ctx_rows, packet_rows, range_rows, prune_rows, call_rows, flag_rows})
+    for (auto f : {basic_rows, stack_rows, map_rows, helper_rows, ref_rows, ctx_rows, packet_rows, range_rows, prune_rows, call_rows, flag_rows, stricter_rows})
         for (auto &r : f())
             all.push_back(r);
     return all;
