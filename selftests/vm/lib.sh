@@ -23,4 +23,7 @@ scan_dmesg() {
 		grep -vE 'module verification failed|tainting kernel')
 	if [ -z "$bad" ]; then ok "$1: kernel log is clean"; else not_ok "$1: kernel log" "$(dmesg | tail -60)" 60; return 1; fi
 }
+# Does this kernel have BPF of its own? And is it the one whose behaviour modbpf has, so that answers can be compared?
+kernel_bpf() { [ -e /proc/sys/kernel/unprivileged_bpf_disabled ]; }
+kernel_is_peer() { kernel_bpf && case $(uname -r) in 6.12.*) true ;; *) false ;; esac; }
 status=0
