@@ -288,6 +288,8 @@ result<map *> create_percpu(const map_params &p) {
     m->values = static_cast<u8 **>(port_alloc(m->cpu_count * sizeof(u8 *), PORT_SLEEPING));
     if (!m->values)
         return error(ENOMEM);
+    if (m->stride > port_memory_bytes() / m->cpu_count)
+        return error(ENOMEM);
     for (u32 cpu = 0; cpu < m->cpu_count; cpu++) {
         m->values[cpu] = static_cast<u8 *>(port_alloc(m->stride, PORT_SLEEPING));
         if (!m->values[cpu])

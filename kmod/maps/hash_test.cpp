@@ -521,6 +521,17 @@ TEST(hash, allocation_failures) {
     EXPECT_EQ(as_hash(m.m)->count, 5000u);
 }
 
+/// A map larger than the machine takes no memory before it is refused. (Without that, the 40th piece would fail.)
+TEST(hash, larger_than_memory) {
+    for (u32 type : {u32(BPF_MAP_TYPE_HASH), u32(BPF_MAP_TYPE_PERCPU_HASH)}) {
+        u32 value = type == BPF_MAP_TYPE_HASH ? 1u << 21 : 32u << 10;
+        port_fail_nth_set(40);
+        test_map m(params_of(type, 8, value, 1u << 22));
+        EXPECT_EQ(m.error, -ENOMEM);
+        EXPECT_LT(port_fail_nth_set(0), 10u);
+    }
+}
+
 TEST(hash, no_self_check_failed) {
     EXPECT_EQ(port_user_bug_count(), 0u);
 }

@@ -64,6 +64,8 @@ status elem_pool::init(const shape &s) {
     u64 size = static_cast<u64>(elem_size_) + static_cast<u64>(value_size_) * cpu_count_;
     reserve_ = static_cast<u32>(max<u64>(min<u64>(reserve_bytes / size, reserve_elems), 4));
     total_ = s.capacity + (s.spares ? cpu_count_ : 0);
+    if (prefilled_ && total_ > port_memory_bytes() / size)  // before all memory is taken, piece by piece
+        return error(ENOMEM);
     TRY(alloc_tables(s));
     for (u32 cpu = 0; cpu < cpu_count_; cpu++) {
         cpus_[cpu].head = none;

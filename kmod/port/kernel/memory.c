@@ -97,6 +97,11 @@ void port_free(void *p)
 		queue_work(modbpf_wq, &dying_work);
 }
 
+u64 port_memory_bytes(void)
+{
+	return (u64)totalram_pages() << PAGE_SHIFT;
+}
+
 /* The per-CPU allocator's own limit; asking for more would warn. */
 #define PERCPU_ALLOC_MAX (32u << 10)
 

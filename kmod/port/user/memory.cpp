@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace {
 
@@ -41,6 +42,10 @@ void *port_alloc(size_t size, port_alloc_ctx) {
 }
 
 void port_free(void *p) { free(p); }
+
+u64 port_memory_bytes() {
+    return static_cast<u64>(sysconf(_SC_PHYS_PAGES)) * PORT_PAGE_SIZE;
+}
 
 u64 port_fail_nth_set(u64 n) {
     __atomic_store_n(&fail_countdown, n, __ATOMIC_RELAXED);

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# K14: the kernel's blacklist and bad places, modules that unload while probed. K5: rmmod again and again while programs are loaded,
+# attached and closed; storms of attaching and detaching. Memory returns.
+. /t/lib.sh
+settle() { sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1; echo 3 >/proc/sys/vm/drop_caches; sleep 1; }
+total() { awk -v key="$1:" '$1 == key {print $2}' /proc/meminfo; }
+/t/bin/probes places || status=1
+if [ -f /t/dummy.ko ]; then /t/bin/probes module /t/bin/stress.bpf.o /t/dummy.ko || status=1; else ok "probes: # SKIP no module to probe"; fi
+/t/bin/probes storm /t/bin/stress.bpf.o 1 >/dev/null || status=1
+settle
+for k in SUnreclaim VmallocUsed Percpu; do eval "was_$k=$(total $k)"; done
+/t/bin/probes storm /t/bin/stress.bpf.o 10 || status=1
+settle
+for k in SUnreclaim VmallocUsed Percpu; do
+	eval "was=\$was_$k"
+	now=$(total $k)
+	if [ $((now - was)) -le 1024 ]; then ok "storm: $k $was -> $now KiB"; else not_ok "storm: $k grew from $was to $now KiB"; fi
+done
+# rmmod in a loop against users who come and go.
+rm -f /tmp/stop
+(
+	refused=0 done=0
+	while [ ! -e /tmp/stop ]; do
+		if rmmod modbpf 2>/dev/null; then done=$((done + 1)); insmod /modbpf.ko; else refused=$((refused + 1)); fi
+	done
+	echo "$done $refused" >/tmp/rmmod.count
+) &
+loop=$!
+end=$(($(date +%s) + 12)) worked=0
+while [ "$(date +%s)" -lt $end ]; do
+	/t/bin/churn /t/bin/stress.bpf.o 1 >/tmp/churn.out 2>&1
+	/t/bin/hooks /t/bin/stress.bpf.o 0.3 kprobe:vfs_read raw_tp:sched_switch tp:sched:sched_waking >/dev/null 2>&1 && worked=$((worked + 1))
+done
+touch /tmp/stop; wait $loop
+read -r done refused </tmp/rmmod.count
+if [ "$done" -gt 3 ] && [ "$refused" -gt 3 ] && [ $worked -gt 0 ]; then ok "rmmod: $done times, refused $refused times, $worked users worked"
+else not_ok "rmmod: $done times, refused $refused times, $worked users worked"; fi
+lsmod | grep -q '^modbpf' || insmod /modbpf.ko
+exit $status
