@@ -20,6 +20,9 @@ TEST_SRC := $(wildcard $(CORE_DIRS:%=kmod/%/*_test.cpp) kmod/port/user/*_test.cp
 CORE_ASAN := $(CORE_SRC:%.cpp=$(B)/asan/%.o)
 CORE_REL := $(CORE_SRC:%.cpp=$(B)/rel/%.o)
 
+# Tests that spend their time in the core and not in themselves build in half the time without optimisation.
+QUICK_DIRS := btf prog attach cmd helpers
+$(patsubst %.cpp,$(B)/asan/%.o,$(wildcard $(QUICK_DIRS:%=kmod/%/*_test.cpp))): EXTRA += -O0
 $(B)/asan/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_COMMON) $(ASAN) $(EXTRA) -c $< -o $@
