@@ -68,6 +68,8 @@ long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, long size)
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
 /* How many kernel functions carry this name; -ENOSYS when that cannot be told. */
 int modbpf_ksym_count(const char *name);
+/* The function around addr is closed to the function tracer: the kernel made it notrace. False when that cannot be told. */
+bool modbpf_ksym_notrace(unsigned long addr);
 
 /* event.c: the head of each kind's own structure. */
 struct port_event {

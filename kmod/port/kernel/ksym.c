@@ -9,6 +9,7 @@
 #include "port/kernel/internal.h"
 
 #include <linux/cache.h>
+#include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/list.h>
@@ -28,6 +29,8 @@
  */
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, kallsyms_on_each_match_symbol);
+DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size_offset);
+DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, set_memory_rw);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_x, set_memory_x);
@@ -53,6 +56,8 @@ enum ksym {
 	TEXT_FREE,
 	STRNCPY_FROM_KERNEL,
 	STRNCPY_FROM_USER,
+	KALLSYMS_LOOKUP_SIZE_OFFSET,
+	FTRACE_LOCATION_RANGE,
 	FTRACE_EVENTS,
 	EVENT_MUTEX,
 	START_BTF,
@@ -77,6 +82,8 @@ static const char *const names[KSYM_COUNT] = {
 #endif
 	[STRNCPY_FROM_KERNEL] = "strncpy_from_kernel_nofault",
 	[STRNCPY_FROM_USER] = "strncpy_from_user_nofault",
+	[KALLSYMS_LOOKUP_SIZE_OFFSET] = "kallsyms_lookup_size_offset",
+	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
 	[FTRACE_EVENTS] = "ftrace_events",
 	[EVENT_MUTEX] = "event_mutex",
 	[START_BTF] = "__start_BTF",
@@ -91,6 +98,8 @@ static unsigned long found[KSYM_COUNT] __ro_after_init;
 static void bind(void)
 {
 	BIND(KALLSYMS_ON_EACH_MATCH_SYMBOL, kallsyms_on_each_match_symbol);
+	BIND(KALLSYMS_LOOKUP_SIZE_OFFSET, kallsyms_lookup_size_offset);
+	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
 	BIND(SET_MEMORY_RO, set_memory_ro);
 	BIND(SET_MEMORY_RW, set_memory_rw);
 	BIND(SET_MEMORY_X, set_memory_x);
@@ -162,6 +171,17 @@ int modbpf_ksym_count(const char *name)
 		return -ENOSYS;
 	static_call(modbpf_kallsyms_on_each_match_symbol)(count_match, name, &n);
 	return n;
+}
+
+bool modbpf_ksym_notrace(unsigned long addr)
+{
+	unsigned long size, offset;
+
+	if (!found[KALLSYMS_LOOKUP_SIZE_OFFSET] || !found[FTRACE_LOCATION_RANGE] ||
+	    !static_call(modbpf_kallsyms_lookup_size_offset)(addr, &size, &offset))
+		return false;
+	addr -= offset;
+	return !static_call(modbpf_ftrace_location_range)(addr, addr + size - 1);
 }
 
 int port_vmlinux_btf(const void **data, size_t *size)

@@ -163,6 +163,28 @@ static int add_kretprobe(struct kprobe_event *e, const struct port_kprobe_spec *
 	return ret;
 }
 
+/*
+ * Events on functions that the kernel closed to tracing are refused, as the kernel refuses its own: the tracer's machinery and
+ * what it calls is among them. A part of a function that the compiler moved away ("f.cold") goes by the function's own name.
+ */
+static bool is_notrace(const struct port_kprobe_spec *spec)
+{
+	unsigned long base = spec->symbol ? port_ksym_lookup(spec->symbol) : 0;
+	unsigned long addr = spec->symbol ? base + spec->offset : spec->addr;
+	char name[KSYM_NAME_LEN];
+	char *dot;
+
+	if (IS_ENABLED(CONFIG_KPROBE_EVENTS_ON_NOTRACE) || (spec->symbol && !base) || !modbpf_ksym_notrace(addr))
+		return false;
+	snprintf(name, sizeof(name), "%ps", (void *)addr);
+	dot = strchr(name, '.');
+	if (!dot)
+		return true;
+	*dot = '\0';
+	addr = port_ksym_lookup(name);
+	return !addr || modbpf_ksym_notrace(addr);
+}
+
 int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, void *priv, struct port_event **out)
 {
 	size_t len = spec->symbol ? strlen(spec->symbol) : 0;
@@ -178,6 +200,8 @@ int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, v
 	/* One name, several functions: nobody could say which one was meant. */
 	if (spec->symbol && modbpf_ksym_count(spec->symbol) > 1)
 		return -EADDRNOTAVAIL;
+	if (is_notrace(spec))
+		return -EINVAL;
 	if (modbpf_fail_nth())
 		return -ENOMEM;
 	e = kzalloc(struct_size(e, symbol, len + 1), GFP_KERNEL_ACCOUNT);

@@ -115,6 +115,10 @@ static int places() {
         same(nullptr, fn, ret, "a function's address");
         same(nullptr, fn + 2, ret, "the middle of an instruction");
         same(reinterpret_cast<const char *>(8), 0, ret, "a name that cannot be read");
+        for (const char *closed : {"native_sched_clock", "sched_clock", "memcpy", "copy_from_kernel_nofault", "__x64_sys_getpgid",
+                                   "rcu_read_unlock_strict", "trace_clock_local", "ftrace_location_range", "ring_buffer_lock_reserve"})
+            for (uint64_t off : {0, 1, 4}) // closed to tracing, or not
+                same(closed, off, ret, closed);
         std::string longest(511, 'x'), too_long(600, 'x');
         same(longest.c_str(), 0, ret, "a name of 511 letters");
         same(too_long.c_str(), 0, ret, "a name of 600 letters");

@@ -21,7 +21,7 @@ rm -f /tmp/stop
 (
 	refused=0 done=0
 	while [ ! -e /tmp/stop ]; do
-		if rmmod modbpf 2>/dev/null; then done=$((done + 1)); insmod /modbpf.ko; else refused=$((refused + 1)); fi
+		if rmmod modbpf 2>/dev/null; then done=$((done + 1)); insmod /modbpf.ko; usleep 300000; else refused=$((refused + 1)); fi
 	done
 	echo "$done $refused" >/tmp/rmmod.count
 ) &
