@@ -149,6 +149,13 @@ inline std::vector<row> call_attacks() {
         {"a callee that writes its caller's slot on one arm, safe",
          prog{st(BPF_DW, r10, -16, 8), mov_x(r1, r10), add(r1, -16), call_pc(lookup_words + 6)} + use_index(r7, {ldx(BPF_DW, r7, r10, -16)}) +
              prog{mov_x(r6, r1), call(BPF_FUNC_get_prandom_u32), jmp(BPF_JEQ, r0, 0, 1), st(BPF_DW, r6, 0, 40), mov(r0, 0), exit_()}},
+        {"an index that a callee reads from its caller's slot",
+         lookup() + prog{jmp(BPF_JEQ, r0, 0, 19), mov_x(r6, r0), call(BPF_FUNC_get_prandom_u32)} + either({st(BPF_DW, r10, -16, 8)}, {st(BPF_DW, r10, -16, 80)}) +
+             prog{mov_x(r1, r10), add(r1, -16), mov_x(r2, r6), call_pc(2)} + ret0 + prog{ldx(BPF_DW, r3, r1, 0), add_x(r2, r3), ldx(BPF_B, r0, r2, 0), exit_()}, filter, EACCES,
+         "invalid access to map value"},
+        {"an index that a callee reads from its caller's slot, safe",
+         lookup() + prog{jmp(BPF_JEQ, r0, 0, 19), mov_x(r6, r0), call(BPF_FUNC_get_prandom_u32)} + either({st(BPF_DW, r10, -16, 8)}, {st(BPF_DW, r10, -16, 40)}) +
+             prog{mov_x(r1, r10), add(r1, -16), mov_x(r2, r6), call_pc(2)} + ret0 + prog{ldx(BPF_DW, r3, r1, 0), add_x(r2, r3), ldx(BPF_B, r0, r2, 0), exit_()}},
         {"a callee that writes somewhere into its caller's slots",
          prog{st(BPF_DW, r10, -24, 8), st(BPF_DW, r10, -16, 8), mov_x(r1, r10), add(r1, -24), call_pc(lookup_words + 6)} + use_index(r7, {ldx(BPF_DW, r7, r10, -16)}) +
              prog{mov_x(r6, r1), call(BPF_FUNC_get_prandom_u32), alu(BPF_AND, r0, 8), add_x(r6, r0), st(BPF_DW, r6, 0, 80), mov(r0, 0), exit_()}, filter, EINVAL,

@@ -58,12 +58,13 @@ struct refused {
 };
 
 /// V4 is broken, unless the refusal is one that a wider state does not have: part of a spilled pointer may be read at a
-/// variable offset, not at a constant one.
+/// variable offset, not at a constant one, and what is a number in the wider state may be a pointer here.
 std::string changed(embed_oracle &o, const prog &p, const refused &way, int plain, int err) {
     std::string log;
     (void)o.verdict_of(p, way.flags, way.no_pruning, way.other_arm_first, nullptr, nullptr, &log);
-    if (log.find("invalid size of register fill") != std::string::npos)
-        return "";
+    for (const char *narrow : {"invalid size of register fill", "expected=scalar", "pointer += pointer", "on pointer prohibited", "pointer arithmetic"})
+        if (log.find(narrow) != std::string::npos)
+            return "";
     return "verdict changes from " + std::to_string(plain) + " to " + std::to_string(err) + "; the refusal (flags " +
            std::to_string(way.flags) + " no pruning " + std::to_string(way.no_pruning) + " other arm first " +
            std::to_string(way.other_arm_first) + "):\n" + log.substr(log.size() > 600 ? log.size() - 600 : 0);
@@ -152,6 +153,19 @@ bool campaign(u64 seed, u64 count, u64 until_ns, tally &t) {
     return true;
 }
 
+/// Engines are compared: bpf_get_smp_processor_id() has to stay what it is.
+struct one_cpu {
+    cpu_set_t before;
+    one_cpu() {
+        cpu_set_t here;
+        CPU_ZERO(&here);
+        CPU_SET(static_cast<size_t>(sched_getcpu()), &here);
+        EXPECT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+        EXPECT_EQ(sched_setaffinity(0, sizeof(here), &here), 0);
+    }
+    ~one_cpu() { sched_setaffinity(0, sizeof(before), &before); }
+};
+
 u64 number(const char *name, u64 otherwise) {
     const char *v = getenv(name);
     return v ? strtoull(v, nullptr, 0) : otherwise;
@@ -161,10 +175,7 @@ u64 number(const char *name, u64 otherwise) {
 
 TEST(Embed, ConcreteRunsLieInExploredStates) {
     tally t;
-    cpu_set_t here; // engines are compared: bpf_get_smp_processor_id() has to stay
-    CPU_ZERO(&here);
-    CPU_SET(static_cast<size_t>(sched_getcpu()), &here);
-    ASSERT_EQ(sched_setaffinity(0, sizeof(here), &here), 0);
+    one_cpu here;
     u64 seconds = number("MODBPF_SECONDS", 0);
     if (seconds || getenv("MODBPF_SEED")) {
         u64 seed = number("MODBPF_SEED", static_cast<u64>(time(nullptr)) << 24);

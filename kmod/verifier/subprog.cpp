@@ -264,6 +264,19 @@ namespace {
 
 u32 rounded_depth(const subprog_info &s) { return static_cast<u32>(align_up(s.stack_depth, 16)); }
 
+/// What is known of a function: called with so many frames above it, it fits behind `depth` bytes (less one; 0: not known).
+/// Without that a few functions that call each other many times would be walked once for each path.
+struct fit {
+    u16 depth_and_one[max_call_frames]{};
+
+    bool covers(u32 frame, u32 depth) const {
+        for (u32 f = frame; f < max_call_frames; f++)
+            if (depth_and_one[f] > depth)
+                return true;
+        return false;
+    }
+};
+
 struct chain {
     u32 ret_insn[max_call_frames];
     u32 ret_sub[max_call_frames];
@@ -283,25 +296,36 @@ status enter_subprog(env &e, chain &c, u32 sub) {
         verbose(e, "combined stack size of %d calls is %d. Too large\n", c.frame + 1, c.depth);
         return fail(EACCES);
     }
+    if (port_signal_pending())
+        return fail(EAGAIN);
+    port_cond_resched();
     return {};
+}
+
+void callers_reach_tail_call(env &e, const chain &c) {
+    for (u32 f = 0; f < c.frame; f++)
+        e.subs[c.ret_sub[f]].tail_call_reachable = true;
 }
 
 }  // namespace
 
 status check_stack_depth(env &e) {
     chain c;
+    vec<fit> fits;
     u32 sub = 0, i = 0;
+    TRY(fits.resize(e.subs.size()));
     TRY(enter_subprog(e, c, 0));
     for (;;) {
         while (i < e.subs[sub].end && !is_pseudo_call(e.insns[i]))
             i++;
         if (i == e.subs[sub].end) {
             if (e.subs[sub].has_tail_call)
-                for (u32 f = 0; f < c.frame; f++)
-                    e.subs[c.ret_sub[f]].tail_call_reachable = true;
+                callers_reach_tail_call(e, c);
             if (!c.frame)
                 return {};
             c.depth -= rounded_depth(e.subs[sub]);
+            u16 &known = fits[sub].depth_and_one[c.frame];
+            known = max(known, static_cast<u16>(c.depth + 1));
             c.frame--;
             i = c.ret_insn[c.frame], sub = c.ret_sub[c.frame];
             continue;
@@ -313,6 +337,13 @@ status check_stack_depth(env &e) {
         if (++c.frame >= max_call_frames) {
             verbose(e, "the call stack of %d frames is too deep !\n", c.frame);
             return fail(E2BIG);
+        }
+        if (fits[static_cast<u32>(callee)].covers(c.frame, c.depth)) {
+            const subprog_info &s = e.subs[static_cast<u32>(callee)];
+            if (s.has_tail_call || s.tail_call_reachable)
+                callers_reach_tail_call(e, c);
+            i = c.ret_insn[--c.frame];
+            continue;
         }
         sub = static_cast<u32>(callee);
         i = e.subs[sub].start;

@@ -36,6 +36,19 @@ TEST(Verdict, Rows) {
     }
 }
 
+// V8: seven functions, each of which calls the next forty times in code that is never reached: 40^7 ways to the last one.
+TEST(Verdict, DepthOfManyCallPaths) {
+    constexpr s32 functions = 7, calls = 40, words = calls + 4;
+    prog p;
+    for (s32 f = 0; f < functions; f++) {
+        p = p + prog{mov(r6, 0), jmp(BPF_JEQ, r6, 0, f + 1 < functions ? calls : 0)};
+        for (s32 i = 0; i < calls && f + 1 < functions; i++)
+            p.push_back(call_pc(words - 3 - i));
+        p = p + ret0;
+    }
+    EXPECT_EQ(check(p).err, 0) << check(p).log;
+}
+
 // V4 and V9.
 TEST(Verdict, DoesNotDependOnTheOrderOfTheSearchOrTheLog) {
     const options ways[] = {
