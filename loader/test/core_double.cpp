@@ -5,6 +5,10 @@
 #include "cmd/core.h"
 #include "port/port.h"
 
+namespace modbpf {
+__attribute__((weak)) bool run_by_interpreter; // the process back end's choice of engine, which a double has not
+}
+
 namespace {
 
 const port_file_ops ops = {.name = "double",
