@@ -268,7 +268,7 @@ namespace {
 
 result<map *> create_array(const map_params &p) {
     own<array_map> m(make<array_map>(PORT_SLEEPING, &array_ops, p));
-    if (!m)
+    if (!m || m->bytes > port_memory_bytes()) // refused before the machine is emptied for it
         return error(ENOMEM);
     if ((p.flags & BPF_F_MMAPABLE) || m->bytes >= PORT_ALLOC_MAX) {
         m->region = port_region_create(align_up(m->bytes, PORT_PAGE_SIZE), 0);

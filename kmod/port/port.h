@@ -44,7 +44,7 @@ enum port_alloc_ctx { PORT_SLEEPING, PORT_ATOMIC };
 #define PORT_ALLOC_MAX (1ULL << 31) /* the kernel's own kvmalloc limit (INT_MAX) */
 void *port_alloc(size_t size, enum port_alloc_ctx ctx);
 void port_free(void *p); /* task or atomic context; NULL is allowed */
-u64 port_memory_bytes(void); /* task: of the machine; what needs more in several pieces is refused before the first */
+u64 port_memory_bytes(void); /* task: that can be had now; what needs more is refused before the first piece is taken */
 
 /* One copy per possible CPU, zeroed, `align` a power of two <= 4096. Indexed by 0 <= cpu < port_cpu_count(). */
 void *port_percpu_alloc(size_t size, size_t align, enum port_alloc_ctx ctx);

@@ -65,11 +65,17 @@ status refuse_operator(env &e, u32 dst, u8 op) {
     return fail(EACCES);
 }
 
+/// A packet pointer that stood at the packet's end and moves back may be inside again. (Linux keeps the mark, and so takes
+/// a later comparison with the end for decided.)
+void moved_back(reg_state &ptr) { ptr.range = max(ptr.range, 0); }
+
 /// dst = ptr + off, on a copy of ptr.
 void add_offset(env &e, reg_state &dst, const scalar &off) {
     s64 k = static_cast<s64>(off.bits.value);
     if (off.is_const() && fits_s32(static_cast<s64>(dst.off) + k)) {
         dst.off = static_cast<s32>(dst.off + k);
+        if (k < 0)
+            moved_back(dst);
         return;
     }
     dst.var = scalar_alu(BPF_ADD, false, false, dst.var, off);
@@ -83,6 +89,8 @@ void sub_offset(env &e, reg_state &dst, const scalar &off) {
     s64 k = static_cast<s64>(off.bits.value);
     if (off.is_const() && fits_s32(static_cast<s64>(dst.off) - k)) {
         dst.off = static_cast<s32>(dst.off - k);
+        if (k > 0)
+            moved_back(dst);
         return;
     }
     dst.var = scalar_alu(BPF_SUB, false, false, dst.var, off);
@@ -90,6 +98,7 @@ void sub_offset(env &e, reg_state &dst, const scalar &off) {
         dst.id = ++e.id_gen;
         if (off.smin < 0)
             dst.range = 0;
+        moved_back(dst);
     }
 }
 

@@ -183,11 +183,18 @@ template <class V> bool refine(u8 op, bool jmp32, V &a, V &b) {
     }
 }
 
+/// Known bits and range can each leave numbers and yet have none in common; Linux goes on with such a value.
+template <class V> bool inhabited(const V &v) {
+    auto low = tnum_subreg(v.bits);
+    using U = typename V::word;
+    return v.valid() && tnum_meets(v.bits, v.umin, v.umax) && tnum_meets(low, static_cast<U>(v.u32_min), static_cast<U>(v.u32_max));
+}
+
 template <class V> bool synced_pair(bool possible, V &a, V &b) {
     if (!possible)
         return false;
     sync(a), sync(b);
-    return a.valid() && b.valid();
+    return inhabited(a) && inhabited(b);
 }
 
 template <class V> bool assume(u8 op, bool jmp32, V &a, V &b) { return synced_pair(refine(op, jmp32, a, b), a, b); }

@@ -51,6 +51,30 @@ private:
 
 using tnum = basic_tnum<u64, 64>;
 
+/// Is there a number of `t` in [lo, hi], unsigned? Walks down from the top bit along `lo` to the least number of `t` that is not below it.
+template <class W, unsigned N> constexpr bool tnum_meets(basic_tnum<W, N> t, W lo, W hi) {
+    bool have_above = false;
+    W above = W(0); // the least number of t above lo among those that leave lo's bits higher up than here
+    for (unsigned i = N; i-- > 0;) {
+        W bit = static_cast<W>(W(1) << i), below = static_cast<W>(bit - W(1));
+        W high = static_cast<W>(lo & ~(bit | below)); // lo's bits above this one: all of them agree with t
+        bool lo_set = (lo & bit) != W(0);
+        if ((t.mask & bit) != W(0)) {
+            if (!lo_set) {
+                above = static_cast<W>(high | bit | (t.value & below));
+                have_above = true;
+            }
+            continue;
+        }
+        bool set = (t.value & bit) != W(0);
+        if (set && !lo_set)
+            return !(hi < static_cast<W>(high | bit | (t.value & below)));
+        if (!set && lo_set)
+            return have_above && !(hi < above);
+    }
+    return !(hi < lo);
+}
+
 /// With both sums at their least (values) and at their most (values + masks), the bits that differ may have got a carry.
 template <class W, unsigned N> constexpr basic_tnum<W, N> tnum_add(basic_tnum<W, N> a, basic_tnum<W, N> b) {
     W least = a.value + b.value;

@@ -134,6 +134,25 @@ TEST(tnum, lattice_operations_mean_what_they_say) {
         }
 }
 
+TEST(tnum, meets_a_range_where_it_has_a_number) {
+    for (u64 mask = 0; mask <= ones6; mask++)
+        for (u64 value = 0; value <= ones6; value++) {
+            if (value & mask)
+                continue;
+            tiny t{value, mask};
+            for (u64 lo = 0; lo <= ones6; lo++) {
+                bool any = false;
+                for (u64 hi = lo; hi <= ones6; hi++) {
+                    any |= t.contains(hi);
+                    ASSERT_EQ(tnum_meets(t, lo, hi), any) << value << ' ' << mask << ' ' << lo << ' ' << hi;
+                }
+            }
+        }
+    EXPECT_FALSE(tnum_meets(tnum{13, 16}, u64(14), u64(24)));
+    EXPECT_TRUE(tnum_meets(tnum{13, 16}, u64(14), u64(29)));
+    EXPECT_TRUE(tnum_meets(tnum::unknown(), ~0ull, ~0ull));
+}
+
 TEST(tnum, range_is_the_smallest_that_holds_the_range) {
     for (u64 lo = 0; lo <= ones6; lo++)
         for (u64 hi = lo; hi <= ones6; hi++) {

@@ -99,7 +99,9 @@ void port_free(void *p)
 
 u64 port_memory_bytes(void)
 {
-	return (u64)totalram_pages() << PAGE_SHIFT;
+	long pages = si_mem_available();
+
+	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
 }
 
 /* The per-CPU allocator's own limit; asking for more would warn. */
