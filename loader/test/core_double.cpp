@@ -53,8 +53,3 @@ __attribute__((weak)) long modbpf_core_features(u64 ubuf, u32 size) {
 }
 
 } // extern "C"
-
-namespace modbpf {
-extern bool run_by_interpreter;
-bool run_by_interpreter;  // the back end sets it; nothing runs here
-}  // namespace modbpf
