@@ -46,6 +46,8 @@ status check_room_locked(const perf_event *e, const program *p) {
 
 status perf_event_set_prog(perf_event *e, program *p, u64 cookie) {
     TRY(check_kind(e, p));
+    if (!p->runs())
+        return error(ENOTSUPP);
     mutex_guard g(core->event_lock);
     if (e->prog)
         return error(EEXIST);

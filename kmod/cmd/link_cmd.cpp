@@ -37,7 +37,9 @@ bool attach_type_fits(const program &p, u32 attach_type) {
 long cmd_raw_tracepoint_open(const attr_view &v) {
     const auto &a = v.as<raw_tracepoint_attr>();
     result<ref<program>> p = prog_from_fd(static_cast<int>(a.prog_fd));
-    return p.ok() ? raw_tp_link_create(move(*p), a.name, a.cookie) : p.code();
+    if (!p)
+        return p.code();
+    return (*p)->runs() ? raw_tp_link_create(move(*p), a.name, a.cookie) : -ENOTSUPP;
 }
 
 long cmd_link_create(const attr_view &v) {

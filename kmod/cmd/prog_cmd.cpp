@@ -18,7 +18,7 @@ long cmd_prog_test_run(const attr_view &v) {
     result<ref<program>> p = prog_from_fd(static_cast<int>(a.prog_fd));
     if (!p)
         return p.code();
-    if (!(*p)->type->test_run)
+    if (!(*p)->type->test_run || !(*p)->runs())
         return -ENOTSUPP;
     test_run_request req{.data_in = a.data_in,
                          .data_out = a.data_out,

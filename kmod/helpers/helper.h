@@ -7,35 +7,67 @@
 
 #include "base/bpf.h"
 #include "base/span.h"
+#include "helpers/type_flags.h"
 #include "maps/map.h"
 
 namespace modbpf {
 
-enum class arg_type : u8 {
-    none,             ///< there is no such argument
-    anything,         ///< any initialised value (no pointer leak for unprivileged)
-    ctx,              ///< the program's context
-    const_map_ptr,    ///< a map, known at load
-    map_key,          ///< key_size readable bytes
-    map_value,        ///< value_size readable bytes
-    uninit_map_value, ///< value_size writable bytes
-    mem,              ///< readable memory; the next argument is its size
-    mem_or_null,      ///< the same, or NULL (with size 0)
-    uninit_mem,       ///< writable memory; the next argument is its size
-    uninit_mem_or_null, ///< the same, or NULL (snprintf's output: Linux 6.12 forgets to ask for writable memory)
-    const_size,       ///< size of the argument before, > 0
+/// What an argument must be: a base and flags. Names follow Linux's ARG_*.
+enum class arg_type : u32 {
+    is_flagged_kind_ = 0,
+    none = 0,      ///< there is no such argument
+    anything,      ///< any initialised value (no pointer leak for unprivileged)
+    const_map_ptr, ///< a map, known at load
+    map_key,       ///< key_size readable bytes
+    map_value,     ///< value_size bytes
+    mem,           ///< memory; the next argument is its size, or `fixed_size`: helper_proto::size
+    const_size,    ///< size of the argument before, > 0
     const_size_or_zero,
     const_alloc_size_or_zero, ///< constant; size of the memory that the helper returns
-    alloc_mem,        ///< memory that an acquiring helper returned (ringbuf record), released by this call
-    const_str,        ///< a NUL-terminated string in a read-only frozen map
-    uninit_u64,       ///< 8 writable bytes, aligned to 8 (strtol's result); no size argument follows
+    ctx,           ///< the program's context
+    spin_lock,     ///< address of a bpf_spin_lock in a map value or an allocated object
+    sock_common,   ///< sock_common, and what starts with one
+    socket,
+    btf_id,        ///< pointer to the kernel type helper_proto::btf_type names
+    btf_id_sock_common, ///< a kernel sock_common or what starts with one
+    percpu_btf_id, ///< address of a per-CPU kernel variable
+    ringbuf_mem,   ///< a reserved record
+    func,          ///< a subprogram: the callback
+    stack,         ///< address in the stack, passed to a callback
+    const_str,     ///< a NUL-terminated string in a read-only frozen map
+    timer,         ///< address of a bpf_timer in a map value
+    kptr,          ///< address of a kptr in a map value
+    dynptr,
+    arena,
+
+    // Combinations with names of their own.
+    uninit_map_value = map_value | static_cast<u32>(type_flag::uninit) | static_cast<u32>(type_flag::write),
+    mem_or_null = mem | static_cast<u32>(type_flag::maybe_null),
+    uninit_mem = mem | static_cast<u32>(type_flag::uninit) | static_cast<u32>(type_flag::write),
+    uninit_mem_or_null = uninit_mem | static_cast<u32>(type_flag::maybe_null),
+    alloc_mem = ringbuf_mem | static_cast<u32>(type_flag::release),
+    /// 8 writable bytes, aligned to 8 (strtol's result); no size argument follows
+    uninit_u64 = uninit_mem | static_cast<u32>(type_flag::fixed_size) | static_cast<u32>(type_flag::aligned),
+    ctx_or_null = ctx | static_cast<u32>(type_flag::maybe_null),
 };
 
-enum class ret_type : u8 {
-    integer,           ///< unknown scalar
-    none,              ///< void: r0 is unreadable afterwards
-    map_value_or_null, ///< value of the map in the const_map_ptr argument
-    alloc_mem_or_null, ///< memory of the const_alloc_size argument, referenced: must be released
+/// What r0 holds behind the call.
+enum class ret_type : u32 {
+    is_flagged_kind_ = 0,
+    integer = 0,     ///< unknown scalar
+    none,            ///< void: r0 is unreadable afterwards
+    map_value,       ///< value of the map in the const_map_ptr argument
+    socket,
+    sock_common,
+    tcp_sock,
+    mem,             ///< memory of the const_alloc_size argument
+    mem_or_btf_id,   ///< memory or a kernel object, by the type of the per-CPU variable
+    btf_id,          ///< pointer to the kernel type helper_proto::ret_btf names
+    dynptr_mem,      ///< memory of a slice
+
+    map_value_or_null = map_value | static_cast<u32>(type_flag::maybe_null),
+    /// memory of the const_alloc_size argument, referenced: must be released
+    alloc_mem_or_null = mem | static_cast<u32>(type_flag::maybe_null) | static_cast<u32>(type_flag::ringbuf),
 };
 
 /// What the function may touch beyond its arguments.
@@ -54,10 +86,14 @@ enum : u32 {
     helper_writes_map = 1u << 11,   ///< refused for a map that programs may only read
     helper_ret_len = 1u << 12,      ///< r0 is at most the last size argument, or an errno
     helper_ret_cpu = 1u << 13,      ///< r0 is the number of a CPU
+    helper_needs_bpf = 1u << 14,    ///< CAP_BPF
+    helper_may_sleep = 1u << 15,    ///< sleepable programs outside RCU sections only
+    helper_fastcall = 1u << 16,     ///< clobbers r0 and its arguments only, when inlined (bpf_fastcall)
 };
 
 using helper_fn = u64 (*)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
 
+/// One prototype. An id may have several, for different program types.
 struct helper_proto {
     u32 id; ///< BPF_FUNC_*
     ret_type ret;
@@ -65,10 +101,16 @@ struct helper_proto {
     u32 flags;
     u64 prog_types; ///< bit mask by BPF_PROG_TYPE_*
     u64 map_types;  ///< bit mask by BPF_MAP_TYPE_* of the maps allowed as const_map_ptr; 0: takes no map
-    helper_fn fn;
+    helper_fn fn;   ///< null: known to the verifier, but modbpf cannot run it
+    u64 attach_types = 0;    ///< bit mask by expected attach type; 0: any
+    u32 size = 0;            ///< bytes of the fixed_size argument (8 for uninit_u64 if 0)
+    const char *btf_type[5]{}; ///< names of the kernel structures that btf_id arguments point to
+    const char *ret_btf = nullptr;
 };
 
-/// The prototype, or null when modbpf does not have this helper.
+/// The prototype for a program of that type, or null when Linux does not let it call the helper.
+const helper_proto *find_helper(u32 id, u32 prog_type, u32 attach_type);
+/// The prototype that runs, whatever the program type: the first one of this id with a function. Null: cannot run here.
 const helper_proto *find_helper(u32 id);
 /// "map_lookup_elem" for id 1; null for an id that Linux 6.12 does not know.
 const char *helper_name(u32 id);

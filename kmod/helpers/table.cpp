@@ -112,12 +112,12 @@ constexpr const char *names[func_id_count] = {
 #undef X
 };
 
-/// Row of each id plus one; 0: no row.
+/// First row of each id plus one; 0: no row. Rows of an id stand together.
 struct row_index {
-    u8 row[func_id_count]{};
+    u16 row[func_id_count]{};
     constexpr row_index() {
-        for (u32 i = 0; i < count; i++)
-            row[table[i].id] = static_cast<u8>(i + 1);
+        for (u32 i = count; i--;)
+            row[table[i].id] = static_cast<u16>(i + 1);
     }
 };
 constexpr row_index index;
@@ -126,7 +126,7 @@ constexpr bool is_size(arg_type a) {
     return a == const_size || a == const_size_or_zero;
 }
 constexpr bool is_mem(arg_type a) {
-    return a == mem || a == mem_or_null || a == uninit_mem || a == uninit_mem_or_null;
+    return base_of(a) == mem && !has(a, type_flag::fixed_size);
 }
 
 constexpr bool row_is_sound(const helper_proto &p) {
@@ -142,7 +142,7 @@ constexpr bool row_is_sound(const helper_proto &p) {
             return false;  // memory without its size
         if (is_size(a) && (i == 0 || !is_mem(p.args[i - 1])))
             return false;
-        if ((a == map_key || a == map_value || a == uninit_map_value) && !has_map)
+        if ((a == map_key || base_of(a) == map_value) && !has_map)
             return false;
     }
     bool sized = false;
@@ -159,21 +159,37 @@ constexpr bool row_is_sound(const helper_proto &p) {
 
 constexpr bool table_is_sound() {
     for (u32 i = 0; i < count; i++)
-        if (!row_is_sound(table[i]) || table[i].id >= func_id_count || (i && table[i].id <= table[i - 1].id))
+        if (!row_is_sound(table[i]) || table[i].id >= func_id_count || (i && table[i].id < table[i - 1].id))
+            return false;
+    for (u32 i = 1; i < count; i++) // what runs is found by id alone
+        if (table[i].id == table[i - 1].id && table[i].fn && table[i - 1].fn && table[i].fn != table[i - 1].fn)
             return false;
     for (u32 id = 0; id < func_id_count; id++)
         if (!names[id])
             return false;
     return true;
 }
-static_assert(count < 255 && table_is_sound());
+static_assert(table_is_sound());
 
 }  // namespace
+
+const helper_proto *find_helper(u32 id, u32 prog_type, u32 attach_type) {
+    if (id >= func_id_count || !index.row[id])
+        return nullptr;
+    for (u32 i = index.row[id] - 1u; i < count && table[i].id == id; i++)
+        if (prog_type < 64 && (table[i].prog_types & bit(prog_type)) &&
+            (!table[i].attach_types || (attach_type < 64 && (table[i].attach_types & bit(attach_type)))))
+            return &table[i];
+    return nullptr;
+}
 
 const helper_proto *find_helper(u32 id) {
     if (id >= func_id_count || !index.row[id])
         return nullptr;
-    return &table[index.row[id] - 1];
+    for (u32 i = index.row[id] - 1u; i < count && table[i].id == id; i++)
+        if (table[i].fn || (table[i].flags & helper_tail_call))
+            return &table[i];
+    return nullptr;
 }
 
 const char *helper_name(u32 id) {

@@ -28,7 +28,7 @@ bool stack_holds() {
 
 runnable *tail_call_target(map *m, u32 index) {
     runnable *target = prog_array_slot(m, index);
-    return target && stack_holds() ? target : nullptr;
+    return target && target->tail_entry && stack_holds() ? target : nullptr; // no entry: loaded for its verdict only
 }
 
 }  // namespace modbpf

@@ -43,6 +43,7 @@ struct map;
 struct map_ops {
     u32 type;
     const char *name; ///< as bpftool prints it: "hash", "percpu_array"
+    bool verify_only; ///< programs that use it can be verified, not run; the map holds nothing
 
     /// EINVAL/E2BIG/... for parameters that Linux refuses for this type. Null pointer not allowed.
     status (*check)(const map_params &p);

@@ -163,6 +163,7 @@ status run_verifier(load_job &j) {
         .lines = j.lines.view(),
         .fd_array = j.a.fd_array,
         .map_from_fd = map_from_fd,
+        .verify_only = verify_only,
     };
     j.p.verified = TRY(verify(req, j.log));
     return {};
@@ -197,6 +198,8 @@ status tag_subprogs(program &p) {
 }
 
 status translate(program &p) {
+    if (p.verified->absent[0]) // verified only: there is nothing to run
+        return tag_subprogs(p);
     p.image = TRY(jit_compile(p.verified->image));
     p.entry = p.image.entry();
     p.tail_entry = p.image.tail_entry();

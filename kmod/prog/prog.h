@@ -50,6 +50,8 @@ struct program : runnable, refcounted<program> {
     port_rcu_head rcu{};
     reap_item reap{};
 
+    /// False: loaded for its verdict only; it is never attached, run, or entered by a tail call.
+    bool runs() const { return entry; }
     static void dispose(program *p);
 };
 
@@ -61,6 +63,9 @@ u32 run_event(program *p, const void *ctx, run_ctx &run);
 u32 run_counted(program *p, const void *ctx, run_ctx &run);
 #ifndef MODBPF_KERNEL
 extern bool run_by_interpreter; ///< in a process: not the images run but the interpreter, to compare the two
+extern bool verify_only; ///< in a process: load what is safe even if it cannot run here; its runs are refused
+#else
+inline constexpr bool verify_only = false;
 #endif
 /// A run that was skipped before it came to run_event.
 void count_missed(program *p);

@@ -13,6 +13,7 @@ u64 execute(program *p, const void *ctx) { return p->entry(ctx); }
 }  // namespace
 #else
 constinit bool run_by_interpreter = false;
+constinit bool verify_only = false;
 
 namespace {
 const code *code_in_slot(void *m, u32 index) {

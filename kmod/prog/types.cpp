@@ -120,7 +120,7 @@ constexpr s32 any_min = -0x7fffffff - 1, any_max = 0x7fffffff;
 constexpr prog_type_info types[] = {
     {BPF_PROG_TYPE_SOCKET_FILTER, "socket_filter", ctx_kind::fields, user_skb_size, socket_filter_fields, false, false,
      true, true, any_min, any_max},
-    {BPF_PROG_TYPE_KPROBE, "kprobe", ctx_kind::flat, pt_regs_size, {}, false, false, false, false, any_min, any_max, 0, true},
+    {BPF_PROG_TYPE_KPROBE, "kprobe", ctx_kind::flat, pt_regs_size, {}, false, false, false, false, any_min, any_max, 0, false, true},
     {BPF_PROG_TYPE_SCHED_CLS, "sched_cls", ctx_kind::fields, user_skb_size, sched_cls_fields, true, true, true, true,
      any_min, any_max},
     {BPF_PROG_TYPE_TRACEPOINT,

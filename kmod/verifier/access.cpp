@@ -120,17 +120,17 @@ status check_map_access_type(env &e, const reg_state &r, s32 off, s32 size, acce
 
 status check_ptr_off(env &e, const reg_state &r, u32 regno) {
     if (r.off < 0) {
-        verbose(e, "negative offset %s ptr R%d off=%d disallowed\n", reg_type_name(r.type), regno, r.off);
+        verbose(e, "negative offset %s ptr R%d off=%d disallowed\n", reg_type_name(e, r.type), regno, r.off);
         return fail(EACCES);
     }
     if (r.off) {
-        verbose(e, "dereference of modified %s ptr R%d off=%d disallowed\n", reg_type_name(r.type), regno, r.off);
+        verbose(e, "dereference of modified %s ptr R%d off=%d disallowed\n", reg_type_name(e, r.type), regno, r.off);
         return fail(EACCES);
     }
     if (!r.var.is_const() || r.var.value()) {
         char text[48];
         tnum_text(text, sizeof(text), r.var.bits);
-        verbose(e, "variable %s access var_off=%s disallowed\n", reg_type_name(r.type), text);
+        verbose(e, "variable %s access var_off=%s disallowed\n", reg_type_name(e, r.type), text);
         return fail(EACCES);
     }
     return {};
@@ -303,7 +303,7 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
         return t == access::read ? check_stack_load(e, regno, off, size, value)
                                  : check_stack_store(e, regno, off, size, value);
     default:
-        verbose(e, "R%d invalid mem access '%s'\n", regno, reg_type_name(r.type));
+        verbose(e, "R%d invalid mem access '%s'\n", regno, reg_type_name(e, r.type));
         return fail(EACCES);
     }
 }
@@ -351,7 +351,7 @@ status check_atomic(env &e, const insn_desc &d) {
         TRY(read_reg(e, BPF_REG_0));
     const reg_state &base = e.reg(d.dst);
     if (base.type == reg_type::ctx || base.is_packet()) {
-        verbose(e, "BPF_ATOMIC stores into R%d %s is not allowed\n", d.dst, reg_type_name(base.type));
+        verbose(e, "BPF_ATOMIC stores into R%d %s is not allowed\n", d.dst, reg_type_name(e, base.type));
         return fail(EACCES);
     }
     s32 result = -1;

@@ -25,19 +25,19 @@ bool sane_offset(env &e, const reg_state &r, reg_type t) {
     bool known = r.var.is_const();
     s64 val = static_cast<s64>(r.var.bits.value), lo = r.var.smin;
     if (known && (val >= max_var_off || val <= -max_var_off)) {
-        verbose(e, "math between %s pointer and %lld is not allowed\n", reg_type_name(t), val);
+        verbose(e, "math between %s pointer and %lld is not allowed\n", reg_type_name(e, t), val);
         return false;
     }
     if (r.off >= max_var_off || r.off <= -max_var_off) {
-        verbose(e, "%s pointer offset %d is not allowed\n", reg_type_name(t), r.off);
+        verbose(e, "%s pointer offset %d is not allowed\n", reg_type_name(e, t), r.off);
         return false;
     }
     if (lo == -9223372036854775807ll - 1) {
-        verbose(e, "math between %s pointer and register with unbounded min value is not allowed\n", reg_type_name(t));
+        verbose(e, "math between %s pointer and register with unbounded min value is not allowed\n", reg_type_name(e, t));
         return false;
     }
     if (lo >= max_var_off || lo <= -max_var_off) {
-        verbose(e, "value %lld makes %s pointer be out of bounds\n", lo, reg_type_name(t));
+        verbose(e, "value %lld makes %s pointer be out of bounds\n", lo, reg_type_name(e, t));
         return false;
     }
     return true;
@@ -114,11 +114,11 @@ status move_pointer(env &e, const insn_desc &d, reg_state ptr, reg_state off, bo
         return fail(EACCES);
     }
     if (ptr.may_be_null()) {
-        verbose(e, "R%d pointer arithmetic on %s prohibited, null-check it first\n", d.dst, reg_type_name(ptr.type));
+        verbose(e, "R%d pointer arithmetic on %s prohibited, null-check it first\n", d.dst, reg_type_name(e, ptr.type));
         return fail(EACCES);
     }
     if (!movable(ptr, off.var, d.op)) {
-        verbose(e, "R%d pointer arithmetic on %s prohibited\n", d.dst, reg_type_name(ptr.type));
+        verbose(e, "R%d pointer arithmetic on %s prohibited\n", d.dst, reg_type_name(e, ptr.type));
         return fail(EACCES);
     }
     if (!dst_is_ptr)

@@ -6,12 +6,7 @@ namespace modbpf {
 
 /// The pointer was compared: it is not NULL.
 void mark_not_null(reg_state &r) {
-    switch (r.type) {
-    case reg_type::map_value_or_null: r.type = reg_type::map_value; break;
-    case reg_type::mem_or_null: r.type = reg_type::mem; break;
-    case reg_type::ringbuf_mem_or_null: r.type = reg_type::ringbuf_mem; break;
-    default: break;
-    }
+    r.type = without(r.type, type_flag::maybe_null);
 }
 
 namespace {

@@ -71,7 +71,7 @@ status check_arg_type(env &e, u32 regno, arg_type t) {
     const reg_state &r = e.reg(regno);
     if (type_fits(expected_type(t), r.type))
         return {};
-    verbose(e, "R%d type=%s expected=%s\n", regno, reg_type_name(r.type), expected_text(expected_type(t)));
+    verbose(e, "R%d type=%s expected=%s\n", regno, reg_type_name(e, r.type), expected_text(expected_type(t)));
     return fail(EACCES);
 }
 
@@ -227,9 +227,9 @@ status find_proto(env &e, s64 id, call_meta &meta) {
         verbose(e, "invalid func %s#%d\n", name.text, static_cast<int>(id));
         return fail(EINVAL);
     }
-    meta.fn = find_helper(static_cast<u32>(id));
+    meta.fn = find_helper(static_cast<u32>(id), e.req.type->type, e.req.expected_attach_type);
     bool hidden = meta.fn && (meta.fn->flags & helper_needs_perfmon) && !e.req.perfmon;
-    if (!meta.fn || hidden || !(meta.fn->prog_types & bit(e.req.type->type))) {
+    if (!meta.fn || hidden) {
         verbose(e, "program of this type cannot use helper %s#%d\n", name.text, static_cast<int>(id));
         return fail(EINVAL);
     }
@@ -336,11 +336,15 @@ status set_result(env &e, const call_meta &meta) {
         ++e.id_gen; // Linux numbers the pointer before the reference; tests match the number
         r.id = r.ref_id = ++e.id_gen;
         return e.cur->refs.push({r.id, e.insn});
+    default:
+        break;
     }
     return verifier_bug(e, "return type of a helper");
 }
 
 void note_use(env &e, const helper_proto &fn) {
+    if (!fn.fn && !(fn.flags & helper_tail_call))
+        note_absent(e, "helper", func_text(fn.id).text);
     e.out->uses_get_func_ip |= (fn.flags & helper_get_func_ip) != 0;
     e.out->uses_attach_cookie |= (fn.flags & helper_attach_cookie) != 0;
     e.out->uses_trace_printk |= (fn.flags & helper_traces) != 0;
@@ -438,7 +442,7 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
     default:
         if (zero_ok && size == 0 && r.is_null())
             return demand_reg(e, regno);
-        verbose(e, "R%d type=%s expected=fp\n", regno, reg_type_name(r.type));
+        verbose(e, "R%d type=%s expected=fp\n", regno, reg_type_name(e, r.type));
         return fail(EACCES);
     }
 }

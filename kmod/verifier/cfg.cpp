@@ -41,7 +41,7 @@ struct walk {
 /// The callee is walked as if it were a second successor.
 result<bool> walk::visit_call(u32 t, const insn_desc &d) {
     if (d.kind == insn_kind::call_helper) {
-        const helper_proto *fn = d.imm >= 0 ? find_helper(static_cast<u32>(d.imm)) : nullptr;
+        const helper_proto *fn = d.imm >= 0 ? find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type) : nullptr;
         if (fn && (fn->flags & helper_changes_pkt || fn->flags & helper_tail_call))
             e.subs[containing_subprog(e, t)].changes_pkt_data = true;
     }

@@ -45,6 +45,7 @@ struct prog_type_info {
     bool test_run;       ///< PROG_TEST_RUN works
     s32 ret_min, ret_max; ///< return value range that Linux enforces; {INT_MIN, INT_MAX}: any
     u32 first = 0;       ///< ctx_kind::flat: bytes below are refused (tracepoints: 8)
+    bool verify_only = false; ///< known to the verifier; modbpf cannot attach or run it
     bool may_sleep = false; ///< BPF_F_SLEEPABLE is taken (kprobe programs: for uprobes)
 };
 

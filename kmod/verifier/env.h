@@ -124,6 +124,7 @@ struct verifier_env {
     u64 prev_log_pos = 0;
     u64 prev_insn_print_len = 0;
     const line_info *prev_line = nullptr;
+    char type_text[64];     ///< reg_type_name()'s
 
     verifier_env(const verify_request &r, verifier_log &l) : req(r), log(l) {}
     verifier_env(const verifier_env &) = delete;
@@ -138,6 +139,8 @@ struct verifier_env {
 };
 using env = verifier_env;
 
+/// The program is safe, but modbpf cannot run "<what> <name>". The first such thing is kept.
+void note_absent(env &e, const char *what, const char *name);
 /// The program is refused; a log line says why.
 inline error fail(int err) { return error(err); }
 /// modbpf itself is wrong: logged, reported, refused.
@@ -225,7 +228,7 @@ struct call_meta {
 };
 
 // print.cpp
-const char *reg_type_name(reg_type t);
+const char *reg_type_name(env &e, reg_type t);
 void tnum_text(char *buf, u32 size, const tnum &t);
 void print_state(env &e, const verifier_state &st, u32 frame, bool all);
 void print_insn_state(env &e);

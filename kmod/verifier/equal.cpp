@@ -49,7 +49,8 @@ bool scalar_covered(env &e, const reg_state &old, const reg_state &cur) {
 
 bool same_value(const reg_state &a, const reg_state &b) {
     return a.type == b.type && a.frame == b.frame && a.off == b.off && a.range == b.range && a.mem_size == b.mem_size &&
-           a.map_ptr == b.map_ptr && scalar_equal(a.var, b.var);
+           a.map_ptr == b.map_ptr && a.dynptr == b.dynptr && a.first_slot == b.first_slot && a.iter == b.iter &&
+           scalar_equal(a.var, b.var);
 }
 
 bool reg_identical(env &e, const reg_state &old, const reg_state &cur) {
@@ -109,6 +110,8 @@ bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool pre
         if (old.kind[i] != cur.kind[i])
             return false;
     }
+    if (old.is_object())
+        return reg_identical(e, old.spilled, cur.spilled);
     return !old.is_spill() || reg_covered(e, old.spilled, cur.spilled, precise);
 }
 
@@ -134,7 +137,7 @@ bool slot_identical(env &e, const stack_slot &old, const stack_slot &cur) {
     for (u32 i = 0; i < slot_bytes; i++)
         if (old.kind[i] != cur.kind[i])
             return false;
-    return !old.is_spill() || reg_identical(e, old.spilled, cur.spilled);
+    return !(old.is_spill() || old.is_object()) || reg_identical(e, old.spilled, cur.spilled);
 }
 
 bool frame_identical(env &e, const func_state &old, const func_state &cur, bool top) {
@@ -162,6 +165,11 @@ bool refs_match(env &e, const verifier_state &old, const verifier_state &cur) {
     return true;
 }
 
+bool modes_match(env &e, const path_modes &old, const path_modes &cur) {
+    return old.speculative == cur.speculative && old.rcu_locked == cur.rcu_locked && old.in_sleepable == cur.in_sleepable &&
+           old.preempt_depth == cur.preempt_depth && old.lock_ptr == cur.lock_ptr && match_ids(e, old.lock_id, cur.lock_id);
+}
+
 template <class F> bool compare(env &e, const verifier_state &old, const verifier_state &cur, F &&frames_match) {
     if (old.curframe != cur.curframe)
         return false;
@@ -170,7 +178,7 @@ template <class F> bool compare(env &e, const verifier_state &old, const verifie
         if (old.frame[f]->callsite != cur.frame[f]->callsite || old.frame[f]->subprog != cur.frame[f]->subprog ||
             !frames_match(f))
             return false;
-    return refs_match(e, old, cur);
+    return refs_match(e, old, cur) && modes_match(e, old.modes, cur.modes);
 }
 
 }  // namespace

@@ -398,14 +398,14 @@ status check_return_code(env &e) {
     if (e.cur->frame[0]->subprog) {
         if (r.is_scalar())
             return {};
-        verbose(e, "At subprogram exit the register R0 is not a scalar value (%s)\n", reg_type_name(r.type));
+        verbose(e, "At subprogram exit the register R0 is not a scalar value (%s)\n", reg_type_name(e, r.type));
         return fail(EINVAL);
     }
     s32 lo = e.req.type->ret_min, hi = e.req.type->ret_max;
     if (lo == -2147483647 - 1 && hi == 2147483647)
         return {};
     if (!r.is_scalar()) {
-        verbose(e, "At program exit the register R0 is not a known value (%s)\n", reg_type_name(r.type));
+        verbose(e, "At program exit the register R0 is not a known value (%s)\n", reg_type_name(e, r.type));
         return fail(EINVAL);
     }
     TRY(demand_reg(e, BPF_REG_0));

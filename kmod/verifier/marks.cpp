@@ -30,7 +30,7 @@ u64 frame_store_slots(const insn_desc &d, bool *whole) {
 u16 used_regs(const env &e, const insn_desc &d) {
     switch (d.kind) {
     case insn_kind::call_helper: {
-        const helper_proto *fn = find_helper(static_cast<u32>(d.imm));
+        const helper_proto *fn = find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type);
         u16 uses = 0;
         for (u32 i = 0; fn && i < 5 && fn->args[i] != arg_type::none; i++)
             uses |= reg_bit(i + 1);

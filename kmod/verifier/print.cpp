@@ -12,24 +12,38 @@ error verifier_bug(env &e, const char *what) {
     return error(EFAULT);
 }
 
-const char *reg_type_name(reg_type t) {
-    switch (t) {
-    case reg_type::not_init: return "?";
-    case reg_type::scalar: return "scalar";
-    case reg_type::ctx: return "ctx";
-    case reg_type::map_ptr: return "map_ptr";
-    case reg_type::map_value: return "map_value";
-    case reg_type::map_value_or_null: return "map_value_or_null";
-    case reg_type::stack: return "fp";
-    case reg_type::packet: return "pkt";
-    case reg_type::packet_meta: return "pkt_meta";
-    case reg_type::packet_end: return "pkt_end";
-    case reg_type::mem: return "mem";
-    case reg_type::mem_or_null: return "mem_or_null";
-    case reg_type::ringbuf_mem: return "ringbuf_mem";
-    case reg_type::ringbuf_mem_or_null: return "ringbuf_mem_or_null";
-    }
-    return "?";
+namespace {
+
+constexpr const char *base_names[] = {
+    "?",         "scalar",      "ctx",      "map_ptr",   "map_value", "map_key", "fp",  "pkt_meta", "pkt",  "pkt_end",
+    "flow_keys", "sock",        "sock_common", "tcp_sock", "tp_buffer", "xdp_sock", "ptr_", "mem", "arena", "buf",
+    "func",      "dynptr_ptr",
+};
+static_assert(count_of(base_names) == static_cast<u32>(reg_type::dynptr) + 1);
+
+constexpr struct {
+    type_flag flag;
+    const char *text;
+} prefixes[] = {
+    {type_flag::rdonly, "rdonly_"},       {type_flag::ringbuf, "ringbuf_"}, {type_flag::user, "user_"}, {type_flag::percpu, "percpu_"},
+    {type_flag::untrusted, "untrusted_"}, {type_flag::trusted, "trusted_"}, {type_flag::rcu, "rcu_"},
+};
+
+}  // namespace
+
+/// Linux's name of a kind. The text stays until the next call.
+const char *reg_type_name(env &e, reg_type t) {
+    char *at = e.type_text, *end = e.type_text + sizeof(e.type_text);
+    auto add = [&](const char *text) { at += port_snprintf(at, static_cast<size_t>(end - at), "%s", text); };
+    *at = 0;
+    for (const auto &p : prefixes)
+        if (has(t, p.flag))
+            add(p.text);
+    u32 base = static_cast<u32>(base_of(t));
+    add(base < count_of(base_names) ? base_names[base] : "?");
+    if (has(t, type_flag::maybe_null))
+        add(base_of(t) == reg_type::btf_ptr ? "or_null_" : "_or_null");
+    return e.type_text;
 }
 
 namespace {
@@ -64,7 +78,7 @@ void print_pointer_items(env &e, const reg_state &r, item_list &l) {
         l.next();
         verbose(e, "ref_obj_id=%d", r.ref_id);
     }
-    if (r.map_ptr) {
+    if (r.has_map() && r.map_ptr) {
         if (r.map_ptr->params.name[0]) {
             l.next();
             verbose(e, "map=%s", r.map_ptr->params.name);
@@ -82,7 +96,7 @@ void print_pointer_items(env &e, const reg_state &r, item_list &l) {
         verbose(e, "r=");
         print_unsigned(e, static_cast<u64>(static_cast<s64>(r.range)));
     }
-    if (r.type >= reg_type::mem) {
+    if (r.base() == reg_type::mem) {
         l.next();
         verbose(e, "sz=");
         print_unsigned(e, r.mem_size);
@@ -94,7 +108,7 @@ void print_reg(env &e, u32 frame, const reg_state &r) {
         print_signed(e, static_cast<s64>(r.var.value()));
         return;
     }
-    verbose(e, "%s", reg_type_name(r.type));
+    verbose(e, "%s", reg_type_name(e, r.type));
     if (r.type == reg_type::stack) {
         if (frame != r.frame)
             verbose(e, "[%d]", r.frame);
@@ -127,7 +141,7 @@ void print_reg(env &e, u32 frame, const reg_state &r) {
 }
 
 void print_slot(env &e, u32 frame, const stack_slot &s, u32 index) {
-    constexpr char letter[] = {'?', 'r', 'm', '0'};
+    constexpr char letter[] = {'?', 'r', 'm', '0', 'd', 'i'};
     char text[slot_bytes + 1];
     bool used = false;
     for (u32 i = 0; i < slot_bytes; i++) {

@@ -47,6 +47,7 @@ status verifier_state::copy_from(const verifier_state &o) {
     TRY(refs.resize(o.refs.size()));
     for (u32 i = 0; i < o.refs.size(); i++)
         refs[i] = o.refs[i];
+    modes = o.modes;
     parent = o.parent, branches = o.branches, first_insn = o.first_insn;
     return {};
 }

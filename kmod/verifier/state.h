@@ -15,27 +15,44 @@
 #include "base/bpf.h"
 #include "base/memory.h"
 #include "base/vec.h"
+#include "helpers/type_flags.h"
 #include "verifier/scalar.h"
 
 namespace modbpf {
 
 struct map;
+class btf;
 
-enum class reg_type : u8 {
-    not_init,
+/// What a register holds: a base and flags (helpers/type_flags.h). Comparing kinds compares the flags too.
+enum class reg_type : u32 {
+    is_flagged_kind_ = 0,
+    not_init = 0,
     scalar,
     ctx,
-    map_ptr,           ///< a map, known at load
+    map_ptr,     ///< a map, known at load
     map_value,
-    map_value_or_null,
+    map_key,     ///< key of the element that a callback got
     stack,
-    packet,
     packet_meta,
+    packet,
     packet_end,
-    mem,               ///< memory of `mem_size` bytes given to a global function
-    mem_or_null,
-    ringbuf_mem,       ///< a reserved ring buffer record
-    ringbuf_mem_or_null,
+    flow_keys,
+    socket,
+    sock_common,
+    tcp_sock,
+    tp_buffer,   ///< the record of a writable raw tracepoint
+    xdp_sock,
+    btf_ptr,     ///< kernel memory with a type (`types`, `btf_id`)
+    mem,         ///< memory of `mem_size` bytes
+    arena,       ///< address in an arena map
+    buf,         ///< seq_file or sockopt buffer, bounds known when the program is attached
+    func,        ///< a subprogram (`subprog`)
+    dynptr,      ///< a dynptr that a callback or global function got
+
+    map_value_or_null = map_value | static_cast<u32>(type_flag::maybe_null),
+    mem_or_null = mem | static_cast<u32>(type_flag::maybe_null),
+    ringbuf_mem = mem | static_cast<u32>(type_flag::ringbuf),
+    ringbuf_mem_or_null = ringbuf_mem | static_cast<u32>(type_flag::maybe_null),
 };
 
 inline constexpr u32 id_add_const = 1u << 31; ///< flag in a scalar's id: the value is the id's value plus off
@@ -43,25 +60,44 @@ inline constexpr s32 max_var_off = 1 << 29;   ///< BPF_MAX_VAR_OFF
 inline constexpr s32 at_packet_end = -1;      ///< packet range: the pointer is at or behind data_end
 inline constexpr s32 beyond_packet_end = -2;  ///< packet range: behind data_end
 
+/// Kinds of a dynptr, and the state of an open-coded iterator, in the stack slots that hold them.
+enum class dynptr_kind : u8 { none, local, ringbuf, skb, xdp };
+enum class iter_state : u8 { none, active, drained };
+
 struct reg_state {
     reg_type type = reg_type::not_init;
-    u8 frame = 0;      ///< of a stack pointer: the frame that it points into
+    u8 frame = 0;         ///< of a stack pointer: the frame that it points into
     bool written = false; ///< since the last checkpoint; only shown in the log
+    dynptr_kind dynptr = dynptr_kind::none;
+    bool first_slot = false; ///< of a dynptr: the upper or the lower of its two slots
+    iter_state iter = iter_state::none;
     s32 off = 0;
-    s32 range = 0;     ///< of a packet pointer: bytes from base + var that are known to be there, or at/beyond_packet_end
-    u32 mem_size = 0;
+    union {
+        s32 range = 0;  ///< of a packet pointer: bytes from base + var that are known to be there, or at/beyond_packet_end
+        u32 iter_depth; ///< of an iterator: turns on this path
+    };
+    union { ///< by base
+        u32 mem_size = 0;
+        u32 btf_id;  ///< btf_ptr, iterators: the type in `types`
+        u32 map_uid; ///< map_ptr, map_value, map_key: which inner map (0: known at load)
+        u32 subprog; ///< func
+    };
     u32 id = 0;
     u32 ref_id = 0;    ///< the reference that this pointer holds, or 0
-    map *map_ptr = nullptr;
+    union {
+        map *map_ptr = nullptr; ///< map_ptr, map_value, map_key
+        const btf *types;       ///< btf_ptr, iterators
+    };
     scalar var{};
 
     bool is_scalar() const { return type == reg_type::scalar; }
     bool is_pointer() const { return type != reg_type::scalar && type != reg_type::not_init; }
     bool is_const() const { return is_scalar() && var.is_const(); }
     bool is_null() const { return is_scalar() && var.is_const() && var.value() == 0; }
-    bool may_be_null() const {
-        return type == reg_type::map_value_or_null || type == reg_type::mem_or_null || type == reg_type::ringbuf_mem_or_null;
-    }
+    bool may_be_null() const { return has(type, type_flag::maybe_null); }
+    reg_type base() const { return base_of(type); }
+    bool has_map() const { return base() == reg_type::map_ptr || base() == reg_type::map_value || base() == reg_type::map_key; }
+    bool has_btf() const { return base() == reg_type::btf_ptr || iter != iter_state::none; }
     bool is_packet() const { return type == reg_type::packet || type == reg_type::packet_meta; }
     bool is_packet_any() const { return is_packet() || type == reg_type::packet_end; }
 
@@ -91,7 +127,7 @@ struct reg_state {
     void clear_id() { id = 0, off = 0; }
 };
 
-enum class slot_kind : u8 { invalid, spill, misc, zero };
+enum class slot_kind : u8 { invalid, spill, misc, zero, dynptr, iter };
 
 inline constexpr u32 slot_bytes = 8;
 inline constexpr u32 max_slots = max_bpf_stack / slot_bytes;
@@ -101,6 +137,8 @@ struct stack_slot {
     slot_kind kind[slot_bytes]{}; ///< kind[i]: byte at distance 7 - i above the slot's lowest address (as Linux: [7] is the lowest)
 
     bool is_spill() const { return kind[slot_bytes - 1] == slot_kind::spill; }
+    /// A dynptr or an iterator: `spilled` says which.
+    bool is_object() const { return kind[slot_bytes - 1] == slot_kind::dynptr || kind[slot_bytes - 1] == slot_kind::iter; }
     bool is_scalar_spill() const { return is_spill() && spilled.is_scalar(); }
     bool is_full_scalar_spill() const { return kind[0] == slot_kind::spill && spilled.is_scalar(); }
     /// A plain write destroys what was spilled: its bytes are just bytes.
@@ -135,11 +173,22 @@ struct held_ref {
     u32 insn; ///< that acquired it
 };
 
+/// What holds of the whole path besides its frames and references: compared as a whole when states are compared.
+struct path_modes {
+    bool speculative = false; ///< only a CPU that mispredicts comes here
+    bool rcu_locked = false;  ///< inside bpf_rcu_read_lock
+    bool in_sleepable = false; ///< may sleep here
+    u32 preempt_depth = 0;    ///< nested bpf_preempt_disable
+    const void *lock_ptr = nullptr; ///< the map or BTF of the held bpf_spin_lock, or null
+    u32 lock_id = 0;          ///< its register's id
+};
+
 /// A checkpoint or the state at the tip of a path.
 struct verifier_state {
     func_state *frame[max_call_frames]{};
     u32 curframe = 0;
     vec<held_ref> refs;
+    path_modes modes;
     verifier_state *parent = nullptr; ///< the checkpoint that this path grew from
     u32 branches = 1;                 ///< paths from here that are not explored to their end
     u32 first_insn = 0;

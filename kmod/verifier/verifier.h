@@ -41,6 +41,8 @@ struct verify_request {
     u64 fd_array;         ///< user address for BPF_PSEUDO_MAP_IDX*, or 0
     /// The map behind an fd, with a reference; EBADF, EINVAL as the fd look-up gives them.
     result<ref<map>> (*map_from_fd)(int fd);
+    /// Stop behind the verdict: a program may use what modbpf cannot run (verified_program::absent says what).
+    bool verify_only = false;
 
     // For tests (LADDER V4): the verdict must not depend on these.
     bool no_pruning = false;
@@ -64,6 +66,7 @@ struct verified_program {
     vec<func_info> funcs;          ///< adjusted to the instructions that are left
     vec<line_info> lines;
     u32 max_ctx_offset = 0;        ///< one past the highest context byte accessed
+    char absent[64]{};             ///< what the program needs and modbpf cannot run, e.g. "helper bpf_sk_fullsock"; "": it can run
     bool uses_get_func_ip = false;
     bool uses_attach_cookie = false;
     bool uses_trace_printk = false;
@@ -72,7 +75,8 @@ struct verified_program {
     verify_stats stats{};
 };
 
-/// Verifies. The log gets Linux's text; stats lines are written at BPF_LOG_STATS, also on refusal.
+/// Verifies. The log gets Linux's text; stats lines are written at BPF_LOG_STATS, also on refusal. A safe program that needs what
+/// modbpf cannot run is refused behind the verdict, with ENOTSUPP and a line that names it, unless only the verdict is wanted.
 /// EINVAL, EACCES, EPERM, E2BIG, ENOMEM, EFAULT (a bug of ours, reported), EAGAIN (signal), ENOTSUPP.
 result<own<verified_program>> verify(const verify_request &req, verifier_log &log);
 

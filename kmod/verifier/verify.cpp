@@ -14,6 +14,13 @@ status check_sleepable(env &e) {
     return fail(EINVAL);
 }
 
+/// The map types of the program that are there for verification only.
+void note_absent_maps(env &e) {
+    for (const ref<map> &m : e.maps)
+        if (m->ops->verify_only)
+            note_absent(e, "map type", m->ops->name);
+}
+
 status run_stages(env &e) {
     if (!e.req.perfmon) {
         verbose(e, "loading programs without CAP_PERFMON is not supported\n");
@@ -31,6 +38,9 @@ status run_stages(env &e) {
     TRY(build_marks(e));
     TRY(explore(e));
     TRY(check_stack_depth(e));
+    note_absent_maps(e);
+    if (e.req.type->verify_only)
+        note_absent(e, "program type", e.req.type->name);
     return fix_up(e);
 }
 
@@ -43,6 +53,11 @@ void finish_result(env &e) {
 }
 
 }  // namespace
+
+void note_absent(env &e, const char *what, const char *name) {
+    if (!e.out->absent[0])
+        port_snprintf(e.out->absent, sizeof(e.out->absent), "%s %s", what, name);
+}
 
 result<own<verified_program>> verify(const verify_request &req, verifier_log &log) {
     u64 begun = port_ktime_ns();
@@ -61,6 +76,10 @@ result<own<verified_program>> verify(const verify_request &req, verifier_log &lo
     print_stats(*e);
     if (!st)
         return st.err();
+    if (out->absent[0] && !req.verify_only) {
+        verbose(*e, "%s is not supported by modbpf: the program is safe, but cannot run\n", out->absent);
+        return error(ENOTSUPP);
+    }
     finish_result(*e);
     return out;
 }

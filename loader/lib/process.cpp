@@ -22,6 +22,8 @@ int init_result;
 void init() {
     const char *engine = getenv("MODBPF_ENGINE");
     modbpf::run_by_interpreter = engine && !strcmp(engine, "interpreter");
+    const char *only = getenv("MODBPF_VERIFY_ONLY");
+    modbpf::verify_only = only && *only && strcmp(only, "0");
     init_result = modbpf_core_init();
 }
 

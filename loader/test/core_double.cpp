@@ -6,6 +6,7 @@
 #include "port/port.h"
 
 namespace modbpf {
+__attribute__((weak)) bool verify_only;
 __attribute__((weak)) bool run_by_interpreter; // the process back end's choice of engine, which a double has not
 }
 
