@@ -37,7 +37,7 @@ loader: $(B)/modbpf
 
 
 # The library with a double of the core, for the transport's own test.
-$(B)/test/libmodbpf_double.so: $(LIB_REL) loader/test/core_double.cpp $(filter $(B)/rel/kmod/port/user/%,$(CORE_REL))
+$(B)/test/libmodbpf_double.so: $(filter-out %/watch.o,$(LIB_REL)) loader/test/core_double.cpp $(filter $(B)/rel/kmod/port/user/%,$(CORE_REL))
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_COMMON) $(REL) -c loader/test/core_double.cpp -o $(B)/test/core_double.o
 	gcc -shared -pthread -Wl,-z,defs -Wl,-Bsymbolic -Wl,--version-script=loader/lib/libmodbpf.map -o $@ \

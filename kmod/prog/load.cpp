@@ -9,6 +9,10 @@
 
 namespace modbpf {
 
+#ifndef MODBPF_KERNEL
+constinit const verify_observer *load_observer = nullptr;
+#endif
+
 namespace {
 
 constexpr u32 known_prog_flags = BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT | BPF_F_TEST_STATE_FREQ | BPF_F_SLEEPABLE |
@@ -165,6 +169,9 @@ status run_verifier(load_job &j) {
         .map_from_fd = map_from_fd,
         .verify_only = verify_only,
     };
+#ifndef MODBPF_KERNEL
+    req.observer = load_observer;
+#endif
     j.p.verified = TRY(verify(req, j.log));
     return {};
 }

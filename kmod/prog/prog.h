@@ -64,6 +64,7 @@ u32 run_counted(program *p, const void *ctx, run_ctx &run);
 #ifndef MODBPF_KERNEL
 extern bool run_by_interpreter; ///< in a process: not the images run but the interpreter, to compare the two
 extern bool verify_only; ///< in a process: load what is safe even if it cannot run here; its runs are refused
+extern const verify_observer *load_observer; ///< in a process: watches the verifier of each PROG_LOAD
 #else
 inline constexpr bool verify_only = false;
 #endif

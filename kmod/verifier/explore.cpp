@@ -12,6 +12,11 @@ constexpr u32 max_pending = 8192; // BPF_COMPLEXITY_LIMIT_JMP_SEQ
 
 enum class step : u8 { next, jumped, path_done };
 
+void tell_path(const env &e, path_event event, u32 insn, u64 place = 0) {
+    if (e.req.observer && e.req.observer->path)
+        e.req.observer->path(e.req.observer->priv, event, insn, static_cast<u32>(place));
+}
+
 void finish_path(env &e) {
     for (verifier_state *st = e.cur.get(); st; st = st->parent) {
         if (MODBPF_BUG_ON(st->branches == 0))
@@ -30,6 +35,7 @@ bool pop_path(env &e) {
     e.cur = own<verifier_state>(p.state);
     e.insn = p.insn;
     e.prev_insn = static_cast<s32>(p.prev_insn);
+    tell_path(e, path_event::resumed, e.insn, e.pending.size());
     if (!(e.log.level() & BPF_LOG_LEVEL2))
         e.log.reset(p.log_pos);
     e.scratched_regs = ~0u, e.scratched_slots = ~0ull;
@@ -250,6 +256,7 @@ result<step> do_insn(env &e, bool *print_from) {
         return fail(EAGAIN);
     insn_aux &a = e.aux[e.insn];
     if (a.prune_point && TRY(visit_prune_point(e))) {
+        tell_path(e, path_event::pruned, e.insn);
         if (logging && *print_from)
             verbose(e, "\nfrom %d to %d: safe\n", e.prev_insn, e.insn);
         else if (logging)
@@ -294,6 +301,7 @@ status run_paths(env &e) {
         }
         if (TRY(do_insn(e, &print_from)) != step::path_done)
             continue;
+        tell_path(e, path_event::ended, e.insn);
         finish_path(e);
         if (!pop_path(e))
             return {};
@@ -349,6 +357,7 @@ status enter(env &e, u32 sub) {
     e.prev_insn = -1;
     e.history = 0;
     e.scratched_regs = ~0u, e.scratched_slots = ~0ull;
+    tell_path(e, path_event::entry, e.insn);
     if (!sub) {
         e.reg(BPF_REG_1).set_pointer(reg_type::ctx);
         return {};
@@ -387,6 +396,7 @@ result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
     }
     if (raw->parent)
         raw->parent->branches++;
+    tell_path(e, path_event::forked, insn, e.pending.size() - 1);
     return raw;
 }
 

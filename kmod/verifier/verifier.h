@@ -18,14 +18,28 @@ namespace modbpf {
 
 class btf;
 struct verifier_state;
+struct verify_request;
 
-/// For tests (LADDER V3, V6): what exploration saw, and where the instructions went.
+/// Where paths begin and end. The paths that wait are a stack, and `place` is an index into it.
+enum class path_event : u8 {
+    entry,   ///< exploration of a function begins at `insn`
+    forked,  ///< another path, from `insn` on, waits at `place`
+    resumed, ///< the path at `place` is taken from the stack and goes on at `insn`
+    pruned,  ///< the current path meets a state that was explored: it ends there
+    ended,   ///< the current path is done
+};
+
+/// For tests (LADDER V3, V6) and for `modbpf verify --explain`: what exploration saw, and where the instructions went.
 struct verify_observer {
     void *priv;
     /// Each state at each instruction, before the instruction and before pruning. False: stop exploring (EAGAIN).
     bool (*state)(void *priv, u32 insn, const verifier_state &st);
     /// Of each loaded instruction: its index in the image, and whether it is there.
     void (*moved)(void *priv, span<const u32> position, span<const u8> kept);
+    /// Verification begins; `req` lives until it ends. May be null.
+    void (*begun)(void *priv, const verify_request &req) = nullptr;
+    /// May be null.
+    void (*path)(void *priv, path_event event, u32 insn, u32 place) = nullptr;
 };
 
 struct verify_request {

@@ -71,6 +71,8 @@ result<own<verified_program>> verify(const verify_request &req, verifier_log &lo
         return error(ENOMEM);
     e->out = out.get();
     e->strict_alignment = (req.prog_flags & BPF_F_STRICT_ALIGNMENT) && !(req.prog_flags & BPF_F_ANY_ALIGNMENT);
+    if (req.observer && req.observer->begun)
+        req.observer->begun(req.observer->priv, req);
     status st = run_stages(*e);
     e->stats.time_ns = port_ktime_ns() - begun;
     print_stats(*e);
