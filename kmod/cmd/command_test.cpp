@@ -103,6 +103,25 @@ TEST_F(command, privileges) {
     EXPECT_EQ(bpf_load(p), -EPERM); // CAP_NET_ADMIN
 }
 
+// What a caller without capabilities may do where the machine lets it use BPF at all.
+TEST_F(command, unprivileged) {
+    port_user_set_unprivileged(true);
+    port_user_set_caps(0);
+    auto insns = return_zero();
+    prog_load_attr p = load_attr(BPF_PROG_TYPE_XDP, insns);
+    EXPECT_EQ(bpf_load(p), -EPERM); // of the types, only socket filters and cgroup packet programs
+    std::vector<bpf_insn> long_program(4097, mov_imm(BPF_REG_0, 0));
+    prog_load_attr l = load_attr(BPF_PROG_TYPE_SOCKET_FILTER, long_program);
+    EXPECT_EQ(bpf_load(l), -E2BIG);
+    for (u32 type : {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_PERCPU_HASH})
+        EXPECT_TRUE(make_map(type, 4, 4, 1).ok()) << type;
+    btf_load_attr b{};
+    EXPECT_EQ(bpf(BPF_BTF_LOAD, b), -EPERM);
+    port_user_set_unprivileged(false);
+    map_create_attr m = map_attr(BPF_MAP_TYPE_ARRAY, 4, 4, 1);
+    EXPECT_EQ(bpf(BPF_MAP_CREATE, m), -EPERM);
+}
+
 TEST_F(command, features_text) {
     char small[16];
     memset(small, 'x', sizeof(small));

@@ -99,6 +99,7 @@ protected:
     void SetUp() override {
         port_user_set_log_hook([](port_log_level, const char *) {});
         port_user_set_caps(~0u);
+        port_user_set_unprivileged(false);
         bugs_ = port_user_bug_count();
         ASSERT_EQ(modbpf_core_init(), 0);
     }

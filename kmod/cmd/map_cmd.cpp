@@ -69,6 +69,24 @@ status attach_btf(map *m, const map_create_attr &a) {
     return {};
 }
 
+// What a map type needs beyond the right to create maps at all; CAP_BPF where neither names it.
+constexpr u64 unprivileged_types =
+    bit(BPF_MAP_TYPE_ARRAY) | bit(BPF_MAP_TYPE_PERCPU_ARRAY) | bit(BPF_MAP_TYPE_PROG_ARRAY) | bit(BPF_MAP_TYPE_PERF_EVENT_ARRAY) |
+    bit(BPF_MAP_TYPE_CGROUP_ARRAY) | bit(BPF_MAP_TYPE_ARRAY_OF_MAPS) | bit(BPF_MAP_TYPE_HASH) | bit(BPF_MAP_TYPE_PERCPU_HASH) |
+    bit(BPF_MAP_TYPE_HASH_OF_MAPS) | bit(BPF_MAP_TYPE_RINGBUF) | bit(BPF_MAP_TYPE_USER_RINGBUF) |
+    bit(BPF_MAP_TYPE_CGROUP_STORAGE) | bit(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE);
+constexpr u64 net_admin_types = bit(BPF_MAP_TYPE_SOCKMAP) | bit(BPF_MAP_TYPE_SOCKHASH) | bit(BPF_MAP_TYPE_DEVMAP) |
+                                bit(BPF_MAP_TYPE_DEVMAP_HASH) | bit(BPF_MAP_TYPE_XSKMAP);
+
+/// `type` is one that modbpf has.
+bool may_create(u32 type) {
+    if (!port_unprivileged_bpf() && !port_capable(PORT_CAP_BPF))
+        return false;
+    if (bit(type) & unprivileged_types)
+        return true;
+    return port_capable(bit(type) & net_admin_types ? PORT_CAP_NET_ADMIN : PORT_CAP_BPF);
+}
+
 status check_create(const map_create_attr &a, const map_ops **ops, map_params &p) {
     if (a.btf_vmlinux_value_type_id) // struct_ops alone has one
         return error(EINVAL);
@@ -97,7 +115,7 @@ status check_create(const map_create_attr &a, const map_ops **ops, map_params &p
         return error(EINVAL);
     if (a.map_flags & BPF_F_TOKEN_FD)
         return error(static_cast<int>(-token_error(a.map_token_fd)));
-    return port_capable(PORT_CAP_BPF) ? status() : status(error(EPERM));
+    return may_create(a.map_type) ? status() : status(error(EPERM));
 }
 
 result<ref<map>> create(const map_create_attr &a) {

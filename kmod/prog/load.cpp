@@ -31,15 +31,19 @@ constexpr u64 perfmon_types = bit(BPF_PROG_TYPE_KPROBE) | bit(BPF_PROG_TYPE_TRAC
                               bit(BPF_PROG_TYPE_TRACING) | bit(BPF_PROG_TYPE_LSM) | bit(BPF_PROG_TYPE_STRUCT_OPS) |
                               bit(BPF_PROG_TYPE_EXT);
 
+constexpr u64 unprivileged_types = bit(BPF_PROG_TYPE_SOCKET_FILTER) | bit(BPF_PROG_TYPE_CGROUP_SKB);
+
 bool in_mask(u64 mask, u32 type) { return type < 64 && (mask & bit(type)); }
 
-/// The caller must be allowed to load this type at all. Unprivileged BPF is off, as with kernel.unprivileged_bpf_disabled=2.
+/// The caller must be allowed to load this type at all.
 status check_rights(const prog_load_attr &a) {
     bool bpf_cap = port_capable(PORT_CAP_BPF);
-    if (!bpf_cap)
+    if (!bpf_cap && !port_unprivileged_bpf())
         return error(EPERM);
     if (a.insn_cnt == 0 || a.insn_cnt > (bpf_cap ? max_insns_privileged : unprivileged_max_insns))
         return error(E2BIG);
+    if (!bpf_cap && !in_mask(unprivileged_types, a.prog_type))
+        return error(EPERM);
     if (in_mask(net_admin_types, a.prog_type) && !port_capable(PORT_CAP_NET_ADMIN))
         return error(EPERM);
     if (in_mask(perfmon_types, a.prog_type) && !port_capable(PORT_CAP_PERFMON))

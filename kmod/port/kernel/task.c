@@ -66,3 +66,8 @@ bool port_capable(enum port_cap cap)
 	}
 	return false;
 }
+
+bool port_unprivileged_bpf(void)
+{
+	return false;
+}

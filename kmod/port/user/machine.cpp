@@ -225,6 +225,21 @@ bool port_capable(port_cap cap) {
     return mask >> cap & 1;
 }
 
+static int unprivileged = -1; // not set: the machine's
+void port_user_set_unprivileged(bool allowed) { unprivileged = allowed; }
+
+bool port_unprivileged_bpf(void) {
+    if (unprivileged >= 0)
+        return unprivileged;
+    int fd = open("/proc/sys/kernel/unprivileged_bpf_disabled", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    char digit = '2';
+    bool is_zero = read(fd, &digit, 1) == 1 && digit == '0';
+    close(fd);
+    return is_zero;
+}
+
 // ---- kernel information ----
 
 u64 port_ksym_lookup(const char *) { return 0; }

@@ -38,6 +38,8 @@ const char *port_user_class(int fd);
 
 /* Capabilities: by default all. A bit per enum port_cap. */
 void port_user_set_caps(u32 mask);
+/* What port_unprivileged_bpf() says; by default what the machine allows for the kernel's own BPF. */
+void port_user_set_unprivileged(bool allowed);
 /* What port_need_resched() says; how often port_cond_resched() was called. */
 void port_user_set_need_resched(bool need);
 u64 port_user_resched_count(void);

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the stock 6.12 kernel says of each case, from stock/: names and outcomes, as measured with its own BPF."""
+import os
+
+stock = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stock")
+
+
+def lines(name):
+    with open(os.path.join(stock, name), encoding="utf-8") as f:
+        return [l.rstrip("\n") for l in f if not l.startswith("# ")]
+
+
+def outcomes(name):
+    """Lines "STATUS name"; "/name" belongs to the last test without a slash in front. Of equal names, the later are numbered."""
+    found, test = {}, ""
+    for line in lines(name):
+        status, case = line.split(" ", 1)
+        if case.startswith("/"):
+            case = test + case
+        else:
+            test = case
+        found[unique(case, found)] = status
+    return found
+
+
+def unique(name, seen):
+    return name if name not in seen else next(f"{name}~{i}" for i in range(2, 1000) if f"{name}~{i}" not in seen)
+
+
+def verifier(series):
+    return outcomes(f"test_verifier-{series}.txt")
+
+
+def progs():
+    return outcomes("test_progs-6.12.txt")
+
+
+def veristat():
+    """{(file, program): (verdict, instructions processed)}"""
+    found, file = {}, ""
+    for line in lines("veristat-6.12.txt"):
+        if not line.startswith(" "):
+            file = line
+            continue
+        prog, insns = line.split()
+        found[file, prog] = ("failure", 0) if insns == "-" else ("success", int(insns))
+    return found

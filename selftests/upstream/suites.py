@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What upstream's programs print, as outcomes by name: {name: Outcome}. A suite here yields its output for pieces that are
+run one after another, each in a process of its own, so that a crash or a hang loses one case and not the suite."""
+import collections
+import csv
+import io
+import os
+import re
+import signal
+import subprocess
+
+from baseline import unique
+
+Outcome = collections.namedtuple("Outcome", "status detail")  # OK, FAIL, SKIP; what was expected and what came
+STATISTICS = re.compile(r"^(verification time|stack depth|processed \d+ insns|max_states_per_insn|mark_precise:)")
+
+
+def run(command, timeout, cwd):
+    """The text of both streams and why it ended: an exit status, "killed by signal N" or "more than N s"."""
+    with subprocess.Popen(["stdbuf", "-o0"] + command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True) as p:
+        try:
+            out, _ = p.communicate(timeout=timeout)
+            end = p.returncode if p.returncode >= 0 else f"killed by signal {-p.returncode}"
+        except subprocess.TimeoutExpired:
+            os.killpg(p.pid, signal.SIGKILL)
+            out, _ = p.communicate()
+            end = f"more than {timeout} s"
+    return out.decode("utf-8", "replace"), end
+
+
+def last_message(log):
+    lines = [l.strip() for l in log if l.strip() and not STATISTICS.match(l.strip())]
+    return lines[-1] if lines else ""
+
+
+# ---- test_verifier: "#N/p name STATUS", or the status at the end of what the case printed ----
+
+CASE = re.compile(r"^#(\d+)/([pu]) (.*)$")
+# How a case ends, on its own line or after what running it printed.
+CASE_END = re.compile(r"^(.*?) *(?:Did not run the program \(.*\))? *((?:\d+ cases )?OK(?: \(NOTE.*)?|SKIP.*|FAIL.*|\(run .*|)$")
+
+
+def parse_verifier(text):
+    """[(number, name, Outcome or None when the case did not end)]"""
+    cases = []
+    for line in text.splitlines():
+        head = CASE.match(line)
+        if head:
+            cases.append([int(head[1]), head[2], head[3], []])
+        elif cases and not line.startswith("Summary:"):
+            cases[-1][3].append(line)
+    return [(n, *judge_case(title, who, log)) for n, who, title, log in cases]
+
+
+def judge_case(title, who, log):
+    name, status = CASE_END.match(title).groups()
+    name = f"{name}/{who}"
+    if "OK" in status and not status.startswith(("FAIL", "SKIP", "(run")):
+        return name, Outcome("OK", "")
+    if status.startswith("SKIP"):
+        return name, Outcome("SKIP", status[5:])
+    if not status:
+        return name, None
+    expected = next((l.strip()[5:] for l in log if l.strip().startswith("EXP: ")), None)
+    if expected is not None:
+        log = [l.removeprefix("\tRES: ") for l in log if not l.strip().startswith(("EXP: ", "Unexpected"))]
+        return name, Outcome("FAIL", f"expected: {expected} | got: {last_message(log)}")
+    return name, Outcome("FAIL", " | ".join(filter(None, [status.removeprefix("FAIL").strip(), (log or [""])[0], last_message(log[1:])])))
+
+
+def verifier(box, first, last, whole):
+    """Runs test_verifier's cases first..last, or all when they are the `whole`; yields (name, Outcome)."""
+    seen = set()
+    while first <= last:
+        text, end = run(box.command("./test_verifier", *([] if whole else [str(first), str(last)])), 600, box.bpf)
+        cases = parse_verifier(text)
+        for n, name, outcome in cases:
+            name = unique(name, seen)
+            seen.add(name)
+            yield name, outcome or Outcome("FAIL", f"{end}: {last_message(text.splitlines()[-8:])}")
+        if text.rstrip().splitlines()[-1:] and text.rstrip().splitlines()[-1].startswith("Summary:"):
+            return
+        if not cases:
+            raise RuntimeError(f"test_verifier did not start ({end}):\n{text[-2000:]}")
+        first, whole = cases[-1][0] + 1, False
+
+
+# ---- test_progs: "#N/M test/subtest:STATUS" after what it printed ----
+
+RESULT = re.compile(r"^#\d+(?:/\d+)? +(\S.*):(OK|FAIL|SKIP)(?: \(SKIP: .*\))?$")
+
+
+def parse_progs(text):
+    outcomes, log = {}, []
+    for line in text.splitlines():
+        if line.startswith("All error logs:"):
+            break
+        r = RESULT.match(line)
+        if not r:
+            log.append(line)
+            continue
+        detail = progs_detail(log) if r[2] != "OK" else ""
+        outcomes[unique(r[1], outcomes)] = Outcome(r[2], detail)
+        log = []
+    return outcomes
+
+
+def progs_detail(log):
+    rules = [i for i, l in enumerate(log) if l.startswith("=====")]
+    wanted = [re.sub(r"\s+", " ", l).strip() for l in log if re.match(r"^(UN)?EXPECTED", l)]
+    failed = [l.strip() for l in log if ":FAIL:" in l]
+    got = last_message(log[rules[-2] + 1:rules[-1]]) if len(rules) >= 2 else ""
+    return " | ".join(filter(None, wanted[:2] + failed[:2] + ([f"got: {got}"] if got else [])))[:400]
+
+
+def progs(box, test, subtests, timeout):
+    """One test of test_progs. `subtests`: their names in order, to know which one a crash hit."""
+    done, denied = {}, []
+    while True:
+        deny = [x for name in denied for x in ("-b", name)]
+        text, end = run(box.command("./test_progs", "-a", test, *deny), timeout, box.bpf)
+        for name, outcome in parse_progs(text).items():
+            done.setdefault(name, outcome)
+        if test in done:
+            if denied:
+                done[test] = Outcome("FAIL", "a subtest crashed")
+            return done
+        hit = next((s for s in subtests if s not in done), None)
+        reason = f"{end}: {last_message(text.splitlines()[-4:])}"
+        if not hit or len(denied) >= 40:
+            done[test] = Outcome("FAIL", reason)
+            return done
+        done[hit] = Outcome("FAIL", reason)
+        denied.append(hit)
+
+
+# ---- veristat ----
+
+VERISTAT_FIELDS = "file,prog,verdict,duration,insns,states,peak_states"
+
+
+def veristat(box, obj, timeout):
+    """{(file, program): row} of one object file."""
+    text, end = run(box.command("./veristat", "-o", "csv", "-e", VERISTAT_FIELDS, obj), timeout, box.bpf)
+    start = text.find("file_name,")
+    if start < 0:
+        return {}, f"{end}: {last_message(text.splitlines())}"
+    rows = csv.DictReader(io.StringIO(text[start:]))
+    return {(r["file_name"], r["prog_name"]): r for r in rows if r.get("verdict")}, ""
+
+
+def veristat_message(box, obj, prog, timeout):
+    text, end = run(box.command("./veristat", "-v", "-l", "1", "-f", f"{obj}/{prog}", obj), timeout, box.bpf)
+    log = text.split("PROCESSING ", 1)[-1].splitlines()[1:]
+    log = log[:next((i for i, l in enumerate(log) if l.startswith("Verdict") or l.startswith("File ")), len(log))]
+    message = last_message(log)
+    return message or str(end)
