@@ -21,6 +21,9 @@
 namespace modbpf {
 
 /// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups.
+/// What makes the turns of a loop whose end no number tells.
+enum class loop_driver : u8 { none, iterator };
+
 struct insn_aux {
     // Control flow (cfg.cpp).
     bool prune_point : 1 = false;
@@ -29,6 +32,7 @@ struct insn_aux {
     bool seen : 1 = false;       ///< explored at least once; the rest is dead code
     bool ctx_access : 1 = false; ///< load or store through the context pointer
     bool has_ptr_type : 1 = false;
+    loop_driver loop = loop_driver::none; ///< cfg.cpp: a checkpoint is made at each visit
     reg_type ptr_type = reg_type::not_init; ///< base of the memory access, the same on every path
     // Backward marks (marks.h): state *before* this instruction.
     u16 live_regs = 0;
@@ -79,6 +83,13 @@ struct id_pair {
 };
 inline constexpr u32 id_map_size = (bpf_reg_count + max_slots) * max_call_frames * 2;
 
+/// A loop into whose checkpoint paths ended (loops.h).
+struct loop_info {
+    u64 made;  ///< its checkpoint's
+    u32 outer; ///< of a closed one: the open loop around it at that time, or no_loop
+    bool open;
+};
+
 /// A path that waits to be explored.
 struct pending_path {
     verifier_state *state;
@@ -104,6 +115,7 @@ struct verifier_env {
     // Exploration.
     own<verifier_state> cur;
     vec<pending_path> pending;
+    vec<loop_info> loops;
     verifier_state *evicted = nullptr; ///< checkpoints out of use that paths still grow from
     u32 insn = 0;       ///< being checked
     s32 prev_insn = -1; ///< before it on this path, -1: none

@@ -98,6 +98,12 @@ const reg_state *slot_scalar(const stack_slot &s, const reg_state &unknown) {
     return all_misc(s) ? &unknown : nullptr;
 }
 
+/// How many turns an iterator made does not matter.
+bool object_covered(env &e, const reg_state &old, const reg_state &cur) {
+    return old.dynptr == cur.dynptr && old.first_slot == cur.first_slot && old.iter == cur.iter && old.types == cur.types &&
+           old.btf_id == cur.btf_id && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
+}
+
 bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool precise) {
     reg_state unknown;
     unknown.set_unknown();
@@ -111,23 +117,23 @@ bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool pre
             return false;
     }
     if (old.is_object())
-        return reg_identical(e, old.spilled, cur.spilled);
+        return object_covered(e, old.spilled, cur.spilled);
     return !old.is_spill() || reg_covered(e, old.spilled, cur.spilled, precise);
 }
 
-bool frame_covered(env &e, const func_state &old, const func_state &cur, u32 insn, bool top) {
+bool frame_covered(env &e, const func_state &old, const func_state &cur, u32 insn, bool top, bool by_values) {
     const insn_aux &a = e.aux[insn];
     // A frame that waits for its callee has nothing but r6-r9: the call scratched the others.
     u16 live = top ? a.live_regs : a.live_regs & 0x3c0;
     for (u32 r = 0; r < BPF_REG_10; r++)
-        if ((live & reg_bit(r)) && !reg_covered(e, old.regs[r], cur.regs[r], a.precise_regs & reg_bit(r)))
+        if ((live & reg_bit(r)) && !reg_covered(e, old.regs[r], cur.regs[r], by_values || (a.precise_regs & reg_bit(r))))
             return false;
     stack_slot untouched;
     untouched.spilled.set_not_init();
     for (u32 s = 0; s < old.stack.size(); s++) {
         u64 b = 1ull << s;
-        if ((a.live_slots & b) &&
-            !slot_covered(e, old.stack[s], s < cur.stack.size() ? cur.stack[s] : untouched, a.precise_slots & b))
+        if ((by_values || (a.live_slots & b)) && // which slots are live is known when all is explored; registers: before
+            !slot_covered(e, old.stack[s], s < cur.stack.size() ? cur.stack[s] : untouched, by_values || (a.precise_slots & b)))
             return false;
     }
     return true;
@@ -183,10 +189,11 @@ template <class F> bool compare(env &e, const verifier_state &old, const verifie
 
 }  // namespace
 
-bool state_covered(env &e, const verifier_state &old, const verifier_state &cur) {
+bool state_covered(env &e, const verifier_state &old, const verifier_state &cur, coverage how) {
     return compare(e, old, cur, [&](u32 f) {
         bool top = f == old.curframe;
-        return frame_covered(e, *old.frame[f], *cur.frame[f], top ? old.insn : old.frame[f + 1]->callsite, top);
+        return frame_covered(e, *old.frame[f], *cur.frame[f], top ? old.insn : old.frame[f + 1]->callsite, top,
+                             how == coverage::by_values);
     });
 }
 

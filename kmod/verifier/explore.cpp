@@ -2,6 +2,7 @@
 // Path exploration: walks every path of abstract states from an entry, one instruction at a time, and prunes a path where a fully
 // explored checkpoint covers it. When checkpoints are made follows Linux 6.12's is_state_visited(), so that the
 // number of instructions processed (and with it the 1M limit) is comparable.
+#include "verifier/loops.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -23,6 +24,7 @@ void finish_path(env &e) {
             return;
         if (--st->branches)
             break;
+        finish_loops(e, *st);
     }
 }
 
@@ -68,6 +70,29 @@ bool same_callsite(const verifier_state &a, const verifier_state &b) {
     return a.curframe == b.curframe && a.frame[a.curframe]->callsite == b.frame[b.curframe]->callsite;
 }
 
+/// -> true: the checkpoint covers the current state.
+result<bool> ends_here(env &e, verifier_state &st) {
+    if (st.branches && e.aux[e.insn].loop != loop_driver::none) {
+        if (!loop_converges(e, st))
+            return false;
+        TRY(end_in_loop(e, st));
+        return true;
+    }
+    if (st.branches) {
+        if (state_identical(e, st, *e.cur))
+            return infinite_loop(e, st).err();
+        return false;
+    }
+    if (e.req.no_pruning)
+        return false;
+    bool open = in_open_loop(e, st);
+    if (!state_covered(e, st, *e.cur, open ? coverage::by_values : coverage::by_marks))
+        return false;
+    if (open)
+        TRY(end_in_loop(e, st));
+    return true;
+}
+
 /// -> true: a checkpoint covers the current state.
 result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
     u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
@@ -80,19 +105,18 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
             continue;
         }
         seen++;
-        if (st->branches) {
-            if (state_identical(e, *st, *e.cur))
-                return infinite_loop(e, *st).err();
-            // Inside a loop checkpoints of each turn help little.
-            if (!force_new && jumps < 20 && insns < 100)
-                *add_new = false;
-        } else if (!e.req.no_pruning && state_covered(e, *st, *e.cur)) {
+        if (TRY(ends_here(e, *st))) {
             st->hits++;
             return true;
         }
+        // Inside a loop checkpoints of each turn help little.
+        if (st->branches && !force_new && jumps < 20 && insns < 100)
+            *add_new = false;
         if (*add_new)
             st->misses++;
-        if (st->misses > st->hits * 3 + 3)
+        // Loops that nothing counts need their checkpoints to converge.
+        u32 patience = st->branches && e.aux[e.insn].loop != loop_driver::none ? 64 : 3;
+        if (st->misses > st->hits * patience + patience)
             drop_checkpoint(e, link);
         else
             link = &st->next;
@@ -111,6 +135,7 @@ status add_checkpoint(env &e) {
     e.prev_jumps = e.jumps, e.prev_processed = e.processed;
     e.history = 0;
     st->insn = e.insn;
+    st->made = e.stats.total_states;
     st->next = e.aux[e.insn].explored;
     e.aux[e.insn].explored = st.get();
     // The path goes on as the checkpoint's only child.
@@ -127,7 +152,7 @@ status add_checkpoint(env &e) {
 
 /// -> true: pruned.
 result<bool> visit_prune_point(env &e) {
-    bool force_new = (e.req.prog_flags & BPF_F_TEST_STATE_FREQ) || e.history > 40;
+    bool force_new = (e.req.prog_flags & BPF_F_TEST_STATE_FREQ) || e.history > 40 || e.aux[e.insn].loop != loop_driver::none;
     bool add_new = force_new || (e.jumps - e.prev_jumps >= 2 && e.processed - e.prev_processed >= 8);
     if (TRY(search_checkpoints(e, force_new, &add_new)))
         return true;
@@ -322,6 +347,7 @@ void free_checkpoints(env &e) {
     for (auto &p : e.pending)
         destroy(p.state);
     e.pending.clear();
+    e.loops.clear();
     e.cur = {};
 }
 

@@ -54,8 +54,10 @@ status observe_links(env &e, u16 regs, u64 slots);
 /// Brings all marks up to date. Before a comparison.
 status settle_marks(env &e);
 
-/// May `cur` be pruned because of the fully explored `old`? Both at the same instruction.
-bool state_covered(env &e, const verifier_state &old, const verifier_state &cur);
+/// What must be compared: what the marks tell, which is right for a state behind which all is explored; or all that is known.
+enum class coverage : u8 { by_marks, by_values };
+/// May `cur` be pruned because of `old`? Both at the same instruction.
+bool state_covered(env &e, const verifier_state &old, const verifier_state &cur, coverage how);
 /// Are they the same, but for the numbering of ids?
 bool state_identical(env &e, const verifier_state &old, const verifier_state &cur);
 

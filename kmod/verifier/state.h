@@ -183,6 +183,8 @@ struct path_modes {
     u32 lock_id = 0;          ///< its register's id
 };
 
+inline constexpr u32 no_loop = ~0u;
+
 /// A checkpoint or the state at the tip of a path.
 struct verifier_state {
     func_state *frame[max_call_frames]{};
@@ -193,6 +195,9 @@ struct verifier_state {
     u32 branches = 1;                 ///< paths from here that are not explored to their end
     u32 first_insn = 0;
     u32 insn = 0;                     ///< of a checkpoint
+    u64 made = 0;                     ///< of a checkpoint: how many were made before it
+    u32 loop = no_loop;               ///< the outermost loop that a path from here ended in (loops.h)
+    u32 own_loop = no_loop;           ///< of a checkpoint: the loop of those that ended here while it was unfinished
 
     // Of a checkpoint: its place among those of the same instruction, and how useful it was.
     verifier_state *next = nullptr;

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "verifier/loops.h"
+
+#include "verifier/marks.h"
+
+namespace modbpf {
+
+namespace {
+
+/// The first open loop among `loop` and those around it, or no_loop.
+u32 open_loop(const env &e, u32 loop) {
+    while (loop != no_loop && !e.loops[loop].open)
+        loop = e.loops[loop].outer;
+    return loop;
+}
+
+/// Of two loops the one whose checkpoint is finished last.
+u32 outermost(const env &e, u32 a, u32 b) {
+    if (a == no_loop || b == no_loop)
+        return a == no_loop ? b : a;
+    return e.loops[a].made <= e.loops[b].made ? a : b;
+}
+
+/// The iterator that r1 of the current frame points to has elements left.
+bool iterates(env &e) {
+    const reg_state &r1 = e.reg(BPF_REG_1);
+    if (r1.type != reg_type::stack || !r1.var.is_const())
+        return false;
+    s64 off = static_cast<s64>(r1.var.value()) + r1.off;
+    const auto &stack = e.cur->frame[r1.frame]->stack;
+    if (off >= 0 || off % static_cast<s64>(slot_bytes) || static_cast<u64>(-off) > stack.size() * slot_bytes)
+        return false;
+    const stack_slot &s = stack[static_cast<u64>(-off) / slot_bytes - 1];
+    return s.is_object() && s.spilled.iter == iter_state::active;
+}
+
+bool same_frames(const verifier_state &a, const verifier_state &b) {
+    if (a.curframe != b.curframe)
+        return false;
+    for (u32 f = 0; f <= a.curframe; f++)
+        if (a.frame[f]->callsite != b.frame[f]->callsite)
+            return false;
+    return true;
+}
+
+void widen_reg(const reg_state &previous, reg_state &r) {
+    if (previous.is_scalar() && r.is_scalar() && !(scalar_equal(previous.var, r.var) && previous.id == r.id))
+        r.set_unknown();
+}
+
+}  // namespace
+
+bool loop_converges(env &e, const verifier_state &old) {
+    switch (e.aux[e.insn].loop) {
+    case loop_driver::none:
+        return false;
+    case loop_driver::iterator:
+        return iterates(e) && state_covered(e, old, *e.cur, coverage::by_values);
+    }
+    return false;
+}
+
+status end_in_loop(env &e, verifier_state &old) {
+    u32 loop = open_loop(e, old.loop);
+    if (old.branches) {
+        if (old.own_loop == no_loop) {
+            TRY(e.loops.push({old.made, no_loop, true}));
+            old.own_loop = static_cast<u32>(e.loops.size() - 1);
+        }
+        loop = outermost(e, loop, old.own_loop);
+    }
+    e.cur->loop = outermost(e, e.cur->loop, loop);
+    return {};
+}
+
+bool in_open_loop(const env &e, const verifier_state &st) { return open_loop(e, st.loop) != no_loop; }
+
+void finish_loops(env &e, verifier_state &st) {
+    u32 around = open_loop(e, st.loop);
+    if (st.own_loop != no_loop) {
+        if (around == st.own_loop)
+            around = no_loop;
+        e.loops[st.own_loop].open = false;
+        e.loops[st.own_loop].outer = around;
+    }
+    if (st.parent && around != no_loop)
+        st.parent->loop = outermost(e, open_loop(e, st.parent->loop), around);
+}
+
+const verifier_state *previous_turn(const env &e, u32 at) {
+    for (const verifier_state *st = e.aux[at].explored; st; st = st->next)
+        if (st != e.cur->parent && st->branches && same_frames(*st, *e.cur))
+            return st;
+    return nullptr;
+}
+
+void widen(env &e, const verifier_state &previous, verifier_state &st) {
+    for (u32 f = 0; f <= st.curframe; f++) {
+        func_state &now = *st.frame[f];
+        const func_state &then = *previous.frame[f];
+        const insn_aux &a = e.aux[f == st.curframe ? e.next_insn : st.frame[f + 1]->callsite];
+        for (u32 r = 0; r < BPF_REG_10; r++)
+            if (!(a.precise_regs & reg_bit(r)))
+                widen_reg(then.regs[r], now.regs[r]);
+        for (u32 s = 0; s < min(then.stack.size(), now.stack.size()); s++)
+            if (then.stack[s].is_spill() && now.stack[s].is_spill() && !(a.precise_slots >> s & 1))
+                widen_reg(then.stack[s].spilled, now.stack[s].spilled);
+    }
+}
+
+}  // namespace modbpf

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Loops that no counter bounds (open-coded iterators, may_goto, callbacks): they end in a prune into a checkpoint that is still
+// being explored, and numbers that nobody has looked at yet are widened so that this happens soon.
+//
+// Terms
+//  - A checkpoint is *unfinished* while paths from it wait (branches > 0). Exploration is depth-first, so of the unfinished
+//    checkpoints the one that was made first is finished last.
+//  - A *loop* belongs to an unfinished checkpoint that a path ended in. It is *open* until that checkpoint is finished and nothing
+//    behind it leads into a loop that was opened by an earlier one.
+//  - A state is *in an open loop* when some path from it ends in one, directly or through another state: what is behind it has
+//    not been explored to the end, and marks (marks.h) may still be raised there.
+//
+// Why that is sound. A prune needs "what was safe with `old` is safe with `cur`". Behind a finished state that is in no open loop
+// the marks are complete, and states_equal() by marks tells it (marks.h). Otherwise marks do not count: all that `old` knows must
+// hold in `cur` (coverage::by_values), so that the concrete states of `cur` are among those of `old` whatever marks are
+// raised later. When the outermost loop is closed, the marks are complete for everything in it, and a concrete run through
+// it stays, step by step, within the explored states: each step goes to a successor, to a state that includes it by values, or to
+// one that had been finished before. Prunes need no propagation of marks: both states stand at the same instruction.
+// Widening replaces a number by any number, which includes it: it may cost a program its acceptance, never its safety.
+// That a run ends is the promise of what drives the loop: next() of an iterator gives NULL at last and for ever.
+#pragma once
+
+#include "verifier/env.h"
+
+namespace modbpf {
+
+/// May the current state, at an instruction that drives a loop, be pruned because of the unfinished `old`?
+bool loop_converges(env &e, const verifier_state &old);
+/// The current path ends in `old`, which is unfinished or in an open loop.
+status end_in_loop(env &e, verifier_state &old);
+bool in_open_loop(const env &e, const verifier_state &st);
+/// The last path from `st` was explored: tells its parent and its loop.
+void finish_loops(env &e, verifier_state &st);
+
+/// The unfinished checkpoint at instruction `at` that the current path came through last, before its own parent; or null.
+const verifier_state *previous_turn(const env &e, u32 at);
+/// Numbers that differ from the previous turn, and that nothing is known to depend on, become any number in `st`, which stands
+/// behind the current instruction.
+void widen(env &e, const verifier_state &previous, verifier_state &st);
+
+}  // namespace modbpf
