@@ -72,14 +72,51 @@ const char *btf::name(u32 id) const {
     return t ? string(t->name_off) : nullptr;
 }
 
+namespace {
+
+u32 name_hash(const char *s) {
+    u32 h = 2166136261u; // FNV-1a
+    for (; *s; s++)
+        h = (h ^ static_cast<u8>(*s)) * 16777619u;
+    return h;
+}
+
+}  // namespace
+
+bool btf::is_named(u32 id, const char *wanted, btf_kind kind) const {
+    const btf_type *t = type(id);
+    const char *n = t->kind() == kind ? string(t->name_off) : nullptr;
+    return n && !strcmp(n, wanted);
+}
+
 u32 btf::find(const char *wanted, btf_kind kind) const {
-    for (u32 id = 1; id < offsets_.size(); id++) {
-        const btf_type *t = type(id);
-        const char *n = t->kind() == kind ? string(t->name_off) : nullptr;
-        if (n && !strcmp(n, wanted))
-            return id;
+    if (!first_.empty()) {
+        for (u32 id = first_[name_hash(wanted) & (first_.size() - 1)]; id; id = next_[id])
+            if (is_named(id, wanted, kind))
+                return id;
+        return 0;
     }
+    for (u32 id = 1; id < offsets_.size(); id++)
+        if (is_named(id, wanted, kind))
+            return id;
     return 0;
+}
+
+status btf::index_names() {
+    size_t buckets = 1;
+    while (buckets < offsets_.size())
+        buckets *= 2;
+    TRY(first_.resize(buckets));
+    TRY(next_.resize(offsets_.size()));
+    for (u32 id = type_count(); id-- > 1;) {
+        const char *n = name(id);
+        if (!n || !*n)
+            continue;
+        u32 &head = first_[name_hash(n) & (buckets - 1)];
+        next_[id] = head;
+        head = id;
+    }
+    return {};
 }
 
 u32 btf::skip_modifiers(u32 id) const {
@@ -191,6 +228,7 @@ result<ref<btf>> btf::vmlinux() {
     memcpy(b->module_name, "vmlinux", sizeof("vmlinux"));
     if (!TRY(b->scan()))
         return error(ENOENT);
+    TRY(b->index_names());
     // Two may get here at once: the first to publish wins, the other's copy goes.
     btf *expected = nullptr;
     if (!__atomic_compare_exchange_n(&kernel_types, &expected, b.get(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))

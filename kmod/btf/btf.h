@@ -85,6 +85,8 @@ private:
         btf *self;
     };
     result<bool> scan();
+    status index_names();
+    bool is_named(u32 id, const char *wanted, btf_kind kind) const;
 
     vec<u8> owned_;
     span<const u8> data_; ///< owned_, or the kernel's own for ever
@@ -93,6 +95,8 @@ private:
     u32 types_len_ = 0;
     u32 strings_len_ = 0;
     vec<u32> offsets_; ///< of each type in types_, by id; [0] unused
+    vec<u32> first_;   ///< by hash of a name: first type id, or 0. Empty: no index, look-ups scan
+    vec<u32> next_;    ///< by type id: the next one of the same hash, ascending
     deferred free_{};
 };
 

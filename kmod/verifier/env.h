@@ -13,6 +13,7 @@
 #include "base/bpf.h"
 #include "base/log.h"
 #include "base/vec.h"
+#include "btf/btf.h"
 #include "helpers/helper.h"
 #include "isa/opcode.h"
 #include "verifier/state.h"
@@ -105,6 +106,8 @@ struct verifier_env {
     vec<insn_aux> aux;
     vec<subprog_info> subs;
     vec<ref<map>> maps;
+    ref<btf> kernel_btf; ///< kernel_types()
+    bool kernel_btf_asked = false;
     verified_program *out = nullptr;
 
     // Predecessors within a subprogram, in compressed rows: pred[pred_start[i] .. pred_start[i + 1]).

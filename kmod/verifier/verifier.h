@@ -62,6 +62,7 @@ struct verify_request {
     bool no_pruning = false;
     bool other_arm_first = false;
     const verify_observer *observer = nullptr;
+    const btf *kernel = nullptr; ///< types that stand for the running kernel's
 };
 
 struct verify_stats {
