@@ -66,13 +66,19 @@ void write(user_text &t) {
         t.item(m->name);
     t.add("], ");
     t.key("program_types", "[");
-    for (const prog_type_info &p : all_prog_types())
-        t.item(p.name);
+    for (const prog_type_info *p : all_prog_types())
+        if (!p->verify_only)
+            t.item(p->name);
+    t.add("], ");
+    t.key("verify_only_program_types", "[");
+    for (const prog_type_info *p : all_prog_types())
+        if (p->verify_only)
+            t.item(p->name);
     t.add("], ");
     t.key("test_run", "[");
-    for (const prog_type_info &p : all_prog_types())
-        if (p.test_run)
-            t.item(p.name);
+    for (const prog_type_info *p : all_prog_types())
+        if (p->test_run)
+            t.item(p->name);
     t.add("], ");
     t.key("attach", "[");
     t.item("kprobe");

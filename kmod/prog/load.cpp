@@ -63,6 +63,18 @@ status check_attach_target(const prog_load_attr &a) {
     return a.attach_btf_id ? status(error(EINVAL)) : status();
 }
 
+/// The attach type that the program is for: some types stand for one when none is named.
+u32 meant_attach_type(const prog_load_attr &a) {
+    const prog_type_info *t = find_prog_type(a.prog_type);
+    return t && !a.expected_attach_type ? t->default_attach : a.expected_attach_type;
+}
+
+/// Is the program's type attached in that way?
+status check_attach_type(const prog_load_attr &a) {
+    const prog_type_info *t = find_prog_type(a.prog_type);
+    return t && !in_attach_set(t->attach_types, meant_attach_type(a)) ? status(error(EINVAL)) : status();
+}
+
 bool gpl_compatible(const char *license) {
     static constexpr const char *const names[] = {
         "GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL",
@@ -162,7 +174,7 @@ status run_verifier(load_job &j) {
     verify_request req{
         .insns = j.insns.view(),
         .type = j.p.type,
-        .expected_attach_type = j.a.expected_attach_type,
+        .expected_attach_type = j.p.expected_attach_type,
         .prog_flags = j.a.prog_flags,
         .gpl_compatible = j.p.gpl_compatible,
         .perfmon = port_capable(PORT_CAP_PERFMON),
@@ -228,7 +240,7 @@ status translate(program &p) {
 status fill(load_job &j) {
     const prog_load_attr &a = j.a;
     TRY(copy_program(j));
-    if (a.prog_ifindex) // bound to a device: no type of ours can be
+    if (a.prog_ifindex) // bound to a device: there is none that could run or hold the program
         return error(EINVAL);
     j.p.type = find_prog_type(a.prog_type);
     if (!j.p.type)
@@ -280,13 +292,14 @@ result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size) {
     }
     TRY(check_rights(a));
     TRY(check_attach_target(a));
+    TRY(check_attach_type(a));
     own<program> p(make<program>(PORT_SLEEPING));
     if (!p)
         return error(ENOMEM);
     p->stats = static_cast<prog_stats *>(port_percpu_alloc(sizeof(prog_stats), alignof(prog_stats), PORT_SLEEPING));
     if (!p->stats)
         return error(ENOMEM);
-    p->expected_attach_type = a.expected_attach_type;
+    p->expected_attach_type = meant_attach_type(a);
     p->sleepable = a.prog_flags & BPF_F_SLEEPABLE;
     p->xdp_has_frags = a.prog_flags & BPF_F_XDP_HAS_FRAGS;
     p->created_by_uid = static_cast<u32>(port_current_uid_gid());

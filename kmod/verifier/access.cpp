@@ -107,7 +107,7 @@ bool packet_access_allowed(const env &e, const helper_proto *fn, access t) {
     const prog_type_info *p = e.req.type;
     if (t == access::write ? !p->packet_write : !p->packet_read)
         return false;
-    return !fn || (fn->flags & helper_pkt_access);
+    return !fn || p->packet_helpers || (fn->flags & helper_pkt_access);
 }
 
 status check_map_access_type(env &e, const reg_state &r, s32 off, s32 size, access t) {
@@ -115,6 +115,12 @@ status check_map_access_type(env &e, const reg_state &r, s32 off, s32 size, acce
         return {};
     verbose(e, "%s map forbidden, value_size=%d off=%d size=%d\n", t == access::write ? "write into" : "read from",
             r.map_ptr->params.value_size, off, size);
+    return fail(EACCES);
+}
+
+status refuse_ctx_access(env &e, s32 off, u32 size) {
+    verbose(e, "invalid bpf_context access off=%d size=%d\n", off, size);
+    print_line(e, e.insn, "; ");
     return fail(EACCES);
 }
 
@@ -209,66 +215,71 @@ status access_map_value(env &e, u32 regno, s32 off, u32 size, access t, s32 valu
 
 }  // namespace
 
-const ctx_field *find_ctx_field(const prog_type_info &p, s32 off, u32 size) {
-    for (const ctx_field &f : p.fields)
-        if (off >= f.off && static_cast<u32>(off) + size <= static_cast<u32>(f.off) + f.size)
+const ctx_field *find_ctx_field(const verify_request &req, s32 off, u32 size, access t) {
+    if (off < 0 || static_cast<u32>(off) % size)
+        return nullptr;
+    u32 at = static_cast<u32>(off);
+    for (const ctx_field &f : req.type->fields) {
+        u8 sizes = t == access::write ? f.writes : f.reads;
+        bool inside = at >= f.off && at + size <= static_cast<u32>(f.off) + f.size;
+        if (!inside || !(sizes & size) || (f.at_start && at != f.off))
+            continue;
+        bool privileged = t == access::write ? f.write_needs_bpf : f.read_needs_bpf;
+        if ((!privileged || req.bpf) && in_attach_set(t == access::write ? f.write_attach : f.read_attach, req.expected_attach_type))
             return &f;
+    }
     return nullptr;
 }
 
 namespace {
 
-/// The row of a field-by-field context that the access lies in, or null when it is not allowed.
-const ctx_field *allowed_field(const prog_type_info &p, s32 off, u32 size, access t) {
-    const ctx_field *f = find_ctx_field(p, off, size);
-    if (!f || (t == access::write ? !f->writable : !f->readable))
-        return nullptr;
-    bool whole = static_cast<u32>(off) == f->off && size == f->size, aligned = static_cast<u32>(off) % size == 0;
-    if (whole || (f->any_size && aligned))
-        return f;
-    return f->narrow && aligned && t == access::read ? f : nullptr;
+bool covered_by_row(const prog_type_info &p, s32 off) {
+    for (const ctx_field &f : p.fields)
+        if (f.at_start ? off == f.off : off >= f.off && off < f.off + f.size)
+            return true;
+    return false;
 }
 
-bool ctx_access_ok(const prog_type_info &p, s32 off, u32 size, access t, bool sign, ctx_yield *yields) {
-    *yields = ctx_yield::scalar;
-    if (off < 0 || static_cast<u32>(off) + size > p.size)
+/// May the access be made? `row`: of a context with fields, the one that it lies in.
+bool ctx_access_ok(const verify_request &req, s32 off, u32 size, access t, bool sign, const ctx_field **row) {
+    const prog_type_info &p = *req.type;
+    if (p.kind == ctx_kind::fields || covered_by_row(p, off)) {
+        *row = find_ctx_field(req, off, size, t);
+        return *row && !(sign && (*row)->yields != reg_type::scalar);
+    }
+    if (t == access::write && !p.writable)
         return false;
-    switch (p.kind) {
-    case ctx_kind::fields: {
-        const ctx_field *f = allowed_field(p, off, size, t);
-        if (!f || (sign && f->yields != ctx_yield::scalar))
-            return false;
-        *yields = f->yields;
-        return true;
+    return off >= 0 && static_cast<u32>(off) >= p.first && static_cast<u32>(off) < p.size && static_cast<u32>(off) % size == 0;
+}
+
+/// What a load of a context field gives.
+status load_ctx_field(env &e, reg_state &r, const ctx_field *row) {
+    if (!row || row->yields == reg_type::scalar) {
+        r.set_unknown();
+        return {};
     }
-    case ctx_kind::flat:
-        return t == access::read && static_cast<u32>(off) >= p.first && static_cast<u32>(off) % size == 0;
-    case ctx_kind::words:
-        return t == access::read && size == 8 && off % 8 == 0;
-    }
-    return false;
+    if (row->btf_type)
+        return set_kernel_pointer(e, r, row->yields, row->btf_type);
+    r.set_pointer(row->yields);
+    if (r.may_be_null())
+        r.id = ++e.id_gen;
+    return {};
 }
 
 status access_ctx(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool sign) {
     TRY(check_ptr_off(e, e.reg(regno), regno));
-    ctx_yield yields;
-    if (!ctx_access_ok(*e.req.type, off, size, t, sign, &yields)) {
-        verbose(e, "invalid bpf_context access off=%d size=%d\n", off, size);
-        print_line(e, e.insn, "; ");
-        return fail(EACCES);
-    }
+    if (e.req.type->kind == ctx_kind::btf)
+        return access_btf_ctx(e, regno, off, size, t, value, sign);
+    const ctx_field *row = nullptr;
+    if (!ctx_access_ok(e.req, off, size, t, sign, &row))
+        return refuse_ctx_access(e, off, size);
     e.aux[e.insn].ctx_access = true;
     e.out->max_ctx_offset = max(e.out->max_ctx_offset, static_cast<u32>(off) + size);
+    if (row && !row->runs)
+        note_absent(e, "context field", row->name);
     if (t == access::write || value < 0)
         return {};
-    reg_state &r = e.reg(static_cast<u32>(value));
-    switch (yields) {
-    case ctx_yield::scalar: r.set_unknown(); break;
-    case ctx_yield::packet: r.set_pointer(reg_type::packet); break;
-    case ctx_yield::packet_meta: r.set_pointer(reg_type::packet_meta); break;
-    case ctx_yield::packet_end: r.set_pointer(reg_type::packet_end); break;
-    }
-    return {};
+    return load_ctx_field(e, e.reg(static_cast<u32>(value)), row);
 }
 
 status access_packet(env &e, u32 regno, s32 off, u32 size, access t, s32 value) {

@@ -98,6 +98,8 @@ struct options {
     u32 log_size = 1 << 20;
     bool gpl = true;
     bool perfmon = true;
+    bool bpf = true;
+    u32 attach = 0; ///< expected attach type
     const btf *types = nullptr;
     std::vector<func_info> funcs{};
     std::vector<line_info> lines{};
@@ -171,9 +173,11 @@ inline outcome check(const prog &p, const options &o = {}) {
     verify_request req{};
     req.insns = {p.data(), p.size()};
     req.type = find_prog_type(o.type);
+    req.expected_attach_type = o.attach;
     req.prog_flags = o.flags;
     req.gpl_compatible = o.gpl;
     req.perfmon = o.perfmon;
+    req.bpf = o.bpf;
     req.types = o.types;
     req.funcs = {o.funcs.data(), o.funcs.size()};
     req.lines = {o.lines.data(), o.lines.size()};

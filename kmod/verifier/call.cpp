@@ -433,7 +433,7 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
         return check_stack_range(e, regno, r.off, size, zero_ok, true, meta);
     case reg_type::ctx:
         // A context that is not rewritten can be read as the memory that it is, if its last byte can.
-        if (e.req.type->kind != ctx_kind::fields) {
+        if (e.req.type->raw_ctx) {
             if (size)
                 return check_mem(e, regno, size - 1, 1, t, -1, false, false);
             return zero_ok ? status() : status(fail(EACCES));

@@ -208,8 +208,15 @@ status check_ptr_off(env &e, const reg_state &r, u32 regno);
 bool packet_access_allowed(const env &e, const helper_proto *fn, access t);
 bool map_is_rdonly(const map *m);
 status record_ptr_type(env &e, reg_type t);
-/// The row that an access of a field-by-field context lies in, or null.
-const ctx_field *find_ctx_field(const prog_type_info &p, s32 off, u32 size);
+/// The row that allows the access, or null.
+const ctx_field *find_ctx_field(const verify_request &req, s32 off, u32 size, access t);
+status refuse_ctx_access(env &e, s32 off, u32 size); ///< "invalid bpf_context access off=%d size=%d"
+
+// btf_ctx.cpp
+/// Access of a context that the BTF of the attach target describes; the pointer's offset is checked and is part of `off`.
+status access_btf_ctx(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool sign);
+/// `r` becomes a pointer of kind `t` to the kernel structure of that name.
+status set_kernel_pointer(env &e, reg_state &r, reg_type t, const char *type_name);
 
 // stack.cpp
 status check_stack_load(env &e, u32 regno, s32 off, u32 size, s32 value);

@@ -428,6 +428,18 @@ result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
 
 verifier_env::~verifier_env() { free_checkpoints(*this); }
 
+namespace {
+
+/// What the program may return, or null: anything.
+const return_rule *find_return_rule(const env &e) {
+    for (const return_rule &r : e.req.type->returns)
+        if (in_attach_set(r.attach, e.req.expected_attach_type))
+            return &r;
+    return nullptr;
+}
+
+}  // namespace
+
 status check_return_code(env &e) {
     TRY(read_reg(e, BPF_REG_0));
     const reg_state &r = e.reg(BPF_REG_0);
@@ -437,9 +449,10 @@ status check_return_code(env &e) {
         verbose(e, "At subprogram exit the register R0 is not a scalar value (%s)\n", reg_type_name(e, r.type));
         return fail(EINVAL);
     }
-    s32 lo = e.req.type->ret_min, hi = e.req.type->ret_max;
-    if (lo == -2147483647 - 1 && hi == 2147483647)
+    const return_rule *rule = find_return_rule(e);
+    if (!rule)
         return {};
+    s32 lo = rule->min, hi = rule->max;
     if (!r.is_scalar()) {
         verbose(e, "At program exit the register R0 is not a known value (%s)\n", reg_type_name(e, r.type));
         return fail(EINVAL);

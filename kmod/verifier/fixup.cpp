@@ -83,16 +83,15 @@ void fixer::drop_nops() {
 }
 
 status fixer::convert_ctx(u32 i) {
-    const prog_type_info &p = *e.req.type;
-    if (!e.aux[i].ctx_access || p.kind != ctx_kind::fields)
-        return {};
+    if (!e.aux[i].ctx_access || e.out->absent[0] || e.req.type->raw_ctx)
+        return {}; // what cannot run is not rewritten
     insn_desc d = decode(e.code(), i);
-    const ctx_field *f = find_ctx_field(p, d.off, d.width);
-    if (MODBPF_BUG_ON(!f || (d.kind != insn_kind::load && d.kind != insn_kind::store)))
+    const ctx_field *f = find_ctx_field(e.req, d.off, d.width, d.kind == insn_kind::store ? access::write : access::read);
+    if (MODBPF_BUG_ON(!f || !f->runs || (d.kind != insn_kind::load && d.kind != insn_kind::store)))
         return error(EFAULT);
     bpf_insn &in = run[i];
     in.off = static_cast<s16>(f->run_off + (d.off - f->off));
-    if (f->yields != ctx_yield::scalar) {
+    if (f->run_size) {
         if (MODBPF_BUG_ON(d.kind != insn_kind::load || f->run_size != 8))
             return error(EFAULT);
         in.code = BPF_LDX | BPF_MEM | BPF_DW;

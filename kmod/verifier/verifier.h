@@ -49,6 +49,7 @@ struct verify_request {
     u32 prog_flags;       ///< BPF_F_* of PROG_LOAD
     bool gpl_compatible;
     bool perfmon;         ///< CAP_PERFMON: pointers may leak, helpers that need it
+    bool bpf = true;      ///< CAP_BPF: loops, subprograms, helpers that need it
     const btf *types;     ///< or null
     span<const func_info> funcs;   ///< from func_info_parse, or empty; verify() calls func_info_check (or _absent_check)
     span<const line_info> lines;   ///< from line_info_parse, or empty; verify() calls line_info_check

@@ -6,9 +6,16 @@ namespace modbpf {
 
 namespace {
 
-/// Of the types that modbpf has, only kprobe programs may sleep (at uprobes).
 status check_sleepable(env &e) {
-    if (!(e.req.prog_flags & BPF_F_SLEEPABLE) || e.req.type->may_sleep)
+    const prog_type_info &t = *e.req.type;
+    bool sleeps = e.req.prog_flags & BPF_F_SLEEPABLE;
+    if (t.sleeps == sleep_rule::must) {
+        if (sleeps)
+            return {};
+        verbose(e, "Syscall programs can only be sleepable\n");
+        return fail(EINVAL);
+    }
+    if (!sleeps || (t.sleeps == sleep_rule::may && in_attach_set(t.sleep_attach, e.req.expected_attach_type)))
         return {};
     verbose(e, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable\n");
     return fail(EINVAL);
@@ -32,9 +39,9 @@ status run_stages(env &e) {
     TRY(find_subprogs(e));
     TRY(check_subprogs(e));
     TRY(bind_func_info(e));
-    TRY(check_sleepable(e));
     TRY(resolve_loads(e));
     TRY(check_cfg(e));
+    TRY(check_sleepable(e));
     TRY(build_marks(e));
     TRY(explore(e));
     TRY(check_stack_depth(e));
