@@ -87,9 +87,9 @@ void write(user_text &t) {
     t.item("raw_tracepoint");
     t.add("], ");
     t.key("helpers", "[");
-    for (const helper_proto &h : all_helpers())
-        if (const char *name = helper_name(h.id))
-            t.item(name);
+    for (u32 id = 0; id < func_id_count; id++)
+        if (find_helper(id))
+            t.item(helper_name(id));
     t.add("], ");
     t.key("missing_symbols", "[");
     for (u32 i = 0; const char *name = port_missing_symbol(i); i++)

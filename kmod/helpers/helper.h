@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Helper functions: one table of prototypes that verifier, interpreter, JIT, disassembler and `modbpf features` share.
 //
-// A helper that is in the table can be called; every other id that Linux knows has a name only (names.def) and is
-// refused by the verifier. One file a family (helpers/families.h); helpers/table.cpp has their rows.
+// Every helper of Linux 6.12 is in the table, so that the verifier gives Linux's verdict; a row without a function cannot run here.
+// One file a family for the functions (helpers/families.h) and for the rows (helpers/rows_*.h; helpers/rows.h has their vocabulary).
 #pragma once
 
 #include "base/bpf.h"
@@ -37,8 +37,9 @@ enum class arg_type : u32 {
     const_str,     ///< a NUL-terminated string in a read-only frozen map
     timer,         ///< address of a bpf_timer in a map value
     kptr,          ///< address of a kptr in a map value
-    dynptr,
+    dynptr,        ///< rdonly: a dynptr that stays; uninit: slots that become one; none of them: one that the call ends
     arena,
+    number,        ///< a scalar, no pointer whatever the privilege
 
     // Combinations with names of their own.
     uninit_map_value = map_value | static_cast<u32>(type_flag::uninit) | static_cast<u32>(type_flag::write),
@@ -66,6 +67,7 @@ enum class ret_type : u32 {
     dynptr_mem,      ///< memory of a slice
 
     map_value_or_null = map_value | static_cast<u32>(type_flag::maybe_null),
+    slice_or_null = dynptr_mem | static_cast<u32>(type_flag::maybe_null), ///< const_alloc_size bytes of the dynptr argument
     /// memory of the const_alloc_size argument, referenced: must be released
     alloc_mem_or_null = mem | static_cast<u32>(type_flag::maybe_null) | static_cast<u32>(type_flag::ringbuf),
 };
@@ -75,7 +77,7 @@ enum : u32 {
     helper_gpl_only = 1u << 0,      ///< refused to programs without a GPL-compatible licence
     helper_pkt_access = 1u << 1,    ///< memory arguments may point into the packet
     helper_acquires = 1u << 2,      ///< r0 holds a reference
-    helper_releases = 1u << 3,      ///< the alloc_mem argument's reference ends
+    helper_acquires_sock = 1u << 3, ///< r0 holds a reference when the map's values are sockets
     helper_changes_pkt = 1u << 4,   ///< packet pointers are invalid afterwards
     helper_needs_perfmon = 1u << 5, ///< CAP_PERFMON
     helper_tail_call = 1u << 6,     ///< the interpreter and the JIT know it; fn is not called
@@ -89,26 +91,81 @@ enum : u32 {
     helper_needs_bpf = 1u << 14,    ///< CAP_BPF
     helper_may_sleep = 1u << 15,    ///< sleepable programs outside RCU sections only
     helper_fastcall = 1u << 16,     ///< clobbers r0 and its arguments only, when inlined (bpf_fastcall)
+    helper_casts = 1u << 17,        ///< r0 is the argument's object under another type: it shares its reference
+    helper_slices = 1u << 18,       ///< r0 is memory of the dynptr argument and ends with it
+    helper_storage_get = 1u << 19,  ///< may make the element: allocates without sleeping inside RCU and preemption sections
+    helper_calls_back = 1u << 20,   ///< calls the `func` argument before it returns
+    helper_calls_later = 1u << 21,  ///< registers the `func` argument, which runs on its own
+    helper_unlocks = 1u << 22,      ///< allowed while a bpf_spin_lock is held
+    helper_zero_flags = 1u << 23,   ///< the second argument must be 0: the helper cannot report an error
+    helper_percpu_ptr = 1u << 24,   ///< of a per-CPU object that the program allocated, r0 is one CPU's copy
+    helper_dynptr_from_mem = 1u << 25, ///< the memory must be a map value: it outlives the call
+    helper_sets_retval = 1u << 26,  ///< not for hooks without a return value
+    helper_writes_dynptr = 1u << 27, ///< changes the packet if the dynptr is a packet's
 };
 
 using helper_fn = u64 (*)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
 
-/// One prototype. An id may have several, for different program types.
+/// What a row asks of the kernel function or iterator that the program attaches to (hook_allows).
+enum class hook_rule : u8 {
+    any,
+    d_path,         ///< where a path may be resolved
+    sleepable_lsm,  ///< LSM hooks that may sleep
+    not_sk_storage, ///< not the functions of socket storage themselves
+    iter_sockets,   ///< iterators over sockets that hold their lock
+    lsm_sockets,    ///< LSM hooks with a socket whose options may be changed
+};
+
+/// What stands for the attach type of a struct_ops program: whose structure it fills. (0 has no helpers.)
+enum class struct_ops_kind : u8 { none, plain, tcp, tcp_release, sched_ext };
+
+/// One prototype. An id may have several, for different programs: the first one that fits counts.
 struct helper_proto {
     u32 id; ///< BPF_FUNC_*
     ret_type ret;
     arg_type args[5];
     u32 flags;
     u64 prog_types; ///< bit mask by BPF_PROG_TYPE_*
-    u64 map_types;  ///< bit mask by BPF_MAP_TYPE_* of the maps allowed as const_map_ptr; 0: takes no map
+    u64 map_types;  ///< bit mask by BPF_MAP_TYPE_* of the maps that it works on; 0: takes no map
     helper_fn fn;   ///< null: known to the verifier, but modbpf cannot run it
-    u64 attach_types = 0;    ///< bit mask by expected attach type; 0: any
-    u32 size = 0;            ///< bytes of the fixed_size argument (8 for uninit_u64 if 0)
-    const char *btf_type[5]{}; ///< names of the kernel structures that btf_id arguments point to
-    const char *ret_btf = nullptr;
+    u64 attach_types = 0;    ///< bit mask by expected attach type (struct_ops: by struct_ops_kind); 0: any
+    u8 sizes[5]{};           ///< bytes of the fixed_size arguments (8 for uninit_u64)
+    const char *btf_types[5]{}; ///< names of the kernel structures that btf_id arguments point to
+    const char *ret_btf = nullptr; ///< and of the one behind r0
+    hook_rule hook = hook_rule::any;
+
+    // For the rows: the same, with one of the rarer members set.
+    constexpr helper_proto on(u64 attach) const {
+        helper_proto p = *this;
+        p.attach_types = attach;
+        return p;
+    }
+    template <u32 N> constexpr helper_proto sized(const u8 (&bytes)[N]) const {
+        helper_proto p = *this;
+        for (u32 i = 0; i < N; i++)
+            p.sizes[i] = bytes[i];
+        return p;
+    }
+    template <u32 N> constexpr helper_proto typed(const char *const (&names)[N]) const {
+        helper_proto p = *this;
+        for (u32 i = 0; i < N; i++)
+            p.btf_types[i] = names[i];
+        return p;
+    }
+    constexpr helper_proto gives(const char *name) const {
+        helper_proto p = *this;
+        p.ret_btf = name;
+        return p;
+    }
+    constexpr helper_proto only(hook_rule r) const {
+        helper_proto p = *this;
+        p.hook = r;
+        return p;
+    }
 };
 
-/// The prototype for a program of that type, or null when Linux does not let it call the helper.
+/// The prototype for a program of that type, or null when Linux does not let it call the helper. attach_type: the expected one, or
+/// the struct_ops_kind.
 const helper_proto *find_helper(u32 id, u32 prog_type, u32 attach_type);
 /// The prototype that runs, whatever the program type: the first one of this id with a function. Null: cannot run here.
 const helper_proto *find_helper(u32 id);
@@ -116,11 +173,12 @@ const helper_proto *find_helper(u32 id);
 const char *helper_name(u32 id);
 span<const helper_proto> all_helpers();
 
+/// May the LSM hook (with its prefix "bpf_lsm_") sleep?
+bool lsm_hook_may_sleep(const char *function);
+/// May a program that attaches to `function` (its name, or null) call what has this rule?
+bool hook_allows(hook_rule r, u32 prog_type, u32 attach_type, const char *function);
+
 constexpr u64 bit(u32 n) { return 1ull << n; }
-inline constexpr u64 tracing_progs =
-    bit(BPF_PROG_TYPE_KPROBE) | bit(BPF_PROG_TYPE_TRACEPOINT) | bit(BPF_PROG_TYPE_RAW_TRACEPOINT);
-inline constexpr u64 network_progs =
-    bit(BPF_PROG_TYPE_SOCKET_FILTER) | bit(BPF_PROG_TYPE_SCHED_CLS) | bit(BPF_PROG_TYPE_XDP);
 
 struct packet_run;
 

@@ -25,8 +25,9 @@ TEST(table, finds_by_id) {
     EXPECT_EQ(find_helper(func_id_count), nullptr);
     EXPECT_EQ(find_helper(~0u), nullptr);
     for (const helper_proto &p : all_helpers()) {
-        EXPECT_EQ(find_helper(p.id), &p);
-        EXPECT_NE(p.fn, nullptr) << helper_name(p.id);
+        const helper_proto *runs = find_helper(p.id);
+        EXPECT_TRUE(!p.fn || (runs && runs->fn == p.fn)) << helper_name(p.id);
+        EXPECT_TRUE(!runs || runs->fn) << helper_name(p.id);
     }
 }
 
@@ -39,7 +40,7 @@ TEST(table, names) {
 }
 
 bool allowed(u32 id, u32 type) {
-    return find_helper(id)->prog_types >> type & 1;
+    return find_helper(id, type, 0);
 }
 
 TEST(table, program_types_as_linux) {

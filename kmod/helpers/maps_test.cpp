@@ -43,6 +43,7 @@ __attribute__((noinline)) bool enters(map *m, size_t used) {
 }
 TEST(tail_call_helper, stops_before_the_stack_does) {
     static runnable target;
+    target.entry = [](const void *) -> u64 { return 0; };
     prog_hooks = {
         .get = [](map *, int) -> result<runnable *> { return &target; },
         .put = [](runnable *) {},

@@ -10,11 +10,8 @@ namespace {
 constexpr u64 max_var_size = 1ull << 29; // BPF_MAX_VAR_SIZ
 constexpr u64 max_record = 0x7fffffff;   // more is never reserved: ringbuf_reserve gives NULL
 
-bool takes_null(arg_type t) { return t == arg_type::mem_or_null || t == arg_type::uninit_mem_or_null; }
-bool writes_mem(arg_type t) {
-    return t == arg_type::uninit_mem || t == arg_type::uninit_mem_or_null || t == arg_type::uninit_map_value ||
-           t == arg_type::uninit_u64;
-}
+bool takes_null(arg_type t) { return has(t, type_flag::maybe_null); }
+bool writes_mem(arg_type t) { return has(t, type_flag::write); }
 
 /// "bpf_ktime_get_ns", or "unknown".
 struct func_text {
@@ -28,13 +25,13 @@ struct func_text {
 enum class expected : u8 { mem, scalar, ctx, map_ptr, ringbuf, map_value };
 
 expected expected_type(arg_type t) {
-    switch (t) {
+    switch (base_of(t)) {
     case arg_type::const_size:
     case arg_type::const_size_or_zero:
     case arg_type::const_alloc_size_or_zero: return expected::scalar;
     case arg_type::ctx: return expected::ctx;
     case arg_type::const_map_ptr: return expected::map_ptr;
-    case arg_type::alloc_mem: return expected::ringbuf;
+    case arg_type::ringbuf_mem: return expected::ringbuf;
     case arg_type::const_str: return expected::map_value;
     default: return expected::mem;
     }
@@ -147,18 +144,20 @@ result<const char *> const_string(env &e, u32 regno, u32 *room) {
 status check_typed_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
     const reg_state &r = e.reg(regno);
     u32 room;
-    switch (t) {
+    switch (base_of(t)) {
+    case arg_type::ctx:
+    case arg_type::ringbuf_mem:
+        return {};
     case arg_type::const_map_ptr:
         meta.map_ptr = r.map_ptr;
         return {};
     case arg_type::map_key:
-    case arg_type::map_value:
-    case arg_type::uninit_map_value: {
+    case arg_type::map_value: {
         if (MODBPF_BUG_ON(!meta.map_ptr))
             return error(EFAULT);
         const map_params &p = meta.map_ptr->params;
-        meta.raw = t == arg_type::uninit_map_value;
-        return check_mem_arg(e, regno, static_cast<s32>(t == arg_type::map_key ? p.key_size : p.value_size),
+        meta.raw = has(t, type_flag::uninit);
+        return check_mem_arg(e, regno, static_cast<s32>(base_of(t) == arg_type::map_key ? p.key_size : p.value_size),
                              writes_mem(t) ? access::write : access::read, false, &meta);
     }
     case arg_type::const_size:
@@ -174,7 +173,11 @@ status check_typed_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
     case arg_type::const_str:
         TRY(const_string(e, regno, &room));
         return {};
-    case arg_type::uninit_u64:
+    case arg_type::mem:
+        if (!has(t, type_flag::fixed_size))
+            return {}; // with its size
+        if (t != arg_type::uninit_u64)
+            break;
         meta.raw = true;
         TRY(check_mem_arg(e, regno, 8, access::write, false, &meta));
         if (!tnum_is_aligned(tnum_add(r.var.bits, tnum::constant(static_cast<u64>(static_cast<s64>(r.off)))), 8)) {
@@ -186,8 +189,10 @@ status check_typed_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
         }
         return {};
     default:
-        return {};
+        break;
     }
+    verbose(e, "R%d: this kind of helper argument is not supported\n", regno);
+    return fail(EOPNOTSUPP);
 }
 
 status check_arg(env &e, u32 i, call_meta &meta) {
@@ -203,7 +208,7 @@ status check_arg(env &e, u32 i, call_meta &meta) {
         verbose(e, "helper access to the packet is not allowed\n");
         return fail(EACCES);
     }
-    bool release = t == arg_type::alloc_mem;
+    bool release = has(t, type_flag::release);
     if (takes_null(t) && r.is_null()) {
         TRY(demand_reg(e, regno));
     } else {
@@ -339,7 +344,9 @@ status set_result(env &e, const call_meta &meta) {
     default:
         break;
     }
-    return verifier_bug(e, "return type of a helper");
+    func_text name(meta.fn->id);
+    verbose(e, "the result of %s#%d is not supported\n", name.text, meta.fn->id);
+    return fail(EOPNOTSUPP);
 }
 
 void note_use(env &e, const helper_proto &fn) {

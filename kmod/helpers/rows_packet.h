@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Rows of the helpers that work on packets and messages: __sk_buff, xdp_md, sk_msg_md, lightweight tunnels.
+#pragma once
+
+#include "helpers/rows.h"
+
+namespace modbpf::helper_rows {
+
+// clang-format off
+inline constexpr row packet_rows[] = {
+    {BPF_FUNC_skb_store_bytes, ret::integer, {ctx, anything, const_mem, const_size, anything}, moves, tc_progs |
+     lwt_xmit | sk_skb, 0, nullptr},
+    {BPF_FUNC_l3_csum_replace, ret::integer, {ctx, anything, anything, anything, anything}, moves, tc_progs |
+     lwt_xmit, 0, nullptr},
+    {BPF_FUNC_l4_csum_replace, ret::integer, {ctx, anything, anything, anything, anything}, moves, tc_progs |
+     lwt_xmit, 0, nullptr},
+    {BPF_FUNC_clone_redirect, ret::integer, {ctx, anything, anything}, moves, tc_progs | lwt_xmit, 0, nullptr},
+    {BPF_FUNC_skb_vlan_push, ret::integer, {ctx, anything, anything}, moves, tc_progs, 0, nullptr},
+    {BPF_FUNC_skb_vlan_pop, ret::integer, {ctx}, moves, tc_progs, 0, nullptr},
+    {BPF_FUNC_skb_get_tunnel_key, ret::integer, {ctx, uninit_mem, const_size, anything}, 0, tc_progs | lwt_xmit, 0,
+     nullptr},
+    {BPF_FUNC_skb_set_tunnel_key, ret::integer, {ctx, const_mem, const_size, anything}, 0, tc_progs | lwt_xmit, 0,
+     nullptr},
+    {BPF_FUNC_redirect, ret::integer, {anything, anything}, 0, tc_progs | xdp | lwt_xmit, 0, nullptr},
+    {BPF_FUNC_get_route_realm, ret::integer, {ctx}, 0, lwt_progs | tc_progs, 0, nullptr},
+    {BPF_FUNC_skb_load_bytes, ret::integer, {ctx, anything, uninit_mem, const_size}, 0, socket_filter | sched_cls, 0,
+     bpf_skb_load_bytes},
+    {BPF_FUNC_skb_load_bytes, ret::integer, {ctx, anything, uninit_mem, const_size}, 0, lwt_progs | sched_act |
+     cgroup_skb | sk_skb | sk_reuseport | flow_dissector, 0, nullptr},
+    {BPF_FUNC_csum_diff, ret::integer, {const_mem | or_null, const_size_or_zero, const_mem | or_null,
+     const_size_or_zero, anything}, pkt, lwt_progs | tc_progs | xdp, 0, bpf_csum_diff},
+    {BPF_FUNC_skb_get_tunnel_opt, ret::integer, {ctx, uninit_mem, const_size}, 0, tc_progs | lwt_xmit, 0, nullptr},
+    {BPF_FUNC_skb_set_tunnel_opt, ret::integer, {ctx, const_mem, const_size}, 0, tc_progs | lwt_xmit, 0, nullptr},
+    {BPF_FUNC_skb_change_proto, ret::integer, {ctx, anything, anything}, moves, tc_progs, 0, nullptr},
+    {BPF_FUNC_skb_change_type, ret::integer, {ctx, anything}, 0, tc_progs, 0, nullptr},
+    {BPF_FUNC_skb_under_cgroup, ret::integer, {ctx, const_map_ptr, anything}, 0, lwt_progs | tc_progs, cgroup_arrays,
+     nullptr},
+    {BPF_FUNC_get_hash_recalc, ret::integer, {ctx}, 0, lwt_progs | tc_progs, 0, nullptr},
+    {BPF_FUNC_skb_change_tail, ret::integer, {ctx, anything, anything}, moves, tc_progs | lwt_xmit | sk_skb, 0,
+     nullptr},
+    {BPF_FUNC_skb_pull_data, ret::integer, {ctx, anything}, moves, sched_cls, 0, bpf_skb_pull_data},
+    {BPF_FUNC_skb_pull_data, ret::integer, {ctx, anything}, moves, (lwt_progs & ~lwt_seg6local) | sched_act | sk_skb,
+     0, nullptr},
+    {BPF_FUNC_csum_update, ret::integer, {ctx, anything}, 0, tc_progs | lwt_xmit, 0, nullptr},
+    {BPF_FUNC_set_hash_invalid, ret::integer, {ctx}, 0, tc_progs | lwt_xmit, 0, nullptr},
+    {BPF_FUNC_skb_change_head, ret::integer, {ctx, anything, anything}, moves, tc_progs | lwt_xmit | sk_skb, 0,
+     nullptr},
+    {BPF_FUNC_xdp_adjust_head, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_head},
+    {BPF_FUNC_set_hash, ret::integer, {ctx, anything}, 0, tc_progs, 0, nullptr},
+    {BPF_FUNC_skb_adjust_room, ret::integer, {ctx, anything, anything, anything}, moves, tc_progs | sk_skb, 0,
+     nullptr},
+    {BPF_FUNC_redirect_map, ret::integer, {const_map_ptr, anything, anything}, 0, xdp, redirect_maps, nullptr},
+    {BPF_FUNC_xdp_adjust_meta, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_meta},
+    {BPF_FUNC_msg_redirect_map, ret::integer, {ctx, const_map_ptr, anything, anything}, 0, sk_msg, sockmaps,
+     nullptr},
+    {BPF_FUNC_msg_apply_bytes, ret::integer, {ctx, anything}, 0, sk_msg, 0, nullptr},
+    {BPF_FUNC_msg_cork_bytes, ret::integer, {ctx, anything}, 0, sk_msg, 0, nullptr},
+    {BPF_FUNC_msg_pull_data, ret::integer, {ctx, anything, anything, anything}, moves, sk_msg, 0, nullptr},
+    {BPF_FUNC_xdp_adjust_tail, ret::integer, {ctx, anything}, moves, xdp, 0, bpf_xdp_adjust_tail},
+    {BPF_FUNC_skb_get_xfrm_state, ret::integer, {ctx, anything, uninit_mem, const_size, anything}, 0, tc_progs, 0,
+     nullptr},
+    {BPF_FUNC_skb_load_bytes_relative, ret::integer, {ctx, anything, uninit_mem, const_size, anything}, 0,
+     socket_filter | sched_cls, 0, bpf_skb_load_bytes_relative},
+    {BPF_FUNC_skb_load_bytes_relative, ret::integer, {ctx, anything, uninit_mem, const_size, anything}, 0,
+     sched_act | cgroup_skb | sk_reuseport, 0, nullptr},
+    {BPF_FUNC_fib_lookup, ret::integer, {ctx, out_mem, const_size, anything}, gpl, tc_progs | xdp, 0, nullptr},
+    {BPF_FUNC_msg_redirect_hash, ret::integer, {ctx, const_map_ptr, map_key, anything}, 0, sk_msg, sockhashes,
+     nullptr},
+    {BPF_FUNC_lwt_push_encap, ret::integer, {ctx, anything, const_mem, const_size}, moves, lwt_in | lwt_xmit, 0,
+     nullptr},
+    {BPF_FUNC_lwt_seg6_store_bytes, ret::integer, {ctx, anything, const_mem, const_size}, moves, lwt_seg6local, 0,
+     nullptr},
+    {BPF_FUNC_lwt_seg6_adjust_srh, ret::integer, {ctx, anything, anything}, moves, lwt_seg6local, 0, nullptr},
+    {BPF_FUNC_lwt_seg6_action, ret::integer, {ctx, anything, const_mem, const_size}, moves, lwt_seg6local, 0,
+     nullptr},
+    {BPF_FUNC_skb_cgroup_id, ret::integer, {ctx}, 0, tc_progs | cgroup_skb, 0, nullptr},
+    {BPF_FUNC_skb_ancestor_cgroup_id, ret::integer, {ctx, anything}, 0, tc_progs | cgroup_skb, 0, nullptr},
+    {BPF_FUNC_msg_push_data, ret::integer, {ctx, anything, anything, anything}, moves, sk_msg, 0, nullptr},
+    {BPF_FUNC_msg_pop_data, ret::integer, {ctx, anything, anything, anything}, moves, sk_msg, 0, nullptr},
+    {BPF_FUNC_skb_ecn_set_ce, ret::integer, {ctx}, 0, tc_progs | cgroup_skb, 0, nullptr},
+    {BPF_FUNC_csum_level, ret::integer, {ctx, anything}, 0, tc_progs | lwt_xmit, 0, nullptr},
+    {BPF_FUNC_skb_cgroup_classid, ret::integer, {ctx}, 0, tc_progs, 0, nullptr},
+    {BPF_FUNC_redirect_neigh, ret::integer, {anything, const_mem | or_null, const_size_or_zero, anything}, 0,
+     tc_progs, 0, nullptr},
+    {BPF_FUNC_redirect_peer, ret::integer, {anything, anything}, 0, tc_progs, 0, nullptr},
+    row{BPF_FUNC_check_mtu, ret::integer, {ctx, anything, mem | fixed | aligned_write, anything, anything}, gpl,
+     tc_progs | xdp, 0, nullptr}.sized({0, 0, 4}),
+    {BPF_FUNC_xdp_get_buff_len, ret::integer, {ctx}, 0, xdp, 0, bpf_xdp_get_buff_len},
+    row{BPF_FUNC_xdp_get_buff_len, ret::integer, {btf_id}, 0, typed_progs, 0, nullptr}.typed({"xdp_buff"}),
+    {BPF_FUNC_xdp_load_bytes, ret::integer, {ctx, anything, uninit_mem, const_size}, 0, xdp, 0, bpf_xdp_load_bytes},
+    {BPF_FUNC_xdp_store_bytes, ret::integer, {ctx, anything, const_mem, const_size}, 0, xdp, 0, bpf_xdp_store_bytes},
+    {BPF_FUNC_skb_set_tstamp, ret::integer, {ctx, anything, anything}, 0, tc_progs, 0, nullptr},
+};
+// clang-format on
+
+}  // namespace modbpf::helper_rows
