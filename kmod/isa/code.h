@@ -24,9 +24,33 @@ struct code_subprog {
     bool reaches_tail_call;  ///< itself or through calls
 };
 
+/// How the JIT keeps a mispredicting CPU from doing harm. No guard changes what the program computes.
+enum class guard_kind : u8 {
+    none,
+    number,  ///< the verifier's: an addition of numbers, nothing to mask
+    barrier, ///< behind the instruction (a store to the stack): younger loads wait
+    // Masks of `pointer += offset` and `pointer -= offset`: an offset beyond the limit becomes 0.
+    mask = 8,
+    mask_negative = 1, ///< bits added to `mask`: the offset is not positive
+    mask_constant = 2, ///< always the limit
+    mask_in_src = 4,   ///< the offset is in src, the pointer in dst; else the other way round
+};
+constexpr guard_kind make_mask(bool negative, bool constant, bool in_src) {
+    return static_cast<guard_kind>(8 | (negative ? 1 : 0) | (constant ? 2 : 0) | (in_src ? 4 : 0));
+}
+constexpr bool is_mask(guard_kind k) { return static_cast<u8>(k) & 8; }
+constexpr bool mask_has(guard_kind k, guard_kind bit) { return is_mask(k) && (static_cast<u8>(k) & static_cast<u8>(bit)); }
+
+struct code_guard {
+    u32 insn;
+    u32 limit; ///< of a mask: greatest magnitude of the offset
+    guard_kind kind;
+};
+
 struct code {
     vec<bpf_insn> insns;
     vec<code_subprog> subprogs;  ///< subprogs[0] is the entry
+    vec<code_guard> guards;      ///< by instruction, ascending
 };
 
 }  // namespace modbpf

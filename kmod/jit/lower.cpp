@@ -182,13 +182,32 @@ status lowering::control(u32 at, const insn_desc &d) {
     }
 }
 
+const code_guard *lowering::guard(u32 at, bool mask) const {
+    u32 lo = 0, hi = static_cast<u32>(code_.guards.size());
+    while (lo < hi) {
+        u32 mid = lo + (hi - lo) / 2;
+        if (code_.guards[mid].insn < at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < code_.guards.size() && code_.guards[lo].insn == at; lo++)
+        if (is_mask(code_.guards[lo].kind) == mask)
+            return &code_.guards[lo];
+    return nullptr;
+}
+
 result<u32> lowering::instruction(u32 at) {
     insn_desc d = decode(code_.insns.view(), at);
-    if (u32 words = fuse(at, d))
-        return words;
+    if (code_.guards.empty()) // a guard belongs to one instruction
+        if (u32 words = fuse(at, d))
+            return words;
     switch (d.kind) {
         case insn_kind::alu:
-            alu(d);
+            if (const code_guard *g = guard(at, true))
+                masked_alu(d, *g);
+            else
+                alu(d);
             break;
         case insn_kind::mov:
             mov(d);
@@ -206,6 +225,8 @@ result<u32> lowering::instruction(u32 at) {
             break;
         case insn_kind::store:
             store(d);
+            if (guard(at, false))
+                out_.e.lfence();
             break;
         case insn_kind::atomic:
             atomic(d);

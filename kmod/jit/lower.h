@@ -54,6 +54,9 @@ private:
 
     void mov(const insn_desc &d);
     void alu(const insn_desc &d);
+    /// The guard of kind `k` (mask or barrier) at an instruction, or null.
+    const code_guard *guard(u32 at, bool mask) const;
+    void masked_alu(const insn_desc &d, const code_guard &g);
     void alu_imm(const insn_desc &d, x86::alu op);
     void mul_imm(const insn_desc &d);
     void shift(const insn_desc &d);

@@ -94,6 +94,30 @@ void lowering::alu(const insn_desc &d) {
     }
 }
 
+/// pointer +-= offset, where an offset beyond the guard's limit counts as 0: with m = limit - |offset|, the sign of m | |offset| is
+/// set exactly when the offset is too large (|offset| itself is below 2^63), and its complement is the mask. The CPU computes that; it
+/// guesses nothing.
+void lowering::masked_alu(const insn_desc &d, const code_guard &g) {
+    x86::encoder &e = out_.e;
+    bool negative = mask_has(g.kind, guard_kind::mask_negative), in_src = mask_has(g.kind, guard_kind::mask_in_src);
+    reg dst = frame_->native[d.dst], mask = reg::r11, size = reg::r9;
+    e.mov_imm(mask, g.limit);
+    if (!mask_has(g.kind, guard_kind::mask_constant)) {
+        e.mov(true, size, in_src ? use(d.src, reg::r10) : dst);
+        if (negative)
+            e.op(x86::unary::neg, true, size);
+        e.op(x86::alu::sub, true, mask, size);
+        e.op(x86::alu::or_, true, mask, size);
+        e.op(x86::unary::neg, true, mask); // negative when 0 < size <= limit: the mask is all ones
+        e.op(x86::shift::sar, true, mask, 63);
+        e.op(x86::alu::and_, true, mask, size);
+    }
+    if (!in_src)
+        e.mov(true, dst, use(d.src, reg::r10));
+    bool add = (d.op == BPF_ADD) != negative;
+    e.op(add ? x86::alu::add : x86::alu::sub, true, dst, mask);
+}
+
 void lowering::alu_imm(const insn_desc &d, x86::alu op) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst];

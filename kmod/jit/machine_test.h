@@ -97,7 +97,7 @@ inline const helper_proto *near_helper(u32 id) {
 }
 /// The options with every function that an image calls replaced by a stub within reach.
 inline jit_options nearby(jit_options o) {
-    far_helper = o.helper ? o.helper : find_helper;
+    far_helper = o.helper ? o.helper : static_cast<const helper_proto *(*)(u32)>(find_helper);
     o.helper = near_helper;
     o.slot = nearby_function(o.slot ? o.slot : tail_call_target);
     o.packet = nearby_function(o.packet ? o.packet : load_packet_bytes);

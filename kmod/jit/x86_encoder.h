@@ -111,6 +111,7 @@ public:
     void leave() { byte(0xc9); }
     void ret() { byte(0xc3); }
     void int3() { byte(0xcc); }
+    void lfence() { byte(0x0f), byte(0xae), byte(0xe8); }
     void endbr64() { byte(0xf3), byte(0x0f), byte(0x1e), byte(0xfa); }
     void call_reg(reg r) { group(false, 0xff, 2, r); }
     void jmp_reg(reg r) { group(false, 0xff, 4, r); }

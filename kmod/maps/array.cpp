@@ -5,6 +5,7 @@
 // too large) in a port_region, which user space may map. PERCPU_ARRAY: one such run of elements for each CPU. Nothing
 // is locked: an update is a plain copy into the element, in any context, as on Linux.
 #include "maps/array.h"
+#include "maps/nospec.h"
 
 namespace modbpf {
 
@@ -71,14 +72,14 @@ void *lookup_array(map *m, const void *key) {
     u32 i = array_index(key);
     if (i >= m->params.max_entries)
         return nullptr;
-    return as_array(m)->values + as_array(m)->elem_size * i;
+    return as_array(m)->values + as_array(m)->elem_size * clamp_index(i, m->params.max_entries);
 }
 
 void *lookup_percpu(map *m, const void *key) {
     u32 i = array_index(key);
     if (i >= m->params.max_entries)
         return nullptr;
-    return as_percpu(m)->at(i, port_cpu_id());
+    return as_percpu(m)->at(clamp_index(i, m->params.max_entries), port_cpu_id());
 }
 
 /// The checks of an update, in Linux's order.

@@ -6,6 +6,7 @@
 // contract).
 #pragma once
 
+#include "maps/nospec.h"
 #include "maps/array.h"
 
 namespace modbpf {
@@ -27,7 +28,10 @@ template <class T> struct fd_array : map {
     }
     static u64 memory(const map *m) { return sizeof(fd_array) + static_cast<u64>(m->params.max_entries) * sizeof(T *); }
 
-    T *read(u32 i) const { return i < params.max_entries ? __atomic_load_n(&slots[i], __ATOMIC_CONSUME) : nullptr; }
+    T *read(u32 i) const {
+        u32 n = params.max_entries;
+        return i < n ? __atomic_load_n(&slots[clamp_index(i, n)], __ATOMIC_CONSUME) : nullptr;
+    }
     /// Puts `t` (or null) into slot i, an index in range; the caller gets the old reference.
     T *exchange(u32 i, T *t) { return __atomic_exchange_n(&slots[i], t, __ATOMIC_ACQ_REL); }
 

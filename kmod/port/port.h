@@ -167,8 +167,8 @@ u64 port_current_uid_gid(void);  /* gid << 32 | uid, initial namespace; any */
 void port_current_comm(char *buf, size_t size); /* always NUL-terminated, the rest zeroed; any */
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN };
+bool port_unprivileged_bpf(void); /* task: may callers without CAP_BPF create maps and programs? kernel.unprivileged_bpf_disabled is 0 */
 bool port_capable(enum port_cap cap); /* task: in the initial user namespace; BPF, PERFMON, NET_ADMIN also by SYS_ADMIN */
-bool port_unprivileged_bpf(void); /* may tasks without PORT_CAP_BPF create maps and load programs at all? */
 
 /* ---- user memory ---------------------------------------------------------------------------------------- */
 

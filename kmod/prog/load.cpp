@@ -178,6 +178,7 @@ status run_verifier(load_job &j) {
         .prog_flags = j.a.prog_flags,
         .gpl_compatible = j.p.gpl_compatible,
         .perfmon = port_capable(PORT_CAP_PERFMON),
+        .bpf = port_capable(PORT_CAP_BPF),
         .types = j.p.types.get(),
         .funcs = j.funcs.view(),
         .lines = j.lines.view(),

@@ -2,6 +2,7 @@
 // Memory accesses: loads, stores, atomics, and the rule of each kind of memory (stack slots are in stack.cpp).
 #include "verifier/context.h"
 #include "verifier/marks.h"
+#include "verifier/speculation.h"
 
 namespace modbpf {
 
@@ -201,8 +202,17 @@ status read_frozen(env &e, const reg_state &r, s32 off, u32 size, bool sign, s32
     return {};
 }
 
+/// A program that may not leak pointers stores none where it could be read as a number.
+status check_stored_value(env &e, access t, s32 value, const char *where) {
+    if (t != access::write || value < 0 || !leaks(e, static_cast<u32>(value)))
+        return {};
+    verbose(e, "R%d leaks addr into %s\n", value, where);
+    return fail(EACCES);
+}
+
 status access_map_value(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool sign) {
     reg_state r = e.reg(regno);
+    TRY(check_stored_value(e, t, value, "map"));
     TRY(check_map_access_type(e, r, off, static_cast<s32>(size), t));
     TRY(check_region(e, regno, off, static_cast<s32>(size), r.map_ptr->params.value_size, false));
     if (t == access::write || value < 0)
@@ -267,6 +277,7 @@ status load_ctx_field(env &e, reg_state &r, const ctx_field *row) {
 }
 
 status access_ctx(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool sign) {
+    TRY(check_stored_value(e, t, value, "ctx"));
     TRY(check_ptr_off(e, e.reg(regno), regno));
     if (e.req.type->kind == ctx_kind::btf)
         return access_btf_ctx(e, regno, off, size, t, value, sign);
@@ -287,6 +298,7 @@ status access_packet(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
         verbose(e, "cannot write into packet\n");
         return fail(EACCES);
     }
+    TRY(check_stored_value(e, t, value, "packet"));
     TRY(check_packet(e, regno, off, static_cast<s32>(size), false));
     if (t == access::read && value >= 0)
         e.reg(static_cast<u32>(value)).set_unknown();
@@ -300,6 +312,7 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
         return access_map_value(e, regno, off, size, t, value, sign);
     case reg_type::mem:
     case reg_type::ringbuf_mem:
+        TRY(check_stored_value(e, t, value, "mem"));
         TRY(check_region(e, regno, off, static_cast<s32>(size), r.mem_size, false));
         if (t == access::read && value >= 0)
             e.reg(static_cast<u32>(value)).set_unknown();
@@ -358,8 +371,11 @@ status check_store(env &e, const insn_desc &d) {
 status check_atomic(env &e, const insn_desc &d) {
     TRY(read_reg(e, d.src));
     TRY(read_reg(e, d.dst));
-    if (d.imm == BPF_CMPXCHG)
+    if (d.imm == BPF_CMPXCHG) {
         TRY(read_reg(e, BPF_REG_0));
+        TRY(check_stored_value(e, access::write, BPF_REG_0, "mem"));
+    }
+    TRY(check_stored_value(e, access::write, d.src, "mem"));
     const reg_state &base = e.reg(d.dst);
     if (base.type == reg_type::ctx || base.is_packet()) {
         verbose(e, "BPF_ATOMIC stores into R%d %s is not allowed\n", d.dst, reg_type_name(e, base.type));

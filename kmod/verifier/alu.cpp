@@ -2,6 +2,7 @@
 // Arithmetic and moves: numbers through the scalar domain, pointers through base + fixed offset + variable offset.
 #include "isa/disasm.h"
 #include "verifier/marks.h"
+#include "verifier/speculation.h"
 
 namespace modbpf {
 
@@ -106,7 +107,7 @@ void sub_offset(env &e, reg_state &dst, const scalar &off) {
 status move_pointer(env &e, const insn_desc &d, reg_state ptr, reg_state off, bool dst_is_ptr) {
     reg_state &dst = e.reg(d.dst);
     if (d.alu32()) {
-        if (d.op == BPF_SUB) { // pointers may leak: the low half of a difference is just a number
+        if (d.op == BPF_SUB && e.req.perfmon) { // pointers may leak: the low half of a difference is just a number
             dst.set_unknown();
             return {};
         }
@@ -126,6 +127,8 @@ status move_pointer(env &e, const insn_desc &d, reg_state ptr, reg_state off, bo
     off.off = 0; // of a linked number: no part of its value
     if (!sane_offset(e, off, ptr.type) || !sane_offset(e, ptr, ptr.type))
         return fail(EINVAL);
+    move_guard guard(e, d);
+    TRY(guard.before(ptr, off, dst_is_ptr));
     if (d.op == BPF_ADD) {
         add_offset(e, dst, off.var);
     } else if (d.op == BPF_SUB) {
@@ -144,7 +147,8 @@ status move_pointer(env &e, const insn_desc &d, reg_state ptr, reg_state off, bo
     if (!sane_offset(e, dst, ptr.type))
         return fail(EINVAL);
     forget_halves(dst.var);
-    return {};
+    TRY(check_moved_pointer(e, d.dst));
+    return guard.after(dst);
 }
 
 /// dst &= K or |= K with dst in {-1, 0} (a sign mask): follow both values apart, as Linux does.
@@ -166,9 +170,9 @@ status fork_sign_mask(env &e, reg_state &dst) {
 }
 
 /// A sum with a constant keeps the link to the register that it was copied from; every other result is a new value.
-void update_link(const insn_desc &d, reg_state &dst, const scalar &src) {
+void update_link(const insn_desc &d, reg_state &dst, const scalar &src, bool linked_sums) {
     bool self = d.reg && d.src == d.dst;
-    if (d.op != BPF_ADD || d.alu32() || !dst.id || !src.is_const() || self) {
+    if (!linked_sums || d.op != BPF_ADD || d.alu32() || !dst.id || !src.is_const() || self) {
         dst.clear_id();
         return;
     }
@@ -196,7 +200,7 @@ status check_arith(env &e, const insn_desc &d) {
     else
         src.set_const(static_cast<u64>(d.imm));
     if (src.is_pointer() && dst.is_pointer()) {
-        if (d.op == BPF_SUB) {
+        if (d.op == BPF_SUB && e.req.perfmon) {
             dst.set_unknown();
             return {};
         }
@@ -212,10 +216,11 @@ status check_arith(env &e, const insn_desc &d) {
             TRY(demand_reg(e, d.src));
         return move_pointer(e, d, dst, src, true);
     }
+    TRY(guard_scalar_alu(e, d));
     if ((d.op == BPF_AND || d.op == BPF_OR) && src.var.is_const())
         TRY(fork_sign_mask(e, dst));
     dst.var = scalar_alu(d.op, d.alu32(), d.is_signed, dst.var, src.var);
-    update_link(d, dst, src.var);
+    update_link(d, dst, src.var, e.req.bpf);
     return {};
 }
 
@@ -231,18 +236,22 @@ void link_for_copy(env &e, reg_state &src) {
         src.id = ++e.id_gen;
 }
 
-void move_reg(env &e, const insn_desc &d) {
+status move_reg(env &e, const insn_desc &d) {
     reg_state &src = e.reg(d.src), &dst = e.reg(d.dst);
     if (!d.sx_bytes && !d.alu32()) {
         link_for_copy(e, src);
         dst.copy_from(src);
-        return;
+        return {};
+    }
+    if (leaks(e, d.src)) {
+        verbose(e, d.alu32() ? "R%d partial copy of pointer\n" : "R%d sign-extension part of pointer\n", d.src);
+        return fail(EACCES);
     }
     if (!src.is_scalar()) { // part of an address is just a number
         dst.set_unknown();
         if (d.alu32())
             dst.var = scalar_zext(dst.var, 4);
-        return;
+        return {};
     }
     bool same = d.sx_bytes ? fits(src, d.sx_bytes * 8u - 1) : fits(src, 32);
     if (same)
@@ -254,16 +263,15 @@ void move_reg(env &e, const insn_desc &d) {
         dst.var = d.alu32() ? scalar_sext32(dst.var, d.sx_bytes) : scalar_sext(dst.var, d.sx_bytes);
     else
         dst.var = scalar_zext(dst.var, 4);
+    return {};
 }
 
 status check_mov(env &e, const insn_desc &d) {
     if (d.reg)
         TRY(read_reg(e, d.src));
     TRY(write_reg(e, d.dst));
-    if (d.reg) {
-        move_reg(e, d);
-        return {};
-    }
+    if (d.reg)
+        return move_reg(e, d);
     e.reg(d.dst).set_const(d.alu32() ? static_cast<u32>(d.imm) : static_cast<u64>(d.imm));
     return {};
 }
@@ -277,6 +285,10 @@ status check_alu(env &e, const insn_desc &d) {
         TRY(check_mov(e, d));
     } else { // neg and byte swaps: the result is not followed
         TRY(read_reg(e, d.dst));
+        if (leaks(e, d.dst)) {
+            verbose(e, "R%d pointer arithmetic prohibited\n", d.dst);
+            return fail(EACCES);
+        }
         TRY(write_reg(e, d.dst));
         e.reg(d.dst).set_unknown();
     }

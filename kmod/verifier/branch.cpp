@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Conditional jumps: which arms are possible, and what each arm tells about the operands: ranges, NULL, bytes of packet.
 #include "verifier/marks.h"
+#include "verifier/speculation.h"
 
 namespace modbpf {
 
@@ -213,10 +214,10 @@ bool bounds_pair(const reg_state &p, const reg_state &end) {
            (p.type == reg_type::packet_meta && is_packet_start(end));
 }
 
-/// `a op b` with a packet pointer and the end of its area. fall: state where it is false; jump: where it holds.
-void learn_range(const insn_desc &d, const reg_state &dst, const reg_state &src, verifier_state &fall, verifier_state &jump) {
+/// `a op b` with a packet pointer and the end of its area. fall: state where it is false; jump: where it holds. -> it is one.
+bool learn_range(const insn_desc &d, const reg_state &dst, const reg_state &src, verifier_state &fall, verifier_state &jump) {
     if (!d.reg || d.alu32())
-        return;
+        return false;
     u8 op = d.op;
     const reg_state *pkt = &dst;
     u32 regno = d.dst;
@@ -224,7 +225,7 @@ void learn_range(const insn_desc &d, const reg_state &dst, const reg_state &src,
         pkt = &src, regno = d.src;
         op = flip(op);
     } else if (!bounds_pair(dst, src)) {
-        return;
+        return false;
     }
     reg_state p = *pkt;
     switch (op) {
@@ -245,8 +246,14 @@ void learn_range(const insn_desc &d, const reg_state &dst, const reg_state &src,
         mark_at_end(fall, regno, true);
         break;
     default:
-        break;
+        return false;
     }
+    return true;
+}
+
+error comparison_prohibited(env &e, u32 regno) {
+    verbose(e, "R%d pointer comparison prohibited\n", regno);
+    return fail(EACCES);
 }
 
 // ---- both arms ----------------------------------------------------------------------------------------------------------
@@ -257,7 +264,12 @@ status check_operands(env &e, const insn_desc &d) {
         verbose(e, "%s", r.text);
         return fail(r.err);
     }
-    return d.reg ? read_reg(e, d.src) : status();
+    if (!d.reg)
+        return {};
+    TRY(read_reg(e, d.src));
+    if (leaks(e, d.src) && !(e.reg(d.dst).is_packet_any() && e.reg(d.src).is_packet_any()))
+        return comparison_prohibited(e, d.src);
+    return {};
 }
 
 /// Only one arm can be taken; that depends on the values of both operands.
@@ -267,6 +279,7 @@ status take_one(env &e, const insn_desc &d, bool taken) {
     if (d.reg && e.reg(d.src).is_scalar())
         TRY(demand_reg(e, d.src));
     e.next_insn = taken ? static_cast<u32>(d.target) : e.insn + 1;
+    TRY(guard_branch(e, d, taken ? e.insn + 1 : static_cast<u32>(d.target)));
     if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2))
         print_insn_state(e);
     return {};
@@ -311,8 +324,8 @@ status both_arms(env &e, const insn_desc &d, const reg_state &dst, const reg_sta
     if (!d.alu32() && !d.reg && d.imm == 0 && (d.op == BPF_JEQ || d.op == BPF_JNE) && dst.may_be_null()) {
         resolve_null(*fall, d.dst, d.op == BPF_JNE);
         resolve_null(*jump, d.dst, d.op == BPF_JEQ);
-    } else {
-        learn_range(d, dst, src, *fall, *jump);
+    } else if (!learn_range(d, dst, src, *fall, *jump) && leaks(e, d.dst)) {
+        return comparison_prohibited(e, d.dst);
     }
     if (e.req.other_arm_first) {
         pending_path &p = e.pending.back();

@@ -2,8 +2,16 @@
 // Helper calls: arguments against the prototype, then the call's effects. Also legacy packet loads, which behave like calls.
 #include "verifier/context.h"
 #include "verifier/marks.h"
+#include "verifier/speculation.h"
 
 namespace modbpf {
+
+void forget_pointer(env &e, reg_state &r) {
+    if (e.req.perfmon)
+        r.set_unknown();
+    else
+        r.set_not_init();
+}
 
 namespace {
 
@@ -201,8 +209,12 @@ status check_arg(env &e, u32 i, call_meta &meta) {
     if (t == arg_type::none)
         return {};
     TRY(read_reg(e, regno));
-    if (t == arg_type::anything)
-        return {};
+    if (t == arg_type::anything) {
+        if (!leaks(e, regno))
+            return {};
+        verbose(e, "R%d leaks addr into helper function\n", regno);
+        return fail(EACCES);
+    }
     const reg_state &r = e.reg(regno);
     if (r.is_packet() && !packet_access_allowed(e, meta.fn, writes_mem(t) ? access::write : access::read)) {
         verbose(e, "helper access to the packet is not allowed\n");
@@ -233,7 +245,8 @@ status find_proto(env &e, s64 id, call_meta &meta) {
         return fail(EINVAL);
     }
     meta.fn = find_helper(static_cast<u32>(id), e.req.type->type, e.req.expected_attach_type);
-    bool hidden = meta.fn && (meta.fn->flags & helper_needs_perfmon) && !e.req.perfmon;
+    bool hidden = meta.fn && (((meta.fn->flags & helper_needs_perfmon) && !e.req.perfmon) ||
+                              ((meta.fn->flags & helper_needs_bpf) && !e.req.bpf));
     if (!meta.fn || hidden) {
         verbose(e, "program of this type cannot use helper %s#%d\n", name.text, static_cast<int>(id));
         return fail(EINVAL);
@@ -265,7 +278,7 @@ status check_map_type(env &e, const call_meta &meta) {
 void invalidate_ref(env &e, u32 id) {
     e.cur->for_each_reg([&](reg_state &r) {
         if (r.ref_id == id)
-            r.set_unknown(); // an address that is just a number now
+            forget_pointer(e, r);
     });
 }
 
@@ -401,9 +414,9 @@ status apply_call(env &e, call_meta &meta) {
 }  // namespace
 
 void clear_packet_pointers(env &e) {
-    e.cur->for_each_reg([](reg_state &r) {
+    e.cur->for_each_reg([&](reg_state &r) {
         if (r.is_packet_any())
-            r.set_unknown();
+            forget_pointer(e, r);
     });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Control flow: a depth-first walk without recursion that finds unreachable instructions and marks where states are compared
-// (prune points) and where Linux would record a jump (jmp points). Back edges are fine: exploration decides about loops.
+// (prune points) and where Linux would record a jump (jmp points). With CAP_BPF back edges are fine: exploration decides about loops.
 #include "verifier/env.h"
 
 namespace modbpf {
@@ -24,7 +24,13 @@ struct walk {
         if (is_branch)
             mark_target(static_cast<u32>(to));
         mark[t] = is_branch ? branch_done : fallthrough_done;
-        if (mark[static_cast<u32>(to)] != undiscovered)
+        u8 seen = mark[static_cast<u32>(to)];
+        if (seen != undiscovered && seen != explored && !e.req.bpf) {
+            print_line(e, t, "");
+            verbose(e, "back-edge from insn %d to %d\n", t, static_cast<u32>(to));
+            return fail(EINVAL);
+        }
+        if (seen != undiscovered)
             return false;
         mark[static_cast<u32>(to)] = discovered;
         TRY(stack.push(static_cast<u32>(to)));

@@ -45,6 +45,10 @@ struct insn_aux {
     u64 store_slots = 0;
     u64 link_slots = 0;
     u16 link_regs = 0;
+    // Guards (speculation.h).
+    bool barrier : 1 = false;
+    guard_kind guard = guard_kind::none;
+    u32 guard_limit = 0;
     // ld_imm64 of a map (load.cpp).
     u32 map_index = 0;
     u32 map_off = 0;
@@ -128,6 +132,7 @@ struct verifier_env {
     u64 prev_processed = 0, prev_jumps = 0; ///< when the last checkpoint was made
     u32 history = 0;    ///< entries that Linux's instruction history would have since the last checkpoint
     bool strict_alignment = false;
+    bool guards_vary = false; ///< some mask depends on a number's range: numbers are compared exactly when states are
     id_pair id_map[id_map_size];
     u32 id_map_used = 0;
     u32 id_map_fresh = 0;
@@ -229,6 +234,8 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
 // call.cpp, func.cpp
 status check_helper_call(env &e, const insn_desc &d);
 status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_meta *meta);
+/// The pointer is not valid any more: just a number, or nothing that a program without CAP_PERFMON may read.
+void forget_pointer(env &e, reg_state &r);
 void clear_packet_pointers(env &e);
 void clear_caller_saved(env &e, func_state &f);
 status check_reference_leak(env &e);

@@ -40,6 +40,8 @@ bool match_scalar_ids(env &e, u32 old_id, u32 cur_id) {
 }
 
 bool scalar_covered(env &e, const reg_state &old, const reg_state &cur) {
+    if (e.guards_vary) // another range may need another mask, or be refused
+        return old.off == cur.off && scalar_equal(old.var, cur.var) && match_scalar_ids(e, old.id, cur.id);
     if ((old.id & id_add_const) != (cur.id & id_add_const) && old.id)
         return false;
     if ((old.id & id_add_const) && old.off != cur.off)
@@ -65,7 +67,7 @@ bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precis
         return false;
     switch (old.type) {
     case reg_type::scalar:
-        return !precise || scalar_covered(e, old, cur);
+        return (!precise && !e.guards_vary) || scalar_covered(e, old, cur);
     case reg_type::map_value:
     case reg_type::map_value_or_null:
     case reg_type::mem:
@@ -84,18 +86,18 @@ bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precis
     }
 }
 
-bool all_misc(const stack_slot &s) {
+bool all_misc(const env &e, const stack_slot &s) {
     for (auto k : s.kind)
-        if (k != slot_kind::misc && k != slot_kind::invalid)
+        if (k != slot_kind::misc && !(k == slot_kind::invalid && e.req.perfmon))
             return false;
     return true;
 }
 
 /// The scalar that a full load of the slot gives, or null: then the slot is compared byte by byte.
-const reg_state *slot_scalar(const stack_slot &s, const reg_state &unknown) {
+const reg_state *slot_scalar(const env &e, const stack_slot &s, const reg_state &unknown) {
     if (s.is_full_scalar_spill())
         return &s.spilled;
-    return all_misc(s) ? &unknown : nullptr;
+    return all_misc(e, s) ? &unknown : nullptr;
 }
 
 /// How many turns an iterator made does not matter.
@@ -107,12 +109,14 @@ bool object_covered(env &e, const reg_state &old, const reg_state &cur) {
 bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool precise) {
     reg_state unknown;
     unknown.set_unknown();
-    const reg_state *a = slot_scalar(old, unknown), *b = slot_scalar(cur, unknown);
+    const reg_state *a = slot_scalar(e, old, unknown), *b = slot_scalar(e, cur, unknown);
     if (a && b)
         return reg_covered(e, *a, *b, precise);
     for (u32 i = 0; i < slot_bytes; i++) {
-        if (old.kind[i] == slot_kind::invalid || old.kind[i] == slot_kind::misc)
-            continue; // loads gave any number
+        if (old.kind[i] == slot_kind::invalid || (old.kind[i] == slot_kind::misc && e.req.perfmon))
+            continue; // not read, or loads gave any number
+        if (old.kind[i] == slot_kind::misc && cur.kind[i] == slot_kind::zero)
+            continue;
         if (old.kind[i] != cur.kind[i])
             return false;
     }
@@ -122,7 +126,9 @@ bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool pre
 }
 
 bool frame_covered(env &e, const func_state &old, const func_state &cur, u32 insn, bool top, bool by_values) {
-    const insn_aux &a = e.aux[insn];
+    insn_aux a = e.aux[insn];
+    if (!e.req.bpf) // as in Linux, every number counts
+        a.precise_regs = static_cast<u16>(~0u), a.precise_slots = ~0ull;
     // A frame that waits for its callee has nothing but r6-r9: the call scratched the others.
     u16 live = top ? a.live_regs : a.live_regs & 0x3c0;
     for (u32 r = 0; r < BPF_REG_10; r++)
@@ -172,7 +178,8 @@ bool refs_match(env &e, const verifier_state &old, const verifier_state &cur) {
 }
 
 bool modes_match(env &e, const path_modes &old, const path_modes &cur) {
-    return old.speculative == cur.speculative && old.rcu_locked == cur.rcu_locked && old.in_sleepable == cur.in_sleepable &&
+    // What is safe on a real path is safe on a mispredicted one, but not the other way round.
+    return (!old.speculative || cur.speculative) && old.rcu_locked == cur.rcu_locked && old.in_sleepable == cur.in_sleepable &&
            old.preempt_depth == cur.preempt_depth && old.lock_ptr == cur.lock_ptr && match_ids(e, old.lock_id, cur.lock_id);
 }
 

@@ -4,12 +4,16 @@
 // number of instructions processed (and with it the 1M limit) is comparable.
 #include "verifier/loops.h"
 #include "verifier/marks.h"
+#include "verifier/speculation.h"
 
 namespace modbpf {
 
 namespace {
 
 constexpr u32 max_pending = 8192; // BPF_COMPLEXITY_LIMIT_JMP_SEQ
+constexpr u32 max_checkpoints_unprivileged = 64; ///< of one instruction: BPF_COMPLEXITY_LIMIT_STATES
+
+const char *path_note(const env &e) { return e.cur->modes.speculative ? " (speculative execution)" : ""; }
 
 enum class step : u8 { next, jumped, path_done };
 
@@ -79,9 +83,12 @@ result<bool> ends_here(env &e, verifier_state &st) {
         return true;
     }
     if (st.branches) {
-        if (state_identical(e, st, *e.cur))
+        if (!state_identical(e, st, *e.cur))
+            return false;
+        if (!e.cur->modes.speculative)
             return infinite_loop(e, st).err();
-        return false;
+        TRY(end_in_loop(e, st)); // no CPU mispredicts for ever, and what it would do is being explored
+        return true;
     }
     if (e.req.no_pruning)
         return false;
@@ -122,6 +129,8 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
             link = &st->next;
     }
     e.stats.max_states_per_insn = max<u64>(e.stats.max_states_per_insn, seen);
+    if (!e.req.bpf && seen > max_checkpoints_unprivileged)
+        *add_new = false;
     return false;
 }
 
@@ -152,7 +161,8 @@ status add_checkpoint(env &e) {
 
 /// -> true: pruned.
 result<bool> visit_prune_point(env &e) {
-    bool force_new = (e.req.prog_flags & BPF_F_TEST_STATE_FREQ) || e.history > 40 || e.aux[e.insn].loop != loop_driver::none;
+    bool force_new = (e.req.bpf && (e.req.prog_flags & BPF_F_TEST_STATE_FREQ)) || e.history > 40 ||
+                     e.aux[e.insn].loop != loop_driver::none;
     bool add_new = force_new || (e.jumps - e.prev_jumps >= 2 && e.processed - e.prev_processed >= 8);
     if (TRY(search_checkpoints(e, force_new, &add_new)))
         return true;
@@ -283,7 +293,7 @@ result<step> do_insn(env &e, bool *print_from) {
     if (a.prune_point && TRY(visit_prune_point(e))) {
         tell_path(e, path_event::pruned, e.insn);
         if (logging && *print_from)
-            verbose(e, "\nfrom %d to %d: safe\n", e.prev_insn, e.insn);
+            verbose(e, "\nfrom %d to %d%s: safe\n", e.prev_insn, e.insn, path_note(e));
         else if (logging)
             verbose(e, "%d: safe\n", e.insn);
         return step::path_done;
@@ -295,13 +305,13 @@ result<step> do_insn(env &e, bool *print_from) {
         port_cond_resched();
     }
     if ((e.log.level() & BPF_LOG_LEVEL2) && *print_from) {
-        verbose(e, "\nfrom %d to %d:", e.prev_insn, e.insn);
+        verbose(e, "\nfrom %d to %d%s:", e.prev_insn, e.insn, path_note(e));
         print_state(e, *e.cur, e.cur->curframe, true);
         e.scratched_regs = 0, e.scratched_slots = 0;
         *print_from = false;
     }
     TRY(log_insn(e));
-    a.seen = true;
+    a.seen |= !e.cur->modes.speculative; // what only mispredicted paths reach is dead
     insn_desc d = decode(e.code(), e.insn);
     if (d.kind != insn_kind::branch && d.kind != insn_kind::ld_packet)
         if (refusal r = check_encoding(e.insns[e.insn]))
@@ -442,6 +452,10 @@ const return_rule *find_return_rule(const env &e) {
 
 status check_return_code(env &e) {
     TRY(read_reg(e, BPF_REG_0));
+    if (leaks(e, BPF_REG_0)) {
+        verbose(e, "R0 leaks addr as return value\n");
+        return fail(EACCES);
+    }
     const reg_state &r = e.reg(BPF_REG_0);
     if (e.cur->frame[0]->subprog) {
         if (r.is_scalar())

@@ -23,6 +23,7 @@ struct fixer {
     status convert_ctx(u32 i);
     status convert_map(u32 i);
     status move_targets(u32 i);
+    status emit_guard(u32 i);
     status emit();
     status emit_info();
 };
@@ -136,11 +137,22 @@ status fixer::move_targets(u32 i) {
     return {};
 }
 
+/// What keeps a mispredicting CPU from doing harm at this instruction.
+status fixer::emit_guard(u32 i) {
+    const insn_aux &a = e.aux[i];
+    if (is_mask(a.guard))
+        TRY(e.out->image.guards.push({position[i], a.guard_limit, a.guard}));
+    if (a.barrier)
+        TRY(e.out->image.guards.push({position[i], 0, guard_kind::barrier}));
+    return {};
+}
+
 status fixer::emit() {
     for (u32 i = 0; i < e.count(); i++)
         if (keep[i]) {
             TRY(e.out->image.insns.push(run[i]));
             TRY(e.out->xlated.push(shown[i]));
+            TRY(emit_guard(i));
         }
     for (u32 s = 0; s < e.subs.size(); s++) {
         const subprog_info &p = e.subs[s];

@@ -233,7 +233,7 @@ void print_line(env &e, u32 insn, const char *prefix) {
 void print_insn(env &e, u32 at) {
     disasm_options o;
     o.helper_name = helper_name;
-    o.show_pointers = true;
+    o.show_pointers = e.req.perfmon;
     char text[disasm_line_max + 64];
     disasm(text, sizeof(text), e.code(), at, o);
     verbose(e, "%d: %s", at, text);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Stack accesses: spills and fills of registers at fixed offsets, bytes at variable ones, areas given to helpers.
 //
-// Uninitialised stack may be read by who may load programs that leak pointers (CAP_PERFMON), which every load here needs: it
-// is an unknown number, like misc bytes.
+// Uninitialised stack may be read by programs that may leak pointers (CAP_PERFMON): it is an unknown number, like misc bytes.
 #include "verifier/marks.h"
+#include "verifier/speculation.h"
 
 namespace modbpf {
 
@@ -71,7 +71,10 @@ status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, acc
         hi = r.var.smax + off + size;
     }
     int err = 0;
-    if (lo < -static_cast<s64>(max_bpf_stack) || lo > -1)
+    // Without CAP_PERFMON only what was written may be read.
+    s64 lowest = t == access::write || e.req.perfmon ? -static_cast<s64>(max_bpf_stack)
+                                                     : -static_cast<s64>(frame_of(e, r).stack.size() * slot_bytes);
+    if (lo < lowest || lo > -1)
         err = EACCES;
     else if (hi > 0)
         err = EINVAL;
@@ -95,6 +98,15 @@ status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, acc
 
 namespace {
 
+bool readable(const env &e, slot_kind k) {
+    return k == slot_kind::misc || k == slot_kind::zero || (k == slot_kind::invalid && e.req.perfmon);
+}
+
+error unreadable(env &e, s32 off, s32 at, u32 size) {
+    verbose(e, "invalid read from stack off %d+%d size %d\n", off, at, size);
+    return fail(EACCES);
+}
+
 /// What bytes [off, off + size) that are no spill give.
 void load_bytes(env &e, func_state &f, s32 off, u32 size, u32 value) {
     u32 zeros = 0;
@@ -109,7 +121,7 @@ void load_bytes(env &e, func_state &f, s32 off, u32 size, u32 value) {
 }
 
 /// Part of a spilled number, or a load that is not as wide as the spill.
-void load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
+status load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
     u32 have = spill_size(s);
     reg_state &r = e.reg(value);
     // The spill starts at the slot's lowest byte; a load from there of no more bytes gets its low bytes.
@@ -118,11 +130,13 @@ void load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
         r.copy_from(s.spilled);
         if (narrowing)
             r.clear_id();
-        return;
+        return {};
     }
     u32 spilled = 0, zeros = 0;
     for (u32 i = 0; i < size; i++) {
         slot_kind k = s.kind[byte_of(off + static_cast<s32>(i))];
+        if (k != slot_kind::spill && !readable(e, k))
+            return unreadable(e, off, static_cast<s32>(i), size);
         spilled += k == slot_kind::spill;
         zeros += k == slot_kind::zero;
     }
@@ -130,6 +144,7 @@ void load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
         r.set_const(0);
     else
         r.set_unknown();
+    return {};
 }
 
 status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
@@ -138,6 +153,9 @@ status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
     TRY(observe_read(e, f.frameno, slot, value >= 0));
     stack_slot &s = f.stack[slot];
     if (!s.is_spill()) {
+        for (s32 i = 0; i < static_cast<s32>(size); i++)
+            if (!readable(e, s.kind[byte_of(off + i)]))
+                return unreadable(e, off, i, size);
         if (value >= 0)
             load_bytes(e, f, off, size, static_cast<u32>(value));
         return {};
@@ -149,12 +167,14 @@ status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
             verbose(e, "invalid size of register fill\n");
             return fail(EACCES);
         }
-        if (value >= 0)
-            load_part(e, s, off, size, static_cast<u32>(value));
-        return {};
+        return value >= 0 ? load_part(e, s, off, size, static_cast<u32>(value)) : status();
     }
-    if (value >= 0)
+    if (value >= 0) {
         e.reg(static_cast<u32>(value)).copy_from(s.spilled);
+    } else if (!e.req.perfmon && !s.spilled.is_scalar()) {
+        verbose(e, "leaking pointer from stack off %d\n", off);
+        return fail(EACCES);
+    }
     return {};
 }
 
@@ -223,10 +243,15 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
     u32 slot = slot_of(off);
     stack_slot &s = f.stack[slot];
     scratch_slot(e, f, slot);
+    if (!e.req.perfmon && s.is_spill() && !s.spilled.is_scalar() && size != slot_bytes) {
+        verbose(e, "attempt to corrupt spilled pointer on stack\n");
+        return fail(EACCES);
+    }
+    guard_stack_store(e, s, byte_of(off), size, value >= 0 && spillable(e.reg(static_cast<u32>(value))));
     TRY(observe_store(e, f.frameno, slot, value));
     bool imm = value < 0 && stores_imm(e), aligned = off % static_cast<s32>(slot_bytes) == 0;
     if (value < 0) {
-        if (!imm || !aligned)
+        if (!imm || !aligned || !e.req.bpf)
             return store_bytes(e, s, off, size, -1, imm && e.insns[e.insn].imm == 0);
         reg_state r;
         r.set_const(static_cast<u64>(static_cast<s64>(e.insns[e.insn].imm)));
@@ -235,7 +260,7 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
         return {};
     }
     reg_state &r = e.reg(static_cast<u32>(value));
-    if (r.is_scalar() && aligned)
+    if (r.is_scalar() && aligned && e.req.bpf)
         return spill_scalar(e, s, r, size);
     if (!spillable(r))
         return store_bytes(e, s, off, size, value, false);
@@ -262,6 +287,10 @@ status store_variable(env &e, func_state &f, s32 lo, s32 hi, s32 value) {
         scratch_slot(e, f, slot_of(i));
         TRY(observe_store(e, f.frameno, slot_of(i), value));
         slot_kind &k = s.kind[byte_of(i)];
+        if (!e.req.perfmon && k != slot_kind::misc && k != slot_kind::zero) { // the store may miss it, and what it holds would be forgotten
+            verbose(e, "spilled ptr in range of var-offset stack write; insn %d, ptr off: %d", e.insn, i);
+            return fail(EINVAL);
+        }
         if (zero && k == slot_kind::spill && s.spilled.is_null()) {
             // Stays 0, if the spilled value is: that has to be sure.
             zero_used = true;
@@ -291,6 +320,27 @@ status check_stack_store(env &e, u32 regno, s32 off, u32 size, s32 value) {
 
 // ---- areas ------------------------------------------------------------------------------------------------------------
 
+namespace {
+
+bool area_byte_readable(const stack_slot &s, u32 byte) {
+    slot_kind k = s.kind[byte];
+    return k == slot_kind::misc || k == slot_kind::zero || (k == slot_kind::spill && s.spilled.is_scalar());
+}
+
+error area_unreadable(env &e, u32 regno, s32 lo, s32 at, s32 size, bool helper) {
+    const reg_state &r = e.reg(regno);
+    const char *what = helper ? " indirect" : "";
+    char text[48];
+    tnum_text(text, sizeof(text), r.var.bits);
+    if (r.var.is_const())
+        verbose(e, "invalid%s read from stack R%d off %d+%d size %d\n", what, regno, lo, at, size);
+    else
+        verbose(e, "invalid%s read from stack R%d var_off %s+%d size %d\n", what, regno, text, at, size);
+    return fail(EACCES);
+}
+
+}  // namespace
+
 status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, bool helper, call_meta *meta) {
     const reg_state &r = e.reg(regno);
     if (size == 0 && !zero_ok) {
@@ -300,6 +350,13 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
     TRY(check_stack_bounds(e, regno, off, size, helper, helper ? access::write : access::read));
     func_state &f = frame_of(e, r);
     bool fixed = r.var.is_const();
+    if (!fixed && e.req.guarded()) {
+        char text[48];
+        tnum_text(text, sizeof(text), r.var.bits);
+        verbose(e, "R%d%s variable offset stack access prohibited for !root, var_off=%s\n", regno,
+                helper ? " indirect" : "", text);
+        return fail(EACCES);
+    }
     s32 lo = fixed ? static_cast<s32>(r.var.value()) + off : static_cast<s32>(r.var.smin) + off;
     s32 hi = (fixed ? lo : static_cast<s32>(r.var.smax) + off) + size;
     if (meta && meta->raw && fixed) {
@@ -309,6 +366,8 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
     }
     for (s32 i = lo; i < hi; i++) {
         stack_slot &s = f.stack[slot_of(i)];
+        if (!e.req.perfmon && !area_byte_readable(s, byte_of(i)))
+            return area_unreadable(e, regno, lo, i - lo, size, helper);
         TRY(observe_read(e, f.frameno, slot_of(i), false));
         if (!helper)
             continue;

@@ -77,13 +77,19 @@ status find_subprogs(env &e) {
     TRY(add_subprog(e, 0));
     for (u32 i = 0; i < e.count(); i++) {
         const bpf_insn &in = e.insns[i];
+        bool func = in.code == (BPF_LD | BPF_IMM | BPF_DW) && in.src_reg == BPF_PSEUDO_FUNC;
+        bool kfunc = in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_KFUNC_CALL;
+        if (!e.req.bpf && (func || kfunc || is_pseudo_call(in))) {
+            verbose(e, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN\n");
+            return fail(EPERM);
+        }
         if (is_pseudo_call(in))
             TRY(add_subprog(e, static_cast<s64>(i) + in.imm + 1));
-        if (in.code == (BPF_LD | BPF_IMM | BPF_DW) && in.src_reg == BPF_PSEUDO_FUNC) {
+        if (func) {
             verbose(e, "insn %d: function pointers and callbacks are not supported\n", i);
             return fail(EOPNOTSUPP);
         }
-        if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_KFUNC_CALL) {
+        if (kfunc) {
             verbose(e, "insn %d: calling kernel function #%d is not supported\n", i, in.imm);
             return fail(EOPNOTSUPP);
         }

@@ -48,7 +48,7 @@ struct verify_request {
     u32 expected_attach_type;
     u32 prog_flags;       ///< BPF_F_* of PROG_LOAD
     bool gpl_compatible;
-    bool perfmon;         ///< CAP_PERFMON: pointers may leak, helpers that need it
+    bool perfmon;         ///< CAP_PERFMON: pointers may leak, uninitialised stack be read; helpers that need it; no guards
     bool bpf = true;      ///< CAP_BPF: loops, subprograms, helpers that need it
     const btf *types;     ///< or null
     span<const func_info> funcs;   ///< from func_info_parse, or empty; verify() calls func_info_check (or _absent_check)
@@ -58,6 +58,9 @@ struct verify_request {
     result<ref<map>> (*map_from_fd)(int fd);
     /// Stop behind the verdict: a program may use what modbpf cannot run (verified_program::absent says what).
     bool verify_only = false;
+
+    /// Must mispredicted paths be harmless (Spectre v1, v4)? Linux asks the same, unless mitigations are off.
+    bool guarded() const { return !perfmon; }
 
     // For tests (LADDER V4): the verdict must not depend on these.
     bool no_pruning = false;

@@ -29,10 +29,6 @@ void note_absent_maps(env &e) {
 }
 
 status run_stages(env &e) {
-    if (!e.req.perfmon) {
-        verbose(e, "loading programs without CAP_PERFMON is not supported\n");
-        return fail(EPERM);
-    }
     TRY(e.insns.resize(e.req.insns.size()));
     TRY(e.aux.resize(e.req.insns.size()));
     memcpy(e.insns.data(), e.req.insns.data(), e.req.insns.size() * sizeof(bpf_insn));

@@ -52,6 +52,14 @@ notrace void port_current_comm(char *buf, size_t size)
 	memset(buf + i, 0, size - i);
 }
 
+bool port_unprivileged_bpf(void)
+{
+	/* Only asked for callers without CAP_BPF, so a look-up each time does no harm. */
+	const int *disabled = (const int *)(unsigned long)port_ksym_lookup("sysctl_unprivileged_bpf_disabled");
+
+	return disabled && !READ_ONCE(*disabled);
+}
+
 bool port_capable(enum port_cap cap)
 {
 	switch (cap) {
@@ -64,10 +72,5 @@ bool port_capable(enum port_cap cap)
 	case PORT_CAP_SYS_ADMIN:
 		return capable(CAP_SYS_ADMIN);
 	}
-	return false;
-}
-
-bool port_unprivileged_bpf(void)
-{
 	return false;
 }
