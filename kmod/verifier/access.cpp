@@ -45,7 +45,9 @@ bool base_matters(reg_type t) { return t == reg_type::ctx; }
 
 status out_of_region(env &e, u32 regno, s64 off, s32 size, u32 mem_size) {
     const reg_state &r = e.reg(regno);
-    if (r.type == reg_type::map_value)
+    if (r.type == reg_type::map_key)
+        verbose(e, "invalid access to map key, key_size=%d off=%d size=%d\n", mem_size, static_cast<int>(off), size);
+    else if (r.type == reg_type::map_value)
         verbose(e, "invalid access to map value, value_size=%d off=%d size=%d\n", mem_size, static_cast<int>(off), size);
     else if (r.is_packet_any())
         verbose(e, "invalid access to packet, off=%d size=%d, R%d(id=%d,off=%d,r=%d)\n", static_cast<int>(off), size, regno,
@@ -310,6 +312,15 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
     switch (r.type) {
     case reg_type::map_value:
         return access_map_value(e, regno, off, size, t, value, sign);
+    case reg_type::map_key:
+        if (t == access::write) {
+            verbose(e, "write to change key R%d not allowed\n", regno);
+            return fail(EACCES);
+        }
+        TRY(check_region(e, regno, off, static_cast<s32>(size), r.map_ptr->params.key_size, false));
+        if (value >= 0)
+            e.reg(static_cast<u32>(value)).set_unknown();
+        return {};
     case reg_type::mem:
     case reg_type::ringbuf_mem:
         TRY(check_stored_value(e, t, value, "mem"));

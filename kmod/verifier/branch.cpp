@@ -62,20 +62,19 @@ struct links {
     u16 regs[max_call_frames]{};
     u64 slots[max_call_frames]{};
     u32 count = 0;
-    bool callers = false; ///< some are in frames below the current one
+    bool callers = false; ///< some are in frames below, other than slots of the frame that called this one
 
     void add(verifier_state &st, u32 id) {
         id &= ~id_add_const;
         for (u32 n = st.curframe + 1; n--;) {
             func_state &f = *st.frame[n];
-            u32 before = count;
+            bool slots_followed = n + 1 == st.curframe;
             for (u32 r = 0; r < BPF_REG_10; r++)
                 if (tied(f.regs[r], id) && take(f.regs[r], regs[n] & reg_bit(r)))
-                    regs[n] |= reg_bit(r);
+                    regs[n] |= reg_bit(r), callers |= n != st.curframe;
             for (u32 s = 0; s < f.stack.size(); s++)
                 if (f.stack[s].is_spill() && tied(f.stack[s].spilled, id) && take(f.stack[s].spilled, slots[n] >> s & 1))
-                    slots[n] |= 1ull << s;
-            callers |= n < st.curframe && count != before;
+                    slots[n] |= 1ull << s, callers |= n != st.curframe && !slots_followed;
         }
     }
 
@@ -128,7 +127,7 @@ status observe(env &e, const insn_desc &d, const links &l) {
         return {};
     e.history++;
     u32 top = e.cur->curframe;
-    TRY(observe_links(e, l.regs[top], l.slots[top]));
+    TRY(observe_links(e, l.regs[top], l.slots[top], top ? l.slots[top - 1] : 0));
     if (!l.callers)
         return {};
     TRY(demand_reg(e, d.dst));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Helper calls: arguments against the prototype, then the call's effects. Also legacy packet loads, which behave like calls.
+#include "verifier/callback.h"
 #include "verifier/context.h"
 #include "verifier/marks.h"
 #include "verifier/speculation.h"
@@ -30,10 +31,11 @@ struct func_text {
     }
 };
 
-enum class expected : u8 { mem, scalar, ctx, map_ptr, ringbuf, map_value };
+enum class expected : u8 { mem, scalar, ctx, map_ptr, ringbuf, map_value, func, stack };
 
 expected expected_type(arg_type t) {
     switch (base_of(t)) {
+    case arg_type::number:
     case arg_type::const_size:
     case arg_type::const_size_or_zero:
     case arg_type::const_alloc_size_or_zero: return expected::scalar;
@@ -41,6 +43,8 @@ expected expected_type(arg_type t) {
     case arg_type::const_map_ptr: return expected::map_ptr;
     case arg_type::ringbuf_mem: return expected::ringbuf;
     case arg_type::const_str: return expected::map_value;
+    case arg_type::func: return expected::func;
+    case arg_type::stack: return expected::stack;
     default: return expected::mem;
     }
 }
@@ -52,8 +56,10 @@ bool type_fits(expected x, reg_type t) {
     case expected::map_ptr: return t == reg_type::map_ptr;
     case expected::ringbuf: return t == reg_type::ringbuf_mem;
     case expected::map_value: return t == reg_type::map_value;
+    case expected::func: return t == reg_type::func;
+    case expected::stack: return t == reg_type::stack;
     case expected::mem:
-        return t == reg_type::stack || t == reg_type::packet || t == reg_type::packet_meta || t == reg_type::map_value ||
+        return t == reg_type::stack || t == reg_type::packet || t == reg_type::packet_meta || t == reg_type::map_key || t == reg_type::map_value ||
                t == reg_type::mem || t == reg_type::ringbuf_mem;
     }
     return false;
@@ -66,6 +72,8 @@ const char *expected_text(expected x) {
     case expected::map_ptr: return "map_ptr";
     case expected::ringbuf: return "ringbuf_mem";
     case expected::map_value: return "map_value";
+    case expected::func: return "func";
+    case expected::stack: return "fp";
     case expected::mem: return "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
     }
     return "";
@@ -89,7 +97,7 @@ status check_arg_offset(env &e, u32 regno, bool release) {
         }
         return check_ptr_off(e, r, regno);
     }
-    if (r.type == reg_type::ctx || r.type == reg_type::map_ptr)
+    if (r.type == reg_type::ctx || r.type == reg_type::map_ptr || r.type == reg_type::func)
         return check_ptr_off(e, r, regno);
     return {};
 }
@@ -154,6 +162,8 @@ status check_typed_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
     u32 room;
     switch (base_of(t)) {
     case arg_type::ctx:
+    case arg_type::number:
+    case arg_type::stack:
     case arg_type::ringbuf_mem:
         return {};
     case arg_type::const_map_ptr:
@@ -180,6 +190,9 @@ status check_typed_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
         return demand_reg(e, regno);
     case arg_type::const_str:
         TRY(const_string(e, regno, &room));
+        return {};
+    case arg_type::func:
+        meta.subprog = r.subprog;
         return {};
     case arg_type::mem:
         if (!has(t, type_flag::fixed_size))
@@ -287,6 +300,8 @@ status release(env &e, u32 id) {
     for (u32 i = 0; i < refs.size(); i++) {
         if (refs[i].id != id)
             continue;
+        if (refs[i].callback_frame != callback_frame(*e.cur))
+            break; // a callback may run any number of times: it leaves alone what it did not acquire
         for (; i + 1 < refs.size(); i++)
             refs[i] = refs[i + 1];
         refs.pop();
@@ -353,7 +368,7 @@ status set_result(env &e, const call_meta &meta) {
         r.mem_size = meta.alloc_size <= max_record ? static_cast<u32>(meta.alloc_size) : 0;
         ++e.id_gen; // Linux numbers the pointer before the reference; tests match the number
         r.id = r.ref_id = ++e.id_gen;
-        return e.cur->refs.push({r.id, e.insn});
+        return hold_ref(e, r.id);
     default:
         break;
     }
@@ -378,7 +393,7 @@ status leave_early(env &e, const scalar &r0) {
     e.scratch_reg(BPF_REG_0);
     TRY(push_path(e, e.insn + 1, e.insn));
     e.reg(BPF_REG_0).set_scalar(r0);
-    return return_from_func(e);
+    return e.cur->cur().callback ? return_from_callback(e, false) : return_from_func(e);
 }
 
 status apply_call(env &e, call_meta &meta) {
@@ -397,6 +412,8 @@ status apply_call(env &e, call_meta &meta) {
         }
     }
     TRY(check_format_args(e, meta));
+    if (const callback_proto *c = find_callback(meta.fn->id))
+        TRY(call_callback(e, *c, meta.subprog, meta.map_ptr));
     clear_caller_saved(e, e.cur->cur());
     TRY(set_result(e, meta));
     TRY(check_map_type(e, meta));
@@ -429,12 +446,21 @@ void clear_caller_saved(env &e, func_state &f) {
     }
 }
 
+status hold_ref(env &e, u32 id) { return e.cur->refs.push({id, e.insn, callback_frame(*e.cur)}); }
+
+/// At an exit: the program has none, a callback has released what it acquired.
 status check_reference_leak(env &e) {
-    if (e.cur->curframe)
+    const func_state &f = e.cur->cur();
+    bool leaks = false;
+    if (f.frameno && !f.callback)
         return {};
-    for (const held_ref &r : e.cur->refs)
+    for (const held_ref &r : e.cur->refs) {
+        if (f.frameno && r.callback_frame != f.frameno)
+            continue;
         verbose(e, "Unreleased reference id=%d alloc_insn=%d\n", r.id, r.insn);
-    return e.cur->refs.empty() ? status() : status(fail(EINVAL));
+        leaks = true;
+    }
+    return leaks ? status(fail(EINVAL)) : status();
 }
 
 status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_meta *meta) {
@@ -443,6 +469,12 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
     case reg_type::packet:
     case reg_type::packet_meta:
         return check_packet(e, regno, r.off, size, zero_ok);
+    case reg_type::map_key:
+        if (t == access::write) {
+            verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
+            return fail(EACCES);
+        }
+        return check_region(e, regno, r.off, size, r.map_ptr->params.key_size, zero_ok);
     case reg_type::map_value:
         TRY(check_map_access_type(e, r, r.off, size, t));
         return check_region(e, regno, r.off, size, r.map_ptr->params.value_size, zero_ok);
@@ -479,6 +511,10 @@ status check_helper_call(env &e, const insn_desc &d) {
 status check_ld_packet(env &e, const insn_desc &d) {
     if (!e.req.type->ld_abs) {
         verbose(e, "BPF_LD_[ABS|IND] instructions not allowed for this program type\n");
+        return fail(EINVAL);
+    }
+    if (callback_frame(*e.cur) || (e.cur->frame[0]->callback)) {
+        verbose(e, "cannot use BPF_LD_[ABS|IND] within callback\n");
         return fail(EINVAL);
     }
     if (refusal r = check_encoding(e.insns[e.insn])) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Control flow: a depth-first walk without recursion that finds unreachable instructions and marks where states are compared
 // (prune points) and where Linux would record a jump (jmp points). With CAP_BPF back edges are fine: exploration decides about loops.
+#include "helpers/callback.h"
 #include "verifier/env.h"
 
 namespace modbpf {
@@ -44,19 +45,30 @@ struct walk {
     result<bool> visit_call(u32 t, const insn_desc &d);
 };
 
-/// The callee is walked as if it were a second successor.
+/// A path comes back here from a callback; or it would start the same asynchronous callback again and again.
+void mark_callback(env &e, u32 t, const callback_proto &c) {
+    insn_aux &a = e.aux[t];
+    a.prune_point = true;
+    if (!c.async)
+        a.jmp_point = true, a.loop = loop_driver::callback;
+}
+
+/// The callee (of a function pointer: what it points to) is walked as if it were a second successor.
 result<bool> walk::visit_call(u32 t, const insn_desc &d) {
+    bool callee = d.kind == insn_kind::call_sub || d.is_pseudo_func();
     if (d.kind == insn_kind::call_helper) {
+        if (const callback_proto *c = d.imm >= 0 ? find_callback(static_cast<u32>(d.imm)) : nullptr)
+            mark_callback(e, t, *c);
         const helper_proto *fn = d.imm >= 0 ? find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type) : nullptr;
         if (fn && (fn->flags & helper_changes_pkt || fn->flags & helper_tail_call))
             e.subs[containing_subprog(e, t)].changes_pkt_data = true;
     }
     if (mark[t] == discovered) {
-        if (TRY(push(t, static_cast<s64>(t) + 1, false)))
+        if (TRY(push(t, static_cast<s64>(t) + d.words, false)))
             return true;
     }
-    mark_target(t + 1);
-    if (d.kind != insn_kind::call_sub)
+    mark_target(t + d.words);
+    if (!callee)
         return false;
     e.aux[t].prune_point = true;
     subprog_info &caller = e.subs[containing_subprog(e, t)];
@@ -87,6 +99,10 @@ result<bool> walk::visit(u32 t) {
         if (mark[t] == discovered && TRY(push(t, static_cast<s64>(t) + 1, false)))
             return true;
         return mark[t] < branch_done ? push(t, d.target, true) : result<bool>(false);
+    case insn_kind::ld_imm64:
+        if (d.is_pseudo_func())
+            return visit_call(t, d);
+        [[fallthrough]];
     default:
         if (mark[t] != discovered)
             return false;

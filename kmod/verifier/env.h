@@ -21,10 +21,10 @@
 
 namespace modbpf {
 
-/// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups.
 /// What makes the turns of a loop whose end no number tells.
-enum class loop_driver : u8 { none, iterator };
+enum class loop_driver : u8 { none, iterator, callback, may_goto };
 
+/// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups.
 struct insn_aux {
     // Control flow (cfg.cpp).
     bool prune_point : 1 = false;
@@ -45,6 +45,12 @@ struct insn_aux {
     u64 store_slots = 0;
     u64 link_slots = 0;
     u16 link_regs = 0;
+    // The same of the slots of the frame that called this one (marks.h).
+    u64 outer_precise = 0;
+    u64 outer_read = 0;
+    u64 outer_store = 0;
+    u64 outer_links = 0;
+    u32 callbacks = 0; ///< head of the list of callbacks that this call was seen to make (index in env::callbacks plus one)
     // Guards (speculation.h).
     bool barrier : 1 = false;
     guard_kind guard = guard_kind::none;
@@ -65,6 +71,9 @@ struct subprog_info {
     bool tail_call_reachable = false;
     bool has_ld_abs = false;
     bool changes_pkt_data = false;
+    bool is_callback = false; ///< a function pointer names it
+    bool is_async = false;    ///< seen to be an asynchronous callback
+    bool called_back = false; ///< seen to be a callback
     // From func_info.
     bool global = false;
     bool called = false;   ///< global: by code that was explored
@@ -77,8 +86,15 @@ struct subprog_info {
     // For the marks.
     bool exit_live = false;    ///< r0 is read behind some call
     bool exit_precise = false; ///< r0 must be precise behind some call
-    vec<u32> calls; ///< instructions that call it as a static function
+    u64 exit_outer = 0;        ///< slots of the caller's frame that must be precise behind some call
+    vec<u32> calls; ///< instructions that call it as a static function or as a callback
     vec<u32> exits;
+};
+
+/// A callback that a call was seen to make.
+struct callback_edge {
+    u32 sub;
+    u32 next; ///< of the same call: index plus one
 };
 
 /// Which id of a current state stands for which of a checkpoint (states are compared up to the numbering of ids).
@@ -94,6 +110,8 @@ struct loop_info {
     u32 outer; ///< of a closed one: the open loop around it at that time, or no_loop
     bool open;
 };
+
+inline constexpr u32 max_pending = 8192; ///< BPF_COMPLEXITY_LIMIT_JMP_SEQ
 
 /// A path that waits to be explored.
 struct pending_path {
@@ -118,6 +136,7 @@ struct verifier_env {
     vec<u32> pred_start;
     vec<u32> pred;
     vec<u32> mark_queue;
+    vec<callback_edge> callbacks;
 
     // Exploration.
     own<verifier_state> cur;
@@ -189,6 +208,8 @@ status explore(env &e);
 result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn);
 /// "At program exit the register R0 ..." and the other checks of a main exit.
 status check_return_code(env &e);
+/// "At <where> the register R0 has smin=... should have been in [lo, hi]", where r is not in that range.
+status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char *where);
 
 // alu.cpp
 status check_alu(env &e, const insn_desc &d);
@@ -242,6 +263,12 @@ status check_reference_leak(env &e);
 status check_ld_packet(env &e, const insn_desc &d);
 status check_func_call(env &e, const insn_desc &d);
 status return_from_func(env &e);
+/// A frame for `sub` on top of `st`: registers unreadable but for r10. ENOMEM, E2BIG.
+result<func_state *> push_frame(env &e, verifier_state &st, u32 sub, u32 callsite);
+/// The current path holds reference `id` from here on. ENOMEM.
+status hold_ref(env &e, u32 id);
+/// Number of the innermost frame of a synchronous callback, or 0.
+u32 callback_frame(const verifier_state &st);
 
 /// What the arguments of a helper call told, for its effects.
 struct call_meta {
@@ -254,6 +281,7 @@ struct call_meta {
     u64 alloc_size = 0;
     u32 ref_id = 0;
     u32 release_regno = 0;
+    u32 subprog = 0;        ///< of the callback argument
 };
 
 // print.cpp

@@ -68,6 +68,7 @@ bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precis
     switch (old.type) {
     case reg_type::scalar:
         return (!precise && !e.guards_vary) || scalar_covered(e, old, cur);
+    case reg_type::map_key:
     case reg_type::map_value:
     case reg_type::map_value_or_null:
     case reg_type::mem:
@@ -125,12 +126,15 @@ bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool pre
     return !old.is_spill() || reg_covered(e, old.spilled, cur.spilled, precise);
 }
 
-bool frame_covered(env &e, const func_state &old, const func_state &cur, u32 insn, bool top, bool by_values) {
+/// `callee`: the frame above, or null.
+bool frame_covered(env &e, const func_state &old, const func_state &cur, u32 insn, const func_state *callee, bool by_values) {
     insn_aux a = e.aux[insn];
     if (!e.req.bpf) // as in Linux, every number counts
         a.precise_regs = static_cast<u16>(~0u), a.precise_slots = ~0ull;
-    // A frame that waits for its callee has nothing but r6-r9: the call scratched the others.
-    u16 live = top ? a.live_regs : a.live_regs & 0x3c0;
+    // A frame that waits for its callee has nothing but r6-r9: the call scratched the others. A call that makes callbacks is made again.
+    u16 live = !callee || callee->callback ? a.live_regs : a.live_regs & 0x3c0;
+    if (old.callback_turns > cur.callback_turns)
+        return false; // fewer turns were explored
     for (u32 r = 0; r < BPF_REG_10; r++)
         if ((live & reg_bit(r)) && !reg_covered(e, old.regs[r], cur.regs[r], by_values || (a.precise_regs & reg_bit(r))))
             return false;
@@ -172,7 +176,7 @@ bool refs_match(env &e, const verifier_state &old, const verifier_state &cur) {
     if (old.refs.size() != cur.refs.size())
         return false;
     for (u32 i = 0; i < old.refs.size(); i++)
-        if (!match_ids(e, old.refs[i].id, cur.refs[i].id))
+        if (old.refs[i].callback_frame != cur.refs[i].callback_frame || !match_ids(e, old.refs[i].id, cur.refs[i].id))
             return false;
     return true;
 }
@@ -189,7 +193,7 @@ template <class F> bool compare(env &e, const verifier_state &old, const verifie
     reset_ids(e);
     for (u32 f = 0; f <= old.curframe; f++)
         if (old.frame[f]->callsite != cur.frame[f]->callsite || old.frame[f]->subprog != cur.frame[f]->subprog ||
-            !frames_match(f))
+            old.frame[f]->callback != cur.frame[f]->callback || !frames_match(f))
             return false;
     return refs_match(e, old, cur) && modes_match(e, old.modes, cur.modes);
 }
@@ -198,8 +202,8 @@ template <class F> bool compare(env &e, const verifier_state &old, const verifie
 
 bool state_covered(env &e, const verifier_state &old, const verifier_state &cur, coverage how) {
     return compare(e, old, cur, [&](u32 f) {
-        bool top = f == old.curframe;
-        return frame_covered(e, *old.frame[f], *cur.frame[f], top ? old.insn : old.frame[f + 1]->callsite, top,
+        const func_state *callee = f == old.curframe ? nullptr : old.frame[f + 1];
+        return frame_covered(e, *old.frame[f], *cur.frame[f], callee ? callee->callsite : old.insn, callee,
                              how == coverage::by_values);
     });
 }

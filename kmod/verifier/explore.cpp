@@ -2,6 +2,7 @@
 // Path exploration: walks every path of abstract states from an entry, one instruction at a time, and prunes a path where a fully
 // explored checkpoint covers it. When checkpoints are made follows Linux 6.12's is_state_visited(), so that the
 // number of instructions processed (and with it the 1M limit) is comparable.
+#include "verifier/callback.h"
 #include "verifier/loops.h"
 #include "verifier/marks.h"
 #include "verifier/speculation.h"
@@ -10,7 +11,6 @@ namespace modbpf {
 
 namespace {
 
-constexpr u32 max_pending = 8192; // BPF_COMPLEXITY_LIMIT_JMP_SEQ
 constexpr u32 max_checkpoints_unprivileged = 64; ///< of one instruction: BPF_COMPLEXITY_LIMIT_STATES
 
 const char *path_note(const env &e) { return e.cur->modes.speculative ? " (speculative execution)" : ""; }
@@ -74,16 +74,25 @@ bool same_callsite(const verifier_state &a, const verifier_state &b) {
     return a.curframe == b.curframe && a.frame[a.curframe]->callsite == b.frame[b.curframe]->callsite;
 }
 
+/// A loop that came back with other turns of what drives it is none that never ends, nor is a callback that starts itself later.
+bool endless(env &e, const verifier_state &st) {
+    return st.async_depth == e.cur->async_depth && st.may_goto_turns == e.cur->may_goto_turns &&
+           st.callback_turns == e.cur->callback_turns && state_identical(e, st, *e.cur);
+}
+
 /// -> true: the checkpoint covers the current state.
 result<bool> ends_here(env &e, verifier_state &st) {
-    if (st.branches && e.aux[e.insn].loop != loop_driver::none) {
-        if (!loop_converges(e, st))
+    loop_driver driver = e.aux[e.insn].loop;
+    if (st.branches && driver != loop_driver::none) {
+        if (loop_converges(e, st)) {
+            TRY(end_in_loop(e, st));
+            return true;
+        }
+        if (driver != loop_driver::may_goto)
             return false;
-        TRY(end_in_loop(e, st));
-        return true;
     }
     if (st.branches) {
-        if (!state_identical(e, st, *e.cur))
+        if (!endless(e, st))
             return false;
         if (!e.cur->modes.speculative)
             return infinite_loop(e, st).err();
@@ -188,8 +197,7 @@ status refuse(env &e, const refusal &r) {
 }
 
 result<step> check_exit(env &e) {
-    if (!e.cur->curframe)
-        TRY(check_reference_leak(e));
+    TRY(check_reference_leak(e));
     if (e.cur->curframe) {
         TRY(return_from_func(e));
         return step::jumped;
@@ -217,6 +225,8 @@ status check_ld_imm64(env &e, const insn_desc &d) {
         r.map_ptr = e.maps[a.map_index].get();
         r.off = static_cast<s32>(a.map_off);
         return {};
+    case BPF_PSEUDO_FUNC:
+        return load_func_pointer(e, d);
     }
     return verifier_bug(e, "ld_imm64 kind");
 }
@@ -448,6 +458,15 @@ const return_rule *find_return_rule(const env &e) {
     return nullptr;
 }
 
+status check_known_return(env &e, const reg_state &r, s32 lo, s32 hi, const char *where) {
+    if (!r.is_scalar()) {
+        verbose(e, "%s the register R0 is not a known value (%s)\n", where, reg_type_name(e, r.type));
+        return fail(EINVAL);
+    }
+    TRY(demand_reg(e, BPF_REG_0));
+    return check_return_range(e, r, lo, hi, where);
+}
+
 }  // namespace
 
 status check_return_code(env &e) {
@@ -457,6 +476,8 @@ status check_return_code(env &e) {
         return fail(EACCES);
     }
     const reg_state &r = e.reg(BPF_REG_0);
+    if (const callback_proto *c = e.cur->frame[0]->callback)
+        return check_known_return(e, r, c->ret_min, c->ret_max, "At async callback return");
     if (e.cur->frame[0]->subprog) {
         if (r.is_scalar())
             return {};
@@ -466,15 +487,13 @@ status check_return_code(env &e) {
     const return_rule *rule = find_return_rule(e);
     if (!rule)
         return {};
-    s32 lo = rule->min, hi = rule->max;
-    if (!r.is_scalar()) {
-        verbose(e, "At program exit the register R0 is not a known value (%s)\n", reg_type_name(e, r.type));
-        return fail(EINVAL);
-    }
-    TRY(demand_reg(e, BPF_REG_0));
+    return check_known_return(e, r, rule->min, rule->max, "At program exit");
+}
+
+status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char *where) {
     if (r.var.smin >= lo && r.var.smax <= hi)
         return {};
-    verbose(e, "At program exit the register R0 has");
+    verbose(e, "%s the register R0 has", where);
     if (r.var.smin > -9223372036854775807ll - 1)
         verbose(e, " smin=%lld", r.var.smin);
     if (r.var.smax < 9223372036854775807ll)

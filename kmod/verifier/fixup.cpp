@@ -105,7 +105,7 @@ status fixer::convert_ctx(u32 i) {
 
 status fixer::convert_map(u32 i) {
     bpf_insn *w = &run[i];
-    if (w->code != (BPF_LD | BPF_IMM | BPF_DW) || !w->src_reg)
+    if (w->code != (BPF_LD | BPF_IMM | BPF_DW) || !w->src_reg || w->src_reg == BPF_PSEUDO_FUNC)
         return {};
     map *m = e.maps[e.aux[i].map_index].get();
     bool value = w->src_reg == BPF_PSEUDO_MAP_VALUE || w->src_reg == BPF_PSEUDO_MAP_IDX_VALUE;
@@ -122,12 +122,12 @@ status fixer::convert_map(u32 i) {
 /// Jumps and calls over what was dropped.
 status fixer::move_targets(u32 i) {
     insn_desc d = decode(run.view(), i);
-    if (!d.jumps && d.kind != insn_kind::call_sub)
+    if (!d.jumps && d.kind != insn_kind::call_sub && !d.is_pseudo_func())
         return {};
     if (MODBPF_BUG_ON(d.target < 0 || d.target >= e.count()))
         return error(EFAULT);
     s64 off = static_cast<s64>(position[static_cast<u32>(d.target)]) - position[i] - 1;
-    if (d.kind == insn_kind::call_sub || is_long_jump(run[i])) {
+    if (d.kind == insn_kind::call_sub || d.is_pseudo_func() || is_long_jump(run[i])) {
         run[i].imm = static_cast<s32>(off);
         return {};
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Calls between subprograms: a static function is explored at each call in a new frame; a global function's arguments are checked
 // against its BTF, its body is verified once by itself, and its result is any number.
+#include "verifier/callback.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -76,8 +77,9 @@ status call_global(env &e, u32 sub) {
     return {};
 }
 
-status enter_frame(env &e, u32 sub) {
-    verifier_state &st = *e.cur;
+}  // namespace
+
+result<func_state *> push_frame(env &e, verifier_state &st, u32 sub, u32 callsite) {
     if (st.curframe + 1 >= max_call_frames) {
         verbose(e, "the call stack of %d frames is too deep\n", st.curframe + 2);
         return fail(E2BIG);
@@ -85,21 +87,29 @@ status enter_frame(env &e, u32 sub) {
     func_state *f = make<func_state>(PORT_SLEEPING);
     if (!f)
         return error(ENOMEM);
-    func_state &caller = st.cur();
-    f->callsite = e.insn, f->subprog = sub, f->frameno = st.curframe + 1;
-    for (u32 r = 0; r < bpf_reg_count; r++)
-        if (r >= BPF_REG_1 && r <= BPF_REG_5)
-            f->regs[r] = caller.regs[r];
-        else
-            f->regs[r].set_not_init();
+    f->callsite = callsite, f->subprog = sub, f->frameno = st.curframe + 1;
+    for (reg_state &r : f->regs)
+        r.set_not_init();
     f->regs[BPF_REG_10].set_pointer(reg_type::stack);
     f->regs[BPF_REG_10].frame = static_cast<u8>(f->frameno);
-    clear_caller_saved(e, caller);
     st.frame[++st.curframe] = f;
-    return {};
+    return f;
 }
 
-}  // namespace
+u32 callback_frame(const verifier_state &st) {
+    u32 f = st.curframe;
+    while (f && !st.frame[f]->callback)
+        f--;
+    return f;
+}
+
+static status enter_frame(env &e, u32 sub) {
+    func_state &callee = *TRY(push_frame(e, *e.cur, sub, e.insn)), &caller = *e.cur->frame[e.cur->curframe - 1];
+    for (u32 r = BPF_REG_1; r <= BPF_REG_5; r++)
+        callee.regs[r] = caller.regs[r];
+    clear_caller_saved(e, caller);
+    return {};
+}
 
 status check_func_call(env &e, const insn_desc &d) {
     s32 sub = find_start(e, d.target);
@@ -126,6 +136,8 @@ status return_from_func(env &e) {
         verbose(e, "cannot return stack pointer to the caller\n");
         return fail(EINVAL);
     }
+    if (st.cur().callback)
+        return return_from_callback(e, true);
     func_state &caller = *st.frame[st.curframe - 1];
     caller.regs[BPF_REG_0] = r0;
     e.next_insn = st.cur().callsite + 1;

@@ -74,7 +74,7 @@ status resolve_loads(env &e) {
             verbose(e, "insn %d: kernel variables (pseudo btf id) are not supported\n", i);
             return fail(EOPNOTSUPP);
         }
-        if (in.src_reg)
+        if (in.src_reg && in.src_reg != BPF_PSEUDO_FUNC)
             TRY(resolve_map(e, i));
         i++;
     }

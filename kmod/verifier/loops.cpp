@@ -56,6 +56,10 @@ bool loop_converges(env &e, const verifier_state &old) {
         return false;
     case loop_driver::iterator:
         return iterates(e) && state_covered(e, old, *e.cur, coverage::by_values);
+    case loop_driver::callback:
+        return state_covered(e, old, *e.cur, coverage::by_values);
+    case loop_driver::may_goto:
+        return old.may_goto_turns != e.cur->may_goto_turns && state_covered(e, old, *e.cur, coverage::by_values);
     }
     return false;
 }
@@ -87,9 +91,9 @@ void finish_loops(env &e, verifier_state &st) {
         st.parent->loop = outermost(e, open_loop(e, st.parent->loop), around);
 }
 
-const verifier_state *previous_turn(const env &e, u32 at) {
+const verifier_state *previous_turn(const env &e, u32 at, bool with_parent) {
     for (const verifier_state *st = e.aux[at].explored; st; st = st->next)
-        if (st != e.cur->parent && st->branches && same_frames(*st, *e.cur))
+        if ((with_parent || st != e.cur->parent) && st->branches && same_frames(*st, *e.cur))
             return st;
     return nullptr;
 }

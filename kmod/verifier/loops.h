@@ -17,7 +17,10 @@
 // it stays, step by step, within the explored states: each step goes to a successor, to a state that includes it by values, or to
 // one that had been finished before. Prunes need no propagation of marks: both states stand at the same instruction.
 // Widening replaces a number by any number, which includes it: it may cost a program its acceptance, never its safety.
-// That a run ends is the promise of what drives the loop: next() of an iterator gives NULL at last and for ever.
+// That a run ends is the promise of what drives the loop: next() of an iterator gives NULL at last and for ever, what calls a callback
+// stops calling it, may_goto goes at last.
+// An asynchronous callback's states hang from nothing, yet what was said of them holds: it is explored before what waited when it was set,
+// so that of the unfinished checkpoints the one made first is still the one finished last.
 #pragma once
 
 #include "verifier/env.h"
@@ -32,8 +35,8 @@ bool in_open_loop(const env &e, const verifier_state &st);
 /// The last path from `st` was explored: tells its parent and its loop.
 void finish_loops(env &e, verifier_state &st);
 
-/// The unfinished checkpoint at instruction `at` that the current path came through last, before its own parent; or null.
-const verifier_state *previous_turn(const env &e, u32 at);
+/// The unfinished checkpoint at instruction `at` that the current path came through last; or null. `with_parent`: also its parent.
+const verifier_state *previous_turn(const env &e, u32 at, bool with_parent = false);
 /// Numbers that differ from the previous turn, and that nothing is known to depend on, become any number in `st`, which stands
 /// behind the current instruction.
 void widen(env &e, const verifier_state &previous, verifier_state &st);

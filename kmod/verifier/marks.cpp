@@ -12,6 +12,7 @@ struct masks {
     u16 precise_regs;
     u64 live_slots;
     u64 precise_slots;
+    u64 outer_precise;
 };
 
 bool is_static_call(const env &e, const insn_desc &d) {
@@ -54,10 +55,11 @@ u16 defined_regs(const insn_desc &d) {
 }
 
 /// A demand on what a memory instruction loads goes to the slots that it was seen to read.
-void transfer_result(masks &m, u32 reg, u64 slots) {
+void transfer_result(masks &m, u32 reg, const insn_aux &a) {
     if (m.precise_regs & reg_bit(reg)) {
         m.precise_regs &= static_cast<u16>(~reg_bit(reg));
-        m.precise_slots |= slots;
+        m.precise_slots |= a.read_slots;
+        m.outer_precise |= a.outer_read;
     }
 }
 
@@ -65,9 +67,20 @@ void transfer_branch(masks &m, const insn_desc &d, const insn_aux &a) {
     u16 both = reg_bit(d.dst) | (d.reg ? reg_bit(d.src) : 0);
     if (d.reg && (m.precise_regs & both))
         m.precise_regs |= both;
-    if ((m.precise_regs & a.link_regs) || (m.precise_slots & a.link_slots)) {
+    if ((m.precise_regs & a.link_regs) || (m.precise_slots & a.link_slots) || (m.outer_precise & a.outer_links)) {
         m.precise_regs |= both | a.link_regs;
         m.precise_slots |= a.link_slots;
+        m.outer_precise |= a.outer_links;
+    }
+}
+
+/// What the callbacks of a call demand of its arguments and of the caller's slots.
+void transfer_callbacks(const env &e, masks &m, const insn_aux &a) {
+    for (u32 n = a.callbacks; n; n = e.callbacks[n - 1].next) {
+        const insn_aux &entry = e.aux[e.subs[e.callbacks[n - 1].sub].start];
+        if (entry.precise_regs & arg_regs)
+            m.precise_regs |= arg_regs; // which argument goes where is up to the helper
+        m.precise_slots |= entry.outer_precise;
     }
 }
 
@@ -85,12 +98,12 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
             m.precise_regs |= reg_bit(d.src);
         break;
     case insn_kind::load:
-        transfer_result(m, d.dst, a.read_slots);
+        transfer_result(m, d.dst, a);
         break;
     case insn_kind::store: {
         bool whole;
         u64 own = frame_store_slots(d, &whole);
-        if (d.reg && (m.precise_slots & (own | a.store_slots)))
+        if (d.reg && ((m.precise_slots & (own | a.store_slots)) || (m.outer_precise & a.outer_store)))
             m.precise_regs |= reg_bit(d.src);
         if (whole)
             m.precise_slots &= ~own;
@@ -98,7 +111,7 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
     }
     case insn_kind::atomic:
         if (d.imm & BPF_FETCH)
-            transfer_result(m, d.imm == BPF_CMPXCHG ? static_cast<u32>(BPF_REG_0) : d.src, a.read_slots);
+            transfer_result(m, d.imm == BPF_CMPXCHG ? static_cast<u32>(BPF_REG_0) : d.src, a);
         break;
     case insn_kind::branch:
         transfer_branch(m, d, a);
@@ -109,12 +122,14 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
     case insn_kind::call_helper:
     case insn_kind::ld_packet:
         m.precise_regs &= static_cast<u16>(~caller_saved_regs);
+        transfer_callbacks(e, m, a);
         break;
     case insn_kind::call_sub:
         m.precise_regs &= static_cast<u16>(~caller_saved_regs);
         if (is_static_call(e, d)) {
             const subprog_info &s = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
             m.precise_regs |= e.aux[s.start].precise_regs & arg_regs;
+            m.precise_slots |= e.aux[s.start].outer_precise;
         }
         break;
     default:
@@ -132,6 +147,14 @@ void transfer(const env &e, masks &m, const insn_desc &d, const insn_aux &a) {
     transfer_precise(e, m, d, a);
 }
 
+/// Instructions that are no exit but may leave the function: the caller goes on with a number of its own.
+bool leaves_early(const env &e, const insn_desc &d) {
+    if (d.kind != insn_kind::call_helper)
+        return d.kind == insn_kind::ld_packet;
+    const helper_proto *fn = find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type);
+    return fn && (fn->flags & helper_tail_call);
+}
+
 status enqueue(env &e, u32 i) {
     if (e.aux[i].queued)
         return {};
@@ -146,14 +169,18 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
         const insn_aux &a = e.aux[j];
         m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
         m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
+        m.outer_precise |= a.outer_precise;
     };
     if (d.kind == insn_kind::exit) {
         const subprog_info &s = e.subs[containing_subprog(e, i)];
-        bool entry = s.start == 0 || s.global;
-        m.live_regs = entry || s.exit_live ? reg_bit(BPF_REG_0) : 0;
+        bool checked = s.start == 0 || s.global || s.is_callback; // what it returns is looked at
+        m.live_regs = checked || s.exit_live ? reg_bit(BPF_REG_0) : 0;
         m.precise_regs = s.exit_precise ? reg_bit(BPF_REG_0) : 0;
+        m.outer_precise = s.exit_outer;
         return m;
     }
+    if (leaves_early(e, d))
+        m.outer_precise = e.subs[containing_subprog(e, i)].exit_outer;
     if (d.falls_through)
         add(i + d.words);
     if (d.jumps)
@@ -161,12 +188,12 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
     return m;
 }
 
-/// r0 matters behind a call of `s`: then at each of its exits.
+/// r0 and the caller's slots matter behind a call of `s`: then at each of its exits.
 status raise_exits(env &e, subprog_info &s, const masks &after) {
     bool live = after.live_regs & reg_bit(BPF_REG_0), precise = after.precise_regs & reg_bit(BPF_REG_0);
-    if ((!live || s.exit_live) && (!precise || s.exit_precise))
+    if ((!live || s.exit_live) && (!precise || s.exit_precise) && !(after.precise_slots & ~s.exit_outer))
         return {};
-    s.exit_live |= live, s.exit_precise |= precise;
+    s.exit_live |= live, s.exit_precise |= precise, s.exit_outer |= after.precise_slots;
     for (u32 x : s.exits)
         TRY(enqueue(e, x));
     return {};
@@ -182,11 +209,16 @@ status update(env &e, u32 i) {
     // What was demanded at this instruction itself is in the old marks.
     m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
     m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
+    m.outer_precise |= a.outer_precise;
+    // A callback goes back to its call.
+    for (u32 n = a.callbacks; n; n = e.callbacks[n - 1].next)
+        TRY(raise_exits(e, e.subs[e.callbacks[n - 1].sub], {.live_regs = 0, .precise_regs = 0, .live_slots = 0, .precise_slots = m.precise_slots, .outer_precise = 0}));
     if (m.live_regs == a.live_regs && m.precise_regs == a.precise_regs && m.live_slots == a.live_slots &&
-        m.precise_slots == a.precise_slots)
+        m.precise_slots == a.precise_slots && m.outer_precise == a.outer_precise)
         return {};
     a.live_regs = m.live_regs, a.precise_regs = m.precise_regs;
     a.live_slots = m.live_slots, a.precise_slots = m.precise_slots;
+    a.outer_precise = m.outer_precise;
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
         TRY(enqueue(e, e.pred[p]));
     const subprog_info &s = e.subs[containing_subprog(e, i)];
@@ -223,7 +255,7 @@ status build_marks(env &e) {
     for_each_edge(e, [&](u32 from, u32 to) { e.pred[e.pred_start[to] + fill[to]++] = from; });
     for (u32 i = 0; i < e.count();) {
         insn_desc d = decode(e.code(), i);
-        if (d.kind == insn_kind::exit)
+        if (d.kind == insn_kind::exit || leaves_early(e, d))
             TRY(e.subs[containing_subprog(e, i)].exits.push(i));
         if (is_static_call(e, d))
             TRY(e.subs[containing_subprog(e, static_cast<u32>(d.target))].calls.push(i));
@@ -243,8 +275,10 @@ status settle_marks(env &e) {
     return {};
 }
 
-/// A mark was set at `i` by hand: its predecessors (and calls) have to learn of it.
+/// A mark was set at `i` by hand: its predecessors (and calls, and callbacks that come back to it) have to learn of it.
 static status raised(env &e, u32 i) {
+    if (e.aux[i].callbacks)
+        TRY(enqueue(e, i));
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
         TRY(enqueue(e, e.pred[p]));
     const subprog_info &s = e.subs[containing_subprog(e, i)];
@@ -265,11 +299,27 @@ status demand_frame_reg(env &e, u32 frame, u32 regno) {
     return raised(e, i);
 }
 
-status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
+/// The caller's slot must be precise before what frame `frame` is at.
+static status demand_outer(env &e, u32 frame, u64 slots) {
     u32 i = insn_of_frame(e, frame);
     insn_aux &a = e.aux[i];
+    if ((a.outer_precise & slots) == slots)
+        return {};
+    a.outer_precise |= slots;
+    return raised(e, i);
+}
+
+status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
+    u32 i = insn_of_frame(e, frame), top = e.cur->curframe;
+    insn_aux &a = e.aux[i];
     u64 b = 1ull << slot;
-    bool precise = loaded && frame != e.cur->curframe; // what the callee does with it is not followed
+    if (loaded && frame + 1 == top && !(e.aux[e.insn].outer_read & b)) { // followed in the function that loads it
+        e.aux[e.insn].outer_read |= b;
+        TRY(enqueue(e, e.insn));
+    }
+    bool precise = loaded && frame + 1 < top; // what a callee's callee does with it is not
+    if (precise)
+        TRY(demand_outer(e, frame + 1, b));
     if ((a.read_slots & b) && (!precise || (a.precise_slots & b)))
         return {};
     a.read_slots |= b;
@@ -284,6 +334,8 @@ status demand_slot(env &e, u32 frame, u32 slot) {
     u32 i = insn_of_frame(e, frame);
     insn_aux &a = e.aux[i];
     u64 b = 1ull << slot;
+    if (frame != e.cur->curframe)
+        TRY(demand_outer(e, frame + 1, b));
     if ((a.read_slots & b) && (a.precise_slots & b))
         return {};
     a.read_slots |= b, a.live_slots |= b, a.precise_slots |= b;
@@ -291,24 +343,35 @@ status demand_slot(env &e, u32 frame, u32 slot) {
 }
 
 status observe_store(env &e, u32 frame, u32 slot, s32 regno) {
-    if (frame != e.cur->curframe) {
+    if (frame + 1 < e.cur->curframe) {
         if (regno >= 0 && e.reg(static_cast<u32>(regno)).is_scalar())
             return demand_reg(e, static_cast<u32>(regno));
         return {};
     }
     insn_aux &a = e.aux[e.insn];
-    u64 b = 1ull << slot;
-    if (a.store_slots & b)
+    u64 &stores = frame == e.cur->curframe ? a.store_slots : a.outer_store, b = 1ull << slot;
+    if (stores & b)
         return {};
-    a.store_slots |= b;
+    stores |= b;
     return enqueue(e, e.insn);
 }
 
-status observe_links(env &e, u16 regs, u64 slots) {
+status observe_links(env &e, u16 regs, u64 slots, u64 outer_slots) {
     insn_aux &a = e.aux[e.insn];
-    if ((a.link_regs & regs) == regs && (a.link_slots & slots) == slots)
+    if ((a.link_regs & regs) == regs && (a.link_slots & slots) == slots && (a.outer_links & outer_slots) == outer_slots)
         return {};
-    a.link_regs |= regs, a.link_slots |= slots;
+    a.link_regs |= regs, a.link_slots |= slots, a.outer_links |= outer_slots;
+    return enqueue(e, e.insn);
+}
+
+status observe_callback(env &e, u32 sub) {
+    insn_aux &a = e.aux[e.insn];
+    for (u32 n = a.callbacks; n; n = e.callbacks[n - 1].next)
+        if (e.callbacks[n - 1].sub == sub)
+            return {};
+    TRY(e.subs[sub].calls.push(e.insn));
+    TRY(e.callbacks.push({sub, a.callbacks}));
+    a.callbacks = static_cast<u32>(e.callbacks.size());
     return enqueue(e, e.insn);
 }
 

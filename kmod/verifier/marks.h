@@ -12,6 +12,18 @@
 // read(i): slots of the own frame that i was seen to read, also through its callees (then i is the call). kill(i): the slot
 // that an aligned 8-byte store through r10 overwrites whole. Calls kill no slot.
 //
+// Precision, not liveness, is also followed for the slots of the frame that called this one (outer): through the loads and stores of them
+// that an instruction was seen to make, out at the entry to the slots before each call, in at each exit from the slots behind each
+// call. Since nothing kills an outer slot, what is demanded of it anywhere in the callee is demanded before the call too, which is where a
+// comparison looks. Slots of frames farther down are demanded at once: of their own frame's pending call, and as outer slots of
+// the call above that; what is stored into them is demanded at once.
+//
+// A callback is a callee that goes back to its call, which is then made again: the successors of a call c with callbacks are c + 1, the
+// callbacks' entries and, from their exits, c. The edges are added when the call is first seen to make them, before any path follows
+// them. The caller's registers are not touched in between, so they need no equation of their own; a demand on an argument at the entry is
+// one on all of the caller's r1-r5 (a table says which goes where; the call reads them all anyway); the outer slots at the exits are those before c.
+// r0 at an exit is read by the check of what a callback returns. An asynchronous callback starts from nothing known and returns to nobody: no edge.
+//
 // transfer_i takes a demand on a result to what the result was made from: a move to its source, arithmetic to both operands,
 // a load to the slots that it was seen to read, a store that was seen to write a demanded slot to the stored register. A branch
 // on two registers takes a demand on either to both, since one refines the other; if it refined linked scalars together, a demand
@@ -23,8 +35,7 @@
 // imprecise scalar is any number, what is not live is anything, and every live pointer is one of S's. By the equations, an instruction takes
 // a concrete state of that set into the meaning of one of the explored successors, and passes the checks that S's successor
 // passed: each check that looks at a scalar's value made a demand. (Where exploration follows one arm only, both operands are
-// demanded; where it reads a caller's slot, stores a scalar into one, or narrows a caller's linked scalar, the demand is
-// made at once, at the caller's call.)
+// demanded; where it narrows a linked register of a caller or a linked slot farther down, the whole group is demanded at once.)
 // By induction over the path the concrete run passes all checks. states_equal() tests inclusion of the current state in
 // that set; marks only ever grow, so a test made with fewer marks used marks that were complete for S's own paths.
 //
@@ -48,8 +59,10 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded);
 status demand_slot(env &e, u32 frame, u32 slot);
 /// Slot `slot` of frame `frame` was written from register `regno` (or -1) by the current instruction.
 status observe_store(env &e, u32 frame, u32 slot, s32 regno);
-/// The current branch refined these scalars of the current frame together.
-status observe_links(env &e, u16 regs, u64 slots);
+/// The current branch refined these scalars of the current frame, and of the slots of the frame that called it, together.
+status observe_links(env &e, u16 regs, u64 slots, u64 outer_slots);
+/// The current call makes a synchronous callback to `sub`. Before it is explored.
+status observe_callback(env &e, u32 sub);
 
 /// Brings all marks up to date. Before a comparison.
 status settle_marks(env &e);

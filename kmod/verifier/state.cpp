@@ -5,6 +5,7 @@ namespace modbpf {
 
 status func_state::copy_from(const func_state &o) {
     callsite = o.callsite, subprog = o.subprog, frameno = o.frameno;
+    callback = o.callback, callback_turns = o.callback_turns;
     memcpy(static_cast<void *>(regs), o.regs, sizeof(regs));
     TRY(stack.resize(o.stack.size()));
     if (o.stack.size())
@@ -49,6 +50,7 @@ status verifier_state::copy_from(const verifier_state &o) {
         refs[i] = o.refs[i];
     modes = o.modes;
     parent = o.parent, branches = o.branches, first_insn = o.first_insn;
+    callback_turns = o.callback_turns, may_goto_turns = o.may_goto_turns, async_depth = o.async_depth;
     return {};
 }
 

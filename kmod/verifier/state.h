@@ -22,6 +22,7 @@ namespace modbpf {
 
 struct map;
 class btf;
+struct callback_proto;
 
 /// What a register holds: a base and flags (helpers/type_flags.h). Comparing kinds compares the flags too.
 enum class reg_type : u32 {
@@ -158,6 +159,8 @@ struct func_state {
     u32 callsite = no_callsite; ///< instruction of the call that made this frame
     u32 subprog = 0;
     u32 frameno = 0;
+    const callback_proto *callback = nullptr; ///< of a callback's frame: what calls it (a synchronous one goes back to the call)
+    u32 callback_turns = 0; ///< of the frame that calls: turns of the callback at the call at hand, on this path
     reg_state regs[bpf_reg_count];
     vec<stack_slot> stack; ///< slots that were touched: index 0 is at fp-8
 
@@ -171,6 +174,7 @@ struct func_state {
 struct held_ref {
     u32 id;
     u32 insn; ///< that acquired it
+    u32 callback_frame = 0; ///< the innermost callback's frame when it was acquired: released there, and before that returns
 };
 
 /// What holds of the whole path besides its frames and references: compared as a whole when states are compared.
@@ -198,6 +202,11 @@ struct verifier_state {
     u64 made = 0;                     ///< of a checkpoint: how many were made before it
     u32 loop = no_loop;               ///< the outermost loop that a path from here ended in (loops.h)
     u32 own_loop = no_loop;           ///< of a checkpoint: the loop of those that ended here while it was unfinished
+
+    // Turns of loops on this path: a state that comes back with another count is no endless loop.
+    u32 callback_turns = 0;
+    u32 may_goto_turns = 0;
+    u32 async_depth = 0;              ///< of an asynchronous callback: it was set by a callback that was set by ...
 
     // Of a checkpoint: its place among those of the same instruction, and how useful it was.
     verifier_state *next = nullptr;

@@ -46,6 +46,7 @@ status add_subprog(env &e, s64 at) {
 }
 
 bool is_pseudo_call(const bpf_insn &i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL; }
+bool is_pseudo_func(const bpf_insn &i) { return i.code == (BPF_LD | BPF_IMM | BPF_DW) && i.src_reg == BPF_PSEUDO_FUNC; }
 bool is_jump_class(const bpf_insn &i) { return bpf_class(i.code) == BPF_JMP || bpf_class(i.code) == BPF_JMP32; }
 
 status check_subprog(env &e, subprog_info &s) {
@@ -77,18 +78,13 @@ status find_subprogs(env &e) {
     TRY(add_subprog(e, 0));
     for (u32 i = 0; i < e.count(); i++) {
         const bpf_insn &in = e.insns[i];
-        bool func = in.code == (BPF_LD | BPF_IMM | BPF_DW) && in.src_reg == BPF_PSEUDO_FUNC;
         bool kfunc = in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_KFUNC_CALL;
-        if (!e.req.bpf && (func || kfunc || is_pseudo_call(in))) {
+        if (!e.req.bpf && (is_pseudo_func(in) || kfunc || is_pseudo_call(in))) {
             verbose(e, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN\n");
             return fail(EPERM);
         }
-        if (is_pseudo_call(in))
+        if (is_pseudo_call(in) || is_pseudo_func(in))
             TRY(add_subprog(e, static_cast<s64>(i) + in.imm + 1));
-        if (func) {
-            verbose(e, "insn %d: function pointers and callbacks are not supported\n", i);
-            return fail(EOPNOTSUPP);
-        }
         if (kfunc) {
             verbose(e, "insn %d: calling kernel function #%d is not supported\n", i, in.imm);
             return fail(EOPNOTSUPP);
@@ -96,6 +92,9 @@ status find_subprogs(env &e) {
     }
     for (u32 i = 0; i < e.subs.size(); i++)
         e.subs[i].end = i + 1 < e.subs.size() ? e.subs[i + 1].start : e.count();
+    for (u32 i = 0; i < e.count(); i++)
+        if (is_pseudo_func(e.insns[i]))
+            e.subs[static_cast<u32>(find_start(e, static_cast<s64>(i) + e.insns[i].imm + 1))].is_callback = true;
     if (e.log.level() & BPF_LOG_LEVEL2)
         for (u32 i = 0; i < e.subs.size(); i++)
             verbose(e, "func#%d @%d\n", i, e.subs[i].start);
@@ -290,8 +289,19 @@ struct chain {
     u32 depth = 0;
 };
 
+bool in_callback(const env &e, const chain &c, u32 sub) {
+    bool in = e.subs[sub].called_back;
+    for (u32 f = 0; f < c.frame; f++)
+        in |= e.subs[c.ret_sub[f]].called_back;
+    return in;
+}
+
 status enter_subprog(env &e, chain &c, u32 sub) {
     const subprog_info &s = e.subs[sub];
+    if (s.has_ld_abs && in_callback(e, c, sub)) {
+        verbose(e, "cannot use BPF_LD_[ABS|IND] within callback\n");
+        return fail(EINVAL);
+    }
     // A tail call reuses this frame, but not those of the callers: keep what they took small.
     if (sub && s.has_tail_call && c.depth >= 256) {
         verbose(e, "tail_calls are not allowed when call stack of previous frames is %d bytes. Too large\n", c.depth);
@@ -315,14 +325,28 @@ void callers_reach_tail_call(env &e, const chain &c) {
 
 }  // namespace
 
-status check_stack_depth(env &e) {
+namespace {
+
+/// Does the instruction take stack for the function that it calls or points to? What runs later has a stack of its own.
+result<bool> stacks_callee(env &e, u32 i) {
+    const bpf_insn &in = e.insns[i];
+    if (!is_pseudo_call(in) && !is_pseudo_func(in))
+        return false;
+    const subprog_info &s = e.subs[static_cast<u32>(find_start(e, static_cast<s64>(i) + in.imm + 1))];
+    if (s.is_async && s.has_tail_call) {
+        verbose(e, "verifier bug. subprog has tail_call and async cb\n"); // Linux's words
+        return fail(EFAULT);
+    }
+    return !s.is_async || is_pseudo_call(in);
+}
+
+/// The chains of calls that start at `sub`.
+status check_chains(env &e, vec<fit> &fits, u32 sub) {
     chain c;
-    vec<fit> fits;
-    u32 sub = 0, i = 0;
-    TRY(fits.resize(e.subs.size()));
-    TRY(enter_subprog(e, c, 0));
+    u32 i = e.subs[sub].start;
+    TRY(enter_subprog(e, c, sub));
     for (;;) {
-        while (i < e.subs[sub].end && !is_pseudo_call(e.insns[i]))
+        while (i < e.subs[sub].end && !TRY(stacks_callee(e, i)))
             i++;
         if (i == e.subs[sub].end) {
             if (e.subs[sub].has_tail_call)
@@ -344,7 +368,8 @@ status check_stack_depth(env &e) {
             verbose(e, "the call stack of %d frames is too deep !\n", c.frame);
             return fail(E2BIG);
         }
-        if (fits[static_cast<u32>(callee)].covers(c.frame, c.depth)) {
+        // What fits may yet hold a packet load, which callbacks may not.
+        if (!in_callback(e, c, static_cast<u32>(callee)) && fits[static_cast<u32>(callee)].covers(c.frame, c.depth)) {
             const subprog_info &s = e.subs[static_cast<u32>(callee)];
             if (s.has_tail_call || s.tail_call_reachable)
                 callers_reach_tail_call(e, c);
@@ -355,6 +380,17 @@ status check_stack_depth(env &e) {
         i = e.subs[sub].start;
         TRY(enter_subprog(e, c, sub));
     }
+}
+
+}  // namespace
+
+status check_stack_depth(env &e) {
+    vec<fit> fits;
+    TRY(fits.resize(e.subs.size()));
+    for (u32 sub = static_cast<u32>(e.subs.size()); sub--;)
+        if (!sub || e.subs[sub].is_async)
+            TRY(check_chains(e, fits, sub));
+    return {};
 }
 
 }  // namespace modbpf
