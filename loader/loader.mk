@@ -18,18 +18,23 @@ $(B)/asan/loader/cli/%.o: loader/cli/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CLI_FLAGS) $(ASAN) -c $< -o $@
 
+CLI_PAGE := loader/cli/explorer.o
+$(B)/%/loader/cli/explorer.o: loader/cli/explorer.S loader/cli/explorer.html
+	@mkdir -p $(@D)
+	$(CXX) -c $< -o $@
+
 # Linked by the C driver: a library that is preloaded into everything does not bring libstdc++ along.
 $(B)/libmodbpf.so: $(LIB_REL) $(B)/rel/libcore.a loader/lib/libmodbpf.map
 	gcc -shared -pthread -Wl,-z,defs -Wl,-z,relro,-z,now -Wl,-Bsymbolic -Wl,-soname,libmodbpf.so \
 		-Wl,--version-script=loader/lib/libmodbpf.map -o $@ $(LIB_REL) $(B)/rel/libcore.a
 
 # libmodbpf.so stands first: libbpf's syscall() must find ours.
-$(B)/modbpf: $(CLI_SRC:%.cpp=$(B)/rel/%.o) $(B)/libmodbpf.so
+$(B)/modbpf: $(CLI_SRC:%.cpp=$(B)/rel/%.o) $(B)/rel/$(CLI_PAGE) $(B)/libmodbpf.so
 	$(CXX) -pthread -o $@ $(filter %.o,$^) -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed $(LIBS) \
 		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib/modbpf'
 
 # All in one program under the sanitizers: process back end only.
-$(B)/asan/modbpf: $(CLI_SRC:%.cpp=$(B)/asan/%.o) $(LIB_ASAN) $(B)/asan/libcore.a
+$(B)/asan/modbpf: $(CLI_SRC:%.cpp=$(B)/asan/%.o) $(B)/asan/$(CLI_PAGE) $(LIB_ASAN) $(B)/asan/libcore.a
 	$(CXX) $(ASAN) -pthread -o $@ $(filter %.o,$^) $(B)/asan/libcore.a $(LIBS)
 
 .PHONY: loader
@@ -48,7 +53,7 @@ $(B)/test/transport_test: loader/test/transport_test.c
 $(B)/test/mutate: loader/test/mutate.c
 	@mkdir -p $(@D)
 	gcc -O1 -g -Wall -fno-strict-aliasing -o $@ $<
-$(B)/test/cli_test: loader/test/cli_test.cpp $(patsubst %.cpp,$(B)/asan/%.o,$(filter-out loader/cli/main.cpp,$(CLI_SRC))) $(B)/libmodbpf.so
+$(B)/test/cli_test: loader/test/cli_test.cpp loader/test/explain_test.cpp $(patsubst %.cpp,$(B)/asan/%.o,$(filter-out loader/cli/main.cpp,$(CLI_SRC))) $(B)/asan/$(CLI_PAGE) $(B)/libmodbpf.so
 	@mkdir -p $(@D)
 	$(CXX) $(CLI_FLAGS) $(ASAN) -pthread -o $@ $(filter %.cpp %.o,$^) -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed \
 		$(LIBS) -lgtest -lgtest_main -Wl,-rpath,'$$ORIGIN/..'

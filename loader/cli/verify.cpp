@@ -3,19 +3,12 @@
 //
 // Each program is loaded alone, so that one refusal does not hide the others. Each file is handled in a child process:
 // an object file can be anything, and a crash while parsing one must not take the rest along.
-#include "loader/cli/cli.h"
+#include "loader/cli/html.h"
 
-#include <cerrno>
-#include <climits>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <ctime>
 #include <getopt.h>
-#include <memory>
 #include <sys/wait.h>
-#include <unistd.h>
 
 namespace cli {
 
@@ -25,6 +18,8 @@ const char *const help =
     "Usage: modbpf verify [OPTIONS] FILE.o...\n\n"
     "Says for each program of BPF object files whether the verifier accepts it, and shows the end of the verifier's log\n"
     "where it does not. Works inside this process: no root, no module, nothing is loaded into the kernel.\n\n"
+    "  -e, --explain        of a refusal: the source line, what is required and known, the path that led there, what to change\n"
+    "      --html=FILE      writes a page for a browser that walks through the explored paths, with registers and stack\n"
     "  -j, --json           machine-readable; the logs are whole\n"
     "  -v, --verbose        the whole log of refused programs; twice: the log of every program, and libbpf's messages\n"
     "  -l, --log-level=N    the log level of the passing run: bits 1 (branches), 2 (every step), 4 (statistics)\n"
@@ -33,109 +28,20 @@ const char *const help =
     "Exit status: 0 all accepted, 1 one was refused, 2 a file could not be read.\n";
 
 struct settings {
-    bool json = false;
+    bool json = false, explain = false;
     int verbose = 0;
     unsigned int log_level = 0;
     std::string program;
-};
-
-enum class outcome { accepted, refused, not_loaded };
-
-struct verdict {
-    std::string program, section;
-    outcome result = outcome::not_loaded;
-    int error = 0;
-    std::string log;   ///< the verifier's
-    std::string notes; ///< libbpf's messages
-    long insns = -1, states = -1;
-    long usec = 0;
+    const char *html = nullptr;
+    bool wants_recording() const { return explain || html; }
+    unsigned int level() const { return log_level ? log_level : verbose >= 2 ? 6 : 4; }
 };
 
 struct tally {
     int accepted = 0, refused = 0, unreadable = 0;
 };
 
-struct object_deleter {
-    void operator()(struct bpf_object *o) const { bpf_object__close(o); }
-};
-using object_ptr = std::unique_ptr<struct bpf_object, object_deleter>;
-
-object_ptr open_object(const char *path) {
-    struct bpf_object *o = bpf_object__open_file(path, nullptr);
-    return object_ptr(o); // null with errno on failure (libbpf 1.0 and later)
-}
-
-/// Reads "processed N insns ... total_states N" from the log's end.
-void read_statistics(verdict &v) {
-    size_t at = v.log.rfind("processed ");
-    if (at == std::string::npos)
-        return;
-    const char *p = v.log.c_str() + at;
-    if (sscanf(p, "processed %ld insns", &v.insns) != 1)
-        v.insns = -1;
-    const char *s = strstr(p, "total_states ");
-    if (s && sscanf(s, "total_states %ld", &v.states) != 1)
-        v.states = -1;
-}
-
-/// One load of one program of a fresh object.
-void load_once(const char *path, verdict &v, unsigned int level, std::vector<char> &buffer) {
-    object_ptr object = open_object(path);
-    struct bpf_program *target = nullptr, *p;
-    if (object)
-        bpf_object__for_each_program(p, object.get()) {
-            bool mine = v.program == bpf_program__name(p) && v.section == bpf_program__section_name(p);
-            bpf_program__set_autoload(p, mine);
-            if (mine)
-                target = p;
-        }
-    if (!target) {
-        v.error = EINVAL;
-        v.notes = messages::take();
-        return;
-    }
-    buffer[0] = '\0';
-    bpf_program__set_log_buf(target, buffer.data(), buffer.size());
-    bpf_program__set_log_level(target, level);
-    messages::take();
-    timespec a, b;
-    clock_gettime(CLOCK_MONOTONIC, &a);
-    int err = bpf_object__load(object.get());
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    v.usec = (b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000;
-    v.notes = messages::take();
-    buffer.back() = '\0';
-    v.log = buffer.data();
-    v.error = -err;
-    bool load_failed = v.notes.find("BPF program load failed") != std::string::npos;
-    // Slots of program arrays name programs that were left out here: that comes after the verdict.
-    bool slots_only = err && !load_failed && v.notes.find("failed to initialize slot") != std::string::npos;
-    v.result = !err || slots_only ? outcome::accepted : load_failed ? outcome::refused : outcome::not_loaded;
-    if (v.result == outcome::accepted)
-        v.error = 0;
-    read_statistics(v);
-}
-
-verdict judge(const char *path, const struct bpf_program *p, const settings &s) {
-    static std::vector<char> buffer(16 << 20);
-    verdict v;
-    v.program = bpf_program__name(p);
-    v.section = bpf_program__section_name(p);
-    unsigned int level = s.log_level ? s.log_level : s.verbose >= 2 ? 6 : 4;
-    load_once(path, v, level, buffer);
-    if (v.result != outcome::accepted && !(level & 3)) {
-        long usec = v.usec;
-        load_once(path, v, 1, buffer);
-        v.usec = usec;
-    }
-    return v;
-}
-
 // ---- output ----
-
-const char *word(outcome o) {
-    return o == outcome::accepted ? "accepted" : o == outcome::refused ? "refused" : "not loaded";
-}
 
 std::string tail(const std::string &log, size_t lines) {
     size_t at = log.size();
@@ -156,7 +62,7 @@ void print_indented(const std::string &text) {
     }
 }
 
-void print_text(const verdict &v, const settings &s) {
+void print_text(const verdict &v, const explanation *e, const settings &s) {
     printf("%-10s %s (%s)", word(v.result), v.program.c_str(), v.section.c_str());
     if (v.error)
         printf(": %s", error_text(v.error).c_str());
@@ -165,7 +71,9 @@ void print_text(const verdict &v, const settings &s) {
     if (v.states >= 0)
         printf(", %ld states", v.states);
     putchar('\n');
-    bool show_log = v.result == outcome::refused || s.verbose >= 2 || s.log_level;
+    if (e)
+        print_explanation(*e);
+    bool show_log = (v.result == outcome::refused && (!e || s.verbose)) || s.verbose >= 2 || s.log_level;
     if (show_log && !v.log.empty()) {
         constexpr size_t lines = 30;
         bool whole = s.verbose >= 1 || s.log_level;
@@ -178,7 +86,7 @@ void print_text(const verdict &v, const settings &s) {
         print_indented(v.notes);
 }
 
-void print_json(const char *path, const verdict &v, bool first) {
+void print_json(const char *path, const verdict &v, const explanation *e, bool first) {
     printf("%s\n  {\"file\": %s, \"program\": %s, \"section\": %s, \"verdict\": %s", first ? "" : ",", json_string(path).c_str(),
            json_string(v.program).c_str(), json_string(v.section).c_str(),
            v.result == outcome::not_loaded ? "\"not_loaded\"" : json_string(word(v.result)).c_str());
@@ -191,6 +99,8 @@ void print_json(const char *path, const verdict &v, bool first) {
     printf(", \"load_usec\": %ld, \"log\": %s", v.usec, json_string(v.log).c_str());
     if (v.result != outcome::accepted)
         printf(", \"messages\": %s", json_string(v.notes).c_str());
+    if (e)
+        printf(", \"explanation\": %s", explanation_json(*e).c_str());
     putchar('}');
 }
 
@@ -202,71 +112,69 @@ void print_unreadable(const char *path, const std::string &why, const settings &
         complain("%s: %s", path, why.c_str());
 }
 
-/// All programs of one file. In the child.
-tally verify_file(const char *path, const settings &s, bool first) {
+/// What the recording tells of a program that was judged, for the explanation and the page.
+struct insight {
+    recording r;
+    explanation e;
+    bool explained = false;
+};
+
+void look_inside(const char *path, const verdict &v, const settings &s, insight &in) {
+    if (!s.wants_recording() || v.result == outcome::not_loaded)
+        return;
+    bool refused = v.result == outcome::refused;
+    if (s.html || refused)
+        record(path, v, in.r, s.html ? states_to_show : states_to_explain);
+    if (refused) {
+        in.e = explain(in.r, v);
+        in.explained = true;
+    }
+}
+
+/// One program: judged, printed. -> its part of the page.
+std::string verify_program(const char *path, const struct bpf_program *p, const settings &s, bool first, tally &t) {
+    verdict v = judge(path, bpf_program__name(p), bpf_program__section_name(p), s.level());
+    insight in;
+    look_inside(path, v, s, in);
+    const explanation *e = in.explained ? &in.e : nullptr;
+    if (s.json)
+        print_json(path, v, s.explain ? e : nullptr, first);
+    else
+        print_text(v, s.explain ? e : nullptr, s);
+    (v.result == outcome::accepted ? t.accepted : t.refused)++;
+    fflush(stdout);
+    return s.html ? page_program(path, v, in.r, e) : "";
+}
+
+/// All programs of one file. In the child: the tally and, a line each, the programs' parts of the page.
+std::string verify_file(const char *path, const settings &s, bool first) {
     tally t;
-    std::string why = object_problem(path);
-    object_ptr object;
-    if (why.empty()) {
-        object = open_object(path);
-        if (!object) {
-            int e = errno;
-            why = "is not a BPF object file that libbpf can open: " + error_text(e) + "\n" + messages::take();
-            while (why.back() == '\n')
-                why.pop_back();
-        }
-    }
-    if (!object) {
-        print_unreadable(path, why, s, first);
-        t.unreadable++;
-        return t;
-    }
-    if (!s.json)
+    std::string why, page;
+    object_ptr object = open_checked(path, why);
+    if (object && !s.json)
         printf("%s:\n", path);
     struct bpf_program *p;
-    bpf_object__for_each_program(p, object.get()) {
-        if (!s.program.empty() && s.program != bpf_program__name(p))
-            continue;
-        verdict v = judge(path, p, s);
-        if (s.json)
-            print_json(path, v, first);
-        else
-            print_text(v, s);
-        first = false;
-        (v.result == outcome::accepted ? t.accepted : t.refused)++;
-        fflush(stdout);
-    }
+    if (object)
+        bpf_object__for_each_program(p, object.get()) {
+            if (!s.program.empty() && s.program != bpf_program__name(p))
+                continue;
+            page += verify_program(path, p, s, first, t) + "\n";
+            first = false;
+        }
     if (t.accepted + t.refused == 0) {
-        print_unreadable(path, s.program.empty() ? "holds no BPF program" : "holds no program of that name", s, first);
+        print_unreadable(path, !object ? why : s.program.empty() ? "holds no BPF program" : "holds no program of that name", s, first);
         t.unreadable++;
     }
-    return t;
+    return std::to_string(t.accepted) + " " + std::to_string(t.refused) + " " + std::to_string(t.unreadable) + "\n" + page;
 }
 
 /// Runs verify_file in a child; a crash there is this file's result.
-tally in_child(const char *path, const settings &s, bool first) {
-    int ends[2];
+tally verify_apart(const char *path, const settings &s, bool first, std::vector<std::string> &page) {
     tally t;
-    fflush(stdout);
-    if (pipe(ends)) {
-        complain("cannot make a pipe: %s", strerror(errno));
-        t.unreadable++;
-        return t;
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        close(ends[0]);
-        t = verify_file(path, s, first);
-        fflush(stdout);
-        _exit(write(ends[1], &t, sizeof(t)) == sizeof(t) ? 0 : 1);
-    }
-    close(ends[1]);
-    int status = 0;
-    ssize_t n = pid < 0 ? -1 : read(ends[0], &t, sizeof(t));
-    close(ends[0]);
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (n != sizeof(t)) {
+    int status;
+    std::string answer;
+    if (!in_child([&] { return verify_file(path, s, first); }, answer, &status) ||
+        sscanf(answer.c_str(), "%d %d %d", &t.accepted, &t.refused, &t.unreadable) != 3) {
         t = {};
         t.unreadable++;
         if (!s.json)
@@ -274,19 +182,28 @@ tally in_child(const char *path, const settings &s, bool first) {
                      WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         else
             print_unreadable(path, "the process that read it crashed", s, first);
+        return t;
+    }
+    for (size_t at = answer.find('\n') + 1; s.html && at < answer.size();) {
+        size_t end = answer.find('\n', at);
+        page.push_back(answer.substr(at, end - at));
+        at = end + 1;
     }
     return t;
 }
 
 int parse(int argc, char **argv, settings &s) {
-    static const option options[] = {{"json", no_argument, nullptr, 'j'},          {"verbose", no_argument, nullptr, 'v'},
+    static const option options[] = {{"explain", no_argument, nullptr, 'e'},       {"html", required_argument, nullptr, 'H'},
+                                     {"json", no_argument, nullptr, 'j'},          {"verbose", no_argument, nullptr, 'v'},
                                      {"log-level", required_argument, nullptr, 'l'}, {"program", required_argument, nullptr, 'p'},
                                      {"backend", required_argument, nullptr, 'b'}, {"help", no_argument, nullptr, 'h'},
                                      {}};
     int c;
-    while ((c = getopt_long(argc, argv, "jvl:p:h", options, nullptr)) != -1) {
+    while ((c = getopt_long(argc, argv, "ejvl:p:h", options, nullptr)) != -1) {
         char *end = nullptr;
         switch (c) {
+        case 'e': s.explain = true; break;
+        case 'H': s.html = optarg; break;
         case 'j': s.json = true; break;
         case 'v': s.verbose++; break;
         case 'p': s.program = optarg; break;
@@ -304,6 +221,11 @@ int parse(int argc, char **argv, settings &s) {
         case 'h': fputs(help, stdout); return 0;
         default: return 2;
         }
+    }
+    if (s.wants_recording() && backend_name() != "process") {
+        complain("--explain and --html watch the verifier at work, which only the one in this process allows: leave --backend=%s away",
+                 backend_name().c_str());
+        return 2;
     }
     if (optind < argc)
         return -1;
@@ -323,10 +245,11 @@ int verify_main(int argc, char **argv) {
         return 2;
     messages::start(s.verbose >= 2 ? s.verbose - 1 : 0);
     tally all;
+    std::vector<std::string> page;
     if (s.json)
         putchar('[');
     for (int i = optind; i < argc; i++) {
-        tally t = in_child(argv[i], s, i == optind);
+        tally t = verify_apart(argv[i], s, i == optind, page);
         all.accepted += t.accepted;
         all.refused += t.refused;
         all.unreadable += t.unreadable;
@@ -335,6 +258,8 @@ int verify_main(int argc, char **argv) {
         puts("\n]");
     else if (argc - optind > 1 || all.accepted + all.refused > 1)
         printf("%d accepted, %d refused\n", all.accepted, all.refused);
+    if (s.html && !write_page(s.html, page))
+        return 2;
     return all.unreadable ? 2 : all.refused ? 1 : 0;
 }
 
