@@ -111,9 +111,17 @@ bpf_insn access_insn(u8 mode, u8 size, s16 off) {
     switch (mode) {
     case 0: return {static_cast<u8>(BPF_LDX | BPF_MEM | size), 2, 1, off, 0};
     case 1: return {static_cast<u8>(BPF_LDX | BPF_MEMSX | size), 2, 1, off, 0};
-    case 2: return {static_cast<u8>(BPF_STX | BPF_MEM | size), 1, 0, off, 0};
+    case 2: return {static_cast<u8>(BPF_STX | BPF_MEM | size), 1, 3, off, 0};
     default: return {static_cast<u8>(BPF_ST | BPF_MEM | size), 1, 0, off, 5};
     }
+}
+
+s32 bytes_of(u8 size) { return size == BPF_B ? 1 : size == BPF_H ? 2 : size == BPF_W ? 4 : 8; }
+
+/// Is the access allowed? The program is refused in any case, behind it: making a program takes the kernel long.
+bool allows(bool on_kernel, variant v, const bpf_insn &access) {
+    load(on_kernel, v, {{BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, 1}, access, leave});
+    return log_text.find("R0 !read_ok") != std::string::npos;
 }
 
 /// Every combination for the first variant of a type; for the others what rows tell apart by attach type. Every load asks a kernel.
@@ -122,6 +130,8 @@ bool worth_asking(const prog_type_info &t, bool first, s32 off, u8 size, u8 mode
     for (const ctx_field &f : t.fields)
         if (off >= f.off && off < f.off + f.size)
             row = &f;
+    if (off % bytes_of(size) && off % 16 != 9 && off >= 0)
+        return false; // of what is not aligned, a few
     bool by_attach = row && (row->read_attach || row->write_attach), pointer = row && row->yields != reg_type::scalar;
     if (mode == 1)
         return size != BPF_DW && (pointer || off % 8 == 4);
@@ -142,9 +152,9 @@ TEST_F(access_peer, context_accesses) {
                 for (u8 mode : {0, 1, 2, 3}) {
                     if (!worth_asking(*t, first, off, size, mode) || differs(t->type, off, size))
                         continue;
-                    std::vector<bpf_insn> c{mov1, access_insn(mode, size, static_cast<s16>(off)), leave};
-                    long want = load(true, v, c), got = load(false, v, c);
-                    accepted += !got;
+                    bool want = allows(true, v, access_insn(mode, size, static_cast<s16>(off))),
+                         got = allows(false, v, access_insn(mode, size, static_cast<s16>(off)));
+                    accepted += got;
                     EXPECT_EQ(got, want) << t->name << " attach " << v.attach << " off " << off << " size code " << int{size}
                                          << " mode " << int{mode} << "\n"
                                          << log_text;
