@@ -215,26 +215,81 @@ status check_array_types(const btf &types, u32 key_id, u32 value_id, const map_s
     return {};
 }
 
-enum class key_rule : u8 { required, optional, array, no_btf };
+enum class key_rule : u8 {
+    required, ///< of any type
+    optional, ///< of any type, or none
+    array,    ///< a 32-bit number, or none in front of a section of variables
+    number32,
+    structure,
+    cgroup,   ///< a cgroup's 64-bit number, alone or with a 32-bit attach type behind it
+    none,     ///< no key
+    no_btf,   ///< the map takes no types
+};
+
+struct type_rule {
+    u32 map_type;
+    key_rule rule;
+};
+constexpr type_rule type_rules[] = {
+    {BPF_MAP_TYPE_ARRAY, key_rule::array},
+    {BPF_MAP_TYPE_PERCPU_ARRAY, key_rule::array},
+    {BPF_MAP_TYPE_HASH, key_rule::optional},
+    {BPF_MAP_TYPE_PERCPU_HASH, key_rule::optional},
+    {BPF_MAP_TYPE_ARENA, key_rule::optional},
+    {BPF_MAP_TYPE_BLOOM_FILTER, key_rule::none},
+    {BPF_MAP_TYPE_LPM_TRIE, key_rule::structure},
+    {BPF_MAP_TYPE_SK_STORAGE, key_rule::number32},
+    {BPF_MAP_TYPE_INODE_STORAGE, key_rule::number32},
+    {BPF_MAP_TYPE_TASK_STORAGE, key_rule::number32},
+    {BPF_MAP_TYPE_CGRP_STORAGE, key_rule::number32},
+    {BPF_MAP_TYPE_CGROUP_STORAGE, key_rule::cgroup},
+    {BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, key_rule::cgroup},
+    {BPF_MAP_TYPE_PERF_EVENT_ARRAY, key_rule::no_btf},
+    {BPF_MAP_TYPE_CGROUP_ARRAY, key_rule::no_btf},
+    {BPF_MAP_TYPE_ARRAY_OF_MAPS, key_rule::no_btf},
+    {BPF_MAP_TYPE_HASH_OF_MAPS, key_rule::no_btf},
+    {BPF_MAP_TYPE_STACK_TRACE, key_rule::no_btf},
+    {BPF_MAP_TYPE_DEVMAP, key_rule::no_btf},
+    {BPF_MAP_TYPE_DEVMAP_HASH, key_rule::no_btf},
+    {BPF_MAP_TYPE_CPUMAP, key_rule::no_btf},
+    {BPF_MAP_TYPE_XSKMAP, key_rule::no_btf},
+    {BPF_MAP_TYPE_SOCKMAP, key_rule::no_btf},
+    {BPF_MAP_TYPE_SOCKHASH, key_rule::no_btf},
+};
 
 key_rule rule_of(u32 map_type) {
-    switch (map_type) {
-    case BPF_MAP_TYPE_ARRAY:
-    case BPF_MAP_TYPE_PERCPU_ARRAY:
-        return key_rule::array;
-    case BPF_MAP_TYPE_HASH:
-    case BPF_MAP_TYPE_PERCPU_HASH:
-    case BPF_MAP_TYPE_LRU_HASH:
-    case BPF_MAP_TYPE_LRU_PERCPU_HASH:
-        return key_rule::optional;
-    case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
-    case BPF_MAP_TYPE_CGROUP_ARRAY:
-    case BPF_MAP_TYPE_ARRAY_OF_MAPS:
-    case BPF_MAP_TYPE_HASH_OF_MAPS:
-    case BPF_MAP_TYPE_STACK_TRACE:
-        return key_rule::no_btf;
-    default:
-        return key_rule::required;
+    for (const type_rule &r : type_rules)
+        if (r.map_type == map_type)
+            return r.rule;
+    return key_rule::required;
+}
+
+/// A number of that many bits.
+bool is_number(const btf &types, u32 id, u32 bits) {
+    const btf_type *t = sized_type(types, id);
+    return t && t->kind() == btf_kind::integer && types.tail<btf_int_data>(t)->bits() == bits &&
+           !types.tail<btf_int_data>(t)->bit_offset();
+}
+
+/// struct bpf_cgroup_storage_key: a number of 64 bits, one of 32 behind it.
+bool is_cgroup_key(const btf &types, const btf_type &key) {
+    if (key.kind() != btf_kind::structure || key.vlen() != 2 || key.kind_flag())
+        return false;
+    const auto *m = types.tail<btf_member>(&key);
+    return m[0].offset == 0 && is_number(types, m[0].type, 64) && m[1].offset == 64 &&
+           is_number(types, m[1].type, 32);
+}
+
+/// Is the key, of the map's size, of a type that maps of this kind take?
+bool key_suits(const btf &types, u32 key_id, key_rule rule, u32 key_size) {
+    const btf_type *key = key_id ? sized_type(types, key_id) : nullptr;
+    switch (rule) {
+    case key_rule::required: return key;
+    case key_rule::none: return !key;
+    case key_rule::number32: return key && is_number(types, key_id, 32);
+    case key_rule::structure: return key && key->kind() == btf_kind::structure;
+    case key_rule::cgroup: return key && (key_size == 8 ? is_number(types, key_id, 64) : is_cgroup_key(types, *key));
+    default: return true;
     }
 }
 
@@ -251,7 +306,7 @@ status btf_check_key_value(const btf &types, u32 key_id, u32 value_id, const map
         return error(ENOTSUPP);
     if (rule == key_rule::array)
         return check_array_types(types, key_id, value_id, map);
-    return {};
+    return key_suits(types, key_id, rule, map.key_size) ? status() : status(error(EINVAL));
 }
 
 }  // namespace modbpf

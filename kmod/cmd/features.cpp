@@ -65,6 +65,10 @@ void write(user_text &t) {
     for (const map_ops *m : all_map_ops())
         t.item(m->name);
     t.add("], ");
+    t.key("verify_only_map_types", "[");
+    for (const map_ops &m : verify_only_map_ops())
+        t.item(m.name);
+    t.add("], ");
     t.key("program_types", "[");
     for (const prog_type_info *p : all_prog_types())
         if (!p->verify_only)

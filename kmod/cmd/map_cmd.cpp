@@ -3,6 +3,7 @@
 #include "btf/prog_info.h"
 #include "cmd/attr.h"
 #include "prog/files.h"
+#include "prog/prog.h"
 
 namespace modbpf {
 
@@ -53,7 +54,7 @@ bool may_write(const held_map &f) { return f.writable() && !map_frozen(f.get());
 bool lock_flag_bad(u64 flags) { return flags & BPF_F_LOCK; }
 
 status attach_btf(map *m, const map_create_attr &a) {
-    if (!a.btf_key_type_id && !a.btf_value_type_id)
+    if (!a.btf_key_type_id && !a.btf_value_type_id && !a.btf_vmlinux_value_type_id)
         return {};
     ref<btf> types = TRY(btf_from_fd(static_cast<int>(a.btf_fd)));
     if (types->kernel)
@@ -61,8 +62,9 @@ status attach_btf(map *m, const map_create_attr &a) {
     bool hash = a.map_type == BPF_MAP_TYPE_HASH || a.map_type == BPF_MAP_TYPE_PERCPU_HASH;
     if (hash && !a.btf_key_type_id)
         return error(EINVAL);
-    TRY(btf_check_key_value(*types, a.btf_key_type_id, a.btf_value_type_id,
-                            {a.map_type, a.max_entries, a.key_size, a.value_size}));
+    if (a.btf_value_type_id)
+        TRY(btf_check_key_value(*types, a.btf_key_type_id, a.btf_value_type_id,
+                                {a.map_type, a.max_entries, a.key_size, a.value_size}));
     m->btf_key_type_id = a.btf_key_type_id;
     m->btf_value_type_id = a.btf_value_type_id;
     m->btf_ref = types.release();
@@ -88,7 +90,7 @@ bool may_create(u32 type) {
 }
 
 status check_create(const map_create_attr &a, const map_ops **ops, map_params &p) {
-    if (a.btf_vmlinux_value_type_id) // struct_ops alone has one
+    if (a.btf_vmlinux_value_type_id && (a.map_type != BPF_MAP_TYPE_STRUCT_OPS || a.btf_key_type_id || a.btf_value_type_id))
         return error(EINVAL);
     if (a.btf_key_type_id && !a.btf_value_type_id)
         return error(EINVAL);
@@ -100,7 +102,7 @@ status check_create(const map_create_attr &a, const map_ops **ops, map_params &p
         a.numa_node != static_cast<u32>(port_numa_node()))
         return error(EINVAL); // -1 is any; only node 0 and the caller's are known to be there
     *ops = find_map_ops(a.map_type);
-    if (!*ops)
+    if (!*ops || ((*ops)->verify_only && !verify_only))
         return error(EINVAL);
     p = {.type = a.map_type,
          .key_size = a.key_size,
@@ -109,13 +111,36 @@ status check_create(const map_create_attr &a, const map_ops **ops, map_params &p
          .flags = a.map_flags & ~static_cast<u32>(BPF_F_TOKEN_FD),
          .numa_node = a.numa_node,
          .extra = a.map_extra,
-         .name = {}};
+         .name = {},
+         .typed = a.btf_key_type_id && a.btf_value_type_id,
+         .vmlinux_value_type = a.btf_vmlinux_value_type_id};
     TRY((*ops)->check(p));
     if (a.map_ifindex) // offloaded to a device: Linux refuses the types that are not hash or array with EINVAL, too
         return error(EINVAL);
     if (a.map_flags & BPF_F_TOKEN_FD)
         return error(static_cast<int>(-token_error(a.map_token_fd)));
     return may_create(a.map_type) ? status() : status(error(EPERM));
+}
+
+/// Types of a module for a value: there are none.
+status check_module_types(const map_create_attr &a) {
+    if (a.map_type != BPF_MAP_TYPE_STRUCT_OPS || !(a.map_flags & BPF_F_VTYPE_BTF_OBJ_FD))
+        return {};
+    ref<btf> types = TRY(btf_from_fd(a.value_type_btf_obj_fd));
+    return error(EINVAL);
+}
+
+/// What the maps inside a map of maps are like; null for other types.
+result<ref<map>> take_template(const map_create_attr &a) {
+    if (!is_map_in_map(a.map_type))
+        return ref<map>();
+    ref<map> like = TRY(map_from_fd(static_cast<int>(a.inner_map_fd)));
+    ref<map> t(adopt, TRY(make_inner_template(like.get())));
+    if (auto *types = static_cast<btf *>(like->btf_ref)) {
+        types->get();
+        t->btf_ref = types;
+    }
+    return t;
 }
 
 result<ref<map>> create(const map_create_attr &a) {
@@ -125,7 +150,10 @@ result<ref<map>> create(const map_create_attr &a) {
     char name[obj_name_len];
     status named = copy_name(name, a.map_name);
     memcpy(p.name, name, sizeof(name));
+    TRY(check_module_types(a));
+    ref<map> inner = TRY(take_template(a));
     ref<map> m(adopt, TRY(ops->create(p)));
+    m->inner = move(inner);
     TRY(move(named)); // after the creation, as in Linux: what the type refuses comes first
     TRY(attach_btf(m.get(), a));
     m->user_get();
@@ -135,6 +163,23 @@ result<ref<map>> create(const map_create_attr &a) {
         return known.err();
     }
     return m;
+}
+
+/// A map for a slot of a map of maps, which keeps none: is it one that Linux would take?
+long check_slot(map *m, const u8 *key, const u8 *value, u64 flags) {
+    u32 index = 0;
+    int fd = 0;
+    memcpy(&index, key, min<u32>(m->params.key_size, sizeof(index)));
+    memcpy(&fd, value, sizeof(fd));
+    bool array = m->params.type == BPF_MAP_TYPE_ARRAY_OF_MAPS;
+    if (flags > (array ? BPF_ANY : BPF_EXIST))
+        return -EINVAL;
+    if (array && index >= m->params.max_entries)
+        return -E2BIG;
+    result<ref<map>> inside = map_from_fd(fd);
+    if (!inside)
+        return inside.code();
+    return map_meta_equal(m->inner.get(), inside->get()) ? 0 : -EINVAL;
 }
 
 long lookup_value(map *m, const u8 *key, u8 *value, u64 flags) {
@@ -209,6 +254,8 @@ long cmd_map_update(const attr_view &v) {
         return rc;
     if (long rc = value.fill(a.value, m->user_value_size()))
         return rc;
+    if (m->inner)
+        return check_slot(m, key.get(), value.get(), a.flags);
     return m->ops->update_user ? m->ops->update_user(m, key.get(), value.get(), a.flags) : -EOPNOTSUPP;
 }
 

@@ -86,26 +86,6 @@ template <u32 K> u32 find_in_chain(const hash_map *m, const void *key, u32 hash)
     }
 }
 
-status check_hash(const map_params &p) {
-    bool percpu = p.type == BPF_MAP_TYPE_PERCPU_HASH;
-    if ((p.flags & BPF_F_ZERO_SEED) && !port_capable(PORT_CAP_SYS_ADMIN))
-        return error(EPERM);
-    constexpr u32 access = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
-    if (p.flags & ~(BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | access))
-        return error(EINVAL);
-    if ((p.flags & BPF_F_RDONLY_PROG) && (p.flags & BPF_F_WRONLY_PROG))
-        return error(EINVAL);
-    if ((p.flags & BPF_F_NUMA_NODE) && percpu)
-        return error(EINVAL);
-    if (!p.max_entries || !p.key_size || !p.value_size)
-        return error(EINVAL);
-    if (static_cast<u64>(p.key_size) + p.value_size >= kmalloc_max - linux_elem_header)
-        return error(E2BIG);
-    if (percpu && align_up(p.value_size, 8) > percpu_value_max)
-        return error(E2BIG);
-    return {};
-}
-
 status build(hash_map *m) {
     const map_params &p = m->params;
     if (p.max_entries > max_buckets)
@@ -404,6 +384,31 @@ void hash_map::give_back(u32 cpu, u32 i) {
     pool.push(cpu, i);
     if (!prealloc())  // behind the push: who finds room finds an element
         __atomic_fetch_sub(&count, 1, __ATOMIC_RELEASE);
+}
+
+status check_hash(const map_params &p) {
+    bool lru = p.type == BPF_MAP_TYPE_LRU_HASH || p.type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+    bool percpu = p.type == BPF_MAP_TYPE_PERCPU_HASH || p.type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+    if ((p.flags & BPF_F_ZERO_SEED) && !port_capable(PORT_CAP_SYS_ADMIN))
+        return error(EPERM);
+    constexpr u32 access = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
+    if (p.flags & ~(BPF_F_NO_PREALLOC | BPF_F_NO_COMMON_LRU | BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | access))
+        return error(EINVAL);
+    if ((p.flags & BPF_F_RDONLY_PROG) && (p.flags & BPF_F_WRONLY_PROG))
+        return error(EINVAL);
+    if (!lru && (p.flags & BPF_F_NO_COMMON_LRU))
+        return error(EINVAL);
+    if (lru && (p.flags & BPF_F_NO_PREALLOC))
+        return error(ENOTSUPP);
+    if ((p.flags & BPF_F_NUMA_NODE) && (percpu || (p.flags & BPF_F_NO_COMMON_LRU)))
+        return error(EINVAL);
+    if (!p.max_entries || !p.key_size || !p.value_size)
+        return error(EINVAL);
+    if (static_cast<u64>(p.key_size) + p.value_size >= kmalloc_max - linux_elem_header)
+        return error(E2BIG);
+    if (percpu && align_up(p.value_size, 8) > percpu_value_max)
+        return error(E2BIG);
+    return {};
 }
 
 extern constinit const map_ops hash_ops;

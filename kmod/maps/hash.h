@@ -28,6 +28,9 @@
 
 namespace modbpf {
 
+/// MAP_CREATE's conditions that hold for the hash tables: HASH, PERCPU_HASH and the LRU ones. EINVAL, E2BIG, EPERM, ENOTSUPP.
+status check_hash(const map_params &p);
+
 struct hash_bucket {
     u32 first;
     cpu_lock lock;

@@ -34,6 +34,8 @@ struct map_params {
     u32 numa_node; ///< meaningful with BPF_F_NUMA_NODE
     u64 extra;     ///< map_extra
     char name[obj_name_len];
+    bool typed = false;         ///< key and value have BTF types
+    u32 vmlinux_value_type = 0; ///< STRUCT_OPS: BTF id of the value in the kernel's types
 };
 
 struct map;
@@ -107,7 +109,7 @@ struct map : refcounted<map> {
     bool frozen = false;      ///< MAP_FREEZE: no more writes from user space. Under freeze_lock
     u32 writers = 0;          ///< writable mappings and user updates in flight, atomic; freeze gives EBUSY while > 0
     mutex freeze_lock{"map_freeze"}; ///< frozen against new writable mappings; task context
-    ref<map> inner;           ///< map-in-map template; unused by the types of today
+    ref<map> inner;           ///< map-in-map: what the maps inside are like (maps/inner.cpp)
     map_owner owner;          ///< PROG_ARRAY; under freeze_lock
     void *btf_ref = nullptr;  ///< a btf reference, owned by cmd (base cannot name it); see cmd/map_cmd.cpp
     u32 btf_key_type_id = 0;
@@ -116,7 +118,8 @@ struct map : refcounted<map> {
     port_work free_work{};
 
     bool percpu() const {
-        return params.type == BPF_MAP_TYPE_PERCPU_HASH || params.type == BPF_MAP_TYPE_PERCPU_ARRAY;
+        return params.type == BPF_MAP_TYPE_PERCPU_HASH || params.type == BPF_MAP_TYPE_PERCPU_ARRAY ||
+               params.type == BPF_MAP_TYPE_LRU_PERCPU_HASH || params.type == BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE;
     }
     /// Bytes of one value as bpf() commands carry it.
     u32 user_value_size() const;
@@ -136,10 +139,20 @@ inline constinit map_hook map_gone_hook = nullptr;
 /// The same, called by map::dispose's last step in task context just before ops->free: drops btf_ref.
 inline constinit map_hook map_free_hook = nullptr;
 
-/// The type's operations, or null when modbpf does not have it (whether Linux knows the number or not).
+/// The type's operations, or null for a number that Linux 6.12 does not know. Those of map_ops::verify_only are for programs that are
+/// verified only (maps/verify_only.cpp).
 const map_ops *find_map_ops(u32 type);
-/// All of them, for `modbpf features` and tests.
+/// Those that run, and those that do not; for `modbpf features` and tests.
 span<const map_ops *const> all_map_ops();
+span<const map_ops> verify_only_map_ops();
+
+// Maps inside maps (maps/inner.cpp).
+constexpr bool is_map_in_map(u32 type) { return type == BPF_MAP_TYPE_ARRAY_OF_MAPS || type == BPF_MAP_TYPE_HASH_OF_MAPS; }
+/// What maps like `m` have in common, for the slots of a map of maps: a map without elements, with one reference. EINVAL: `m` has maps
+/// in it itself; ENOTSUPP: a type that cannot be inside a map; ENOMEM.
+result<map *> make_inner_template(map *m);
+/// May `m` be put in a slot whose maps are like `meta`?
+bool map_meta_equal(const map *meta, const map *m);
 /// Waits until every map whose last reference is gone has been freed. Task context; for the module's exit and for tests.
 void map_free_barrier();
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The table of map types.
+// The table of map types that run.
 #include "maps/map.h"
 
 namespace modbpf {
@@ -24,6 +24,9 @@ const map_ops *find_map_ops(u32 type) {
     for (const map_ops *ops : table)
         if (ops->type == type)
             return ops;
+    for (const map_ops &ops : verify_only_map_ops())
+        if (ops.type == type)
+            return &ops;
     return nullptr;
 }
 

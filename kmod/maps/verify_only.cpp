@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The map types that modbpf cannot run: made so that programs which use them can be verified. Such a map has parameters, types and an id;
+// it holds nothing. MAP_CREATE makes them only where programs are loaded for their verdict alone.
+//
+// A row says what Linux 6.12's map_alloc_check and map_alloc of the type refuse; reference: kernel/bpf/*.c, net/core/sock_map.c,
+// net/xdp/xskmap.c.
+#include "btf/btf.h"
+#include "maps/array.h"
+#include "maps/hash.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u32 any = 0xffffffff;
+constexpr u32 kmalloc_max = 4 << 20;
+constexpr u32 percpu_max = 32 << 10;             // of one per-CPU allocation
+constexpr u32 storage_max = 0xffff - 128;        // of an object's local storage: its header is behind 128 bytes
+constexpr u32 lpm_value_max = kmalloc_max - 256 - 40;
+constexpr u32 buckets_max = 1u << 31;
+constexpr u32 cpu_slots_max = 8192;              // Debian's NR_CPUS
+constexpr u32 stack_depth_max = 127;             // kernel.perf_event_max_stack
+constexpr u32 build_id_size = 32;
+constexpr u32 access_flags = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
+constexpr u32 file_flags = BPF_F_RDONLY | BPF_F_WRONLY;
+
+struct sizes {
+    u32 min, max;
+    u32 other = 0; ///< this one, too, where not 0
+    bool take(u32 n) const { return (n >= min && n <= max) || (other && n == other); }
+};
+constexpr sizes none{0, 0}, some{1, any};
+
+/// What a type takes. Out of range: EINVAL, but where something else is said.
+struct shape {
+    u32 type;
+    u32 flags;             ///< allowed
+    u32 must;              ///< flags without which it is not made
+    sizes key, value;
+    u32 value_big = any;   ///< above: E2BIG
+    sizes entries = some;
+    u32 entries_big = any; ///< above: E2BIG
+    bool typed = false;    ///< key and value must have BTF types
+    bool big_first = false; ///< a value that is too big is told before flags and entries
+    status (*more)(const map_params &p) = nullptr;
+};
+
+status check_stack_trace(const map_params &p) {
+    u32 unit = p.flags & BPF_F_STACK_BUILD_ID ? build_id_size : 8;
+    return p.value_size % 8 || p.value_size % unit || p.value_size / unit > stack_depth_max ? status(error(EINVAL)) : status();
+}
+
+/// Linux counts the elements in 32 bits.
+status check_queue(const map_params &p) {
+    return p.max_entries >= any / p.value_size ? status(error(E2BIG)) : status();
+}
+
+status check_bloom(const map_params &p) { return p.extra & ~0xfull ? status(error(EINVAL)) : status(); }
+
+status check_ring(const map_params &p) {
+    bool pages = !(p.max_entries & (p.max_entries - 1)) && p.max_entries % PORT_PAGE_SIZE == 0;
+    return pages ? status() : status(error(EINVAL));
+}
+
+status check_arena(const map_params &p) {
+    if (p.extra % PORT_PAGE_SIZE)
+        return error(EINVAL);
+    u64 range = static_cast<u64>(p.max_entries) * PORT_PAGE_SIZE;
+    if (range > 1ull << 32)
+        return error(E2BIG);
+    return p.extra >> 32 != (p.extra + range - 1) >> 32 ? status(error(ERANGE)) : status(); // of the user's addresses
+}
+
+/// The value is a structure that the kernel made for one of its operations: bpf_struct_ops_<name>, with the operations themselves in its
+/// second member.
+status check_struct_ops_value(const map_params &p) {
+    result<ref<btf>> types = btf::vmlinux();
+    if (!types)
+        return error(ENOTSUPP);
+    const btf &b = **types;
+    const btf_type *t = b.type(p.vmlinux_value_type);
+    constexpr char prefix[] = "bpf_struct_ops_";
+    const char *name = t && t->kind() == btf_kind::structure ? b.string(t->name_off) : nullptr;
+    if (!name || strncmp(name, prefix, sizeof(prefix) - 1) || t->vlen() != 2)
+        return error(ENOTSUPP);
+    struct member {
+        u32 name_off, type, offset;
+    };
+    const btf_type *data = b.type(b.tail<member>(t)[1].type);
+    const char *inside = data && data->kind() == btf_kind::structure ? b.string(data->name_off) : nullptr;
+    if (!inside || strcmp(inside, name + sizeof(prefix) - 1))
+        return error(ENOTSUPP);
+    return p.value_size == t->size_or_type ? status() : status(error(EINVAL));
+}
+
+// clang-format off
+/// Checked before the caller's rights.
+constexpr shape early[] = {
+    {.type = BPF_MAP_TYPE_DEVMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8}},
+    {.type = BPF_MAP_TYPE_DEVMAP_HASH, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
+     .entries = {1, buckets_max}},
+    {.type = BPF_MAP_TYPE_QUEUE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = none, .value = some,
+     .value_big = kmalloc_max, .more = check_queue},
+    {.type = BPF_MAP_TYPE_STACK, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = none, .value = some,
+     .value_big = kmalloc_max, .more = check_queue},
+    {.type = BPF_MAP_TYPE_SK_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4}, .value = some,
+     .value_big = storage_max, .entries = none, .typed = true},
+    {.type = BPF_MAP_TYPE_INODE_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
+     .value = some, .value_big = storage_max, .entries = none, .typed = true},
+    {.type = BPF_MAP_TYPE_TASK_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
+     .value = some, .value_big = storage_max, .entries = none, .typed = true},
+    {.type = BPF_MAP_TYPE_CGRP_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
+     .value = some, .value_big = storage_max, .entries = none, .typed = true},
+    {.type = BPF_MAP_TYPE_STRUCT_OPS, .flags = BPF_F_LINK | BPF_F_VTYPE_BTF_OBJ_FD, .must = 0, .key = {4, 4}, .value = {0, any},
+     .entries = {1, 1}},
+};
+
+/// Checked behind the caller's rights.
+constexpr shape late[] = {
+    {.type = BPF_MAP_TYPE_STACK_TRACE, .flags = BPF_F_NUMA_NODE | BPF_F_STACK_BUILD_ID | file_flags, .must = 0, .key = {4, 4},
+     .value = {8, any}, .entries_big = buckets_max, .more = check_stack_trace},
+    {.type = BPF_MAP_TYPE_LPM_TRIE, .flags = BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | access_flags, .must = BPF_F_NO_PREALLOC,
+     .key = {4 + 1, 4 + 256}, .value = {1, lpm_value_max}},
+    {.type = BPF_MAP_TYPE_CPUMAP, .flags = BPF_F_NUMA_NODE, .must = 0, .key = {4, 4}, .value = {4, 4, 8}, .entries_big = cpu_slots_max},
+    {.type = BPF_MAP_TYPE_SOCKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
+     .entries = {1, 0x7fffffff}},
+    {.type = BPF_MAP_TYPE_SOCKHASH, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = some, .value = {4, 4, 8}},
+    {.type = BPF_MAP_TYPE_XSKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4}},
+    {.type = BPF_MAP_TYPE_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = {8, 8, 16}, .value = some,
+     .value_big = storage_max, .entries = none, .big_first = true},
+    {.type = BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = {8, 8, 16}, .value = some,
+     .value_big = percpu_max, .entries = none, .big_first = true},
+    {.type = BPF_MAP_TYPE_BLOOM_FILTER, .flags = BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | access_flags, .must = 0, .key = none, .value = some,
+     .more = check_bloom},
+    {.type = BPF_MAP_TYPE_USER_RINGBUF, .flags = BPF_F_NUMA_NODE, .must = 0, .key = none, .value = none, .more = check_ring},
+    {.type = BPF_MAP_TYPE_ARENA, .flags = BPF_F_SEGV_ON_FAULT | BPF_F_MMAPABLE | BPF_F_NO_USER_CONV, .must = BPF_F_MMAPABLE, .key = none,
+     .value = none, .more = check_arena},
+};
+// clang-format on
+
+status check_shape(const shape &s, const map_params &p) {
+    if (s.big_first && s.key.take(p.key_size) && p.value_size > s.value_big)
+        return error(E2BIG);
+    bool both = (p.flags & BPF_F_RDONLY_PROG) && (p.flags & BPF_F_WRONLY_PROG);
+    if ((p.flags & ~s.flags) || (p.flags & s.must) != s.must || both)
+        return error(EINVAL);
+    if (!s.entries.take(p.max_entries) || !s.key.take(p.key_size) || !s.value.take(p.value_size) || (s.typed && !p.typed))
+        return error(EINVAL);
+    if (p.value_size > s.value_big || p.max_entries > s.entries_big)
+        return error(E2BIG);
+    return s.more ? s.more(p) : status();
+}
+
+const shape *find_shape(span<const shape> table, u32 type) {
+    for (const shape &s : table)
+        if (s.type == type)
+            return &s;
+    return nullptr;
+}
+
+status check_early(const map_params &p) {
+    const shape *s = find_shape(early, p.type);
+    if (s)
+        TRY(check_shape(*s, p));
+    if (p.type == BPF_MAP_TYPE_STRUCT_OPS && !p.vmlinux_value_type)
+        return error(EINVAL);
+    if (p.type == BPF_MAP_TYPE_BLOOM_FILTER && p.value_size > kmalloc_max)
+        return error(E2BIG);
+    return {};
+}
+
+status check_late(const map_params &p) {
+    const shape *s = find_shape(late, p.type);
+    if (s)
+        TRY(check_shape(*s, p));
+    if (p.type == BPF_MAP_TYPE_SOCKHASH && p.key_size > max_bpf_stack)
+        return error(E2BIG);
+    bool hash = p.type == BPF_MAP_TYPE_LRU_HASH || p.type == BPF_MAP_TYPE_LRU_PERCPU_HASH || p.type == BPF_MAP_TYPE_HASH_OF_MAPS;
+    if (hash && p.max_entries > buckets_max)
+        return error(E2BIG);
+    return p.type == BPF_MAP_TYPE_STRUCT_OPS ? check_struct_ops_value(p) : status();
+}
+
+struct verify_map : map {
+    verify_map(const map_ops *o, const map_params &p) : map(o, p) {}
+    ~verify_map() {
+        if (pages)
+            port_region_destroy(pages);
+    }
+    port_region *pages = nullptr; ///< of an arena, where user space has mapped it
+    mutex lock{"arena_pages"};
+};
+
+result<map *> create(const map_params &p) {
+    TRY(check_late(p));
+    map_params kept = p;
+    if (p.type == BPF_MAP_TYPE_DEVMAP || p.type == BPF_MAP_TYPE_DEVMAP_HASH)
+        kept.flags |= BPF_F_RDONLY_PROG; // a look-up shows the device's number itself
+    verify_map *m = make<verify_map>(PORT_SLEEPING, find_map_ops(p.type), kept);
+    if (!m)
+        return error(ENOMEM);
+    return static_cast<map *>(m);
+}
+
+void free_map(map *m) { destroy(static_cast<verify_map *>(m)); }
+u64 memory(const map *) { return sizeof(verify_map); }
+long no_element(map *, const void *, void *) { return -ENOENT; }
+long no_value(map *, const void *, void *, u64) { return -ENOENT; }
+long no_removal(map *, const void *) { return -ENOENT; }
+
+/// Programs are loaded with the arena's global variables in it, so user space must have its pages.
+int mmap_arena(map *map, port_vma *vma) {
+    auto *m = static_cast<verify_map *>(map);
+    u64 bytes = static_cast<u64>(m->params.max_entries) * PORT_PAGE_SIZE, end;
+    if (__builtin_add_overflow(port_vma_offset(vma), static_cast<u64>(port_vma_size(vma)), &end) || end > bytes)
+        return -EINVAL;
+    mutex_guard g(m->lock);
+    if (!m->pages)
+        m->pages = port_region_create(bytes, 0);
+    return m->pages ? port_vma_map(vma, m->pages, port_vma_offset(vma)) : -ENOMEM;
+}
+
+status check_hash_of_maps(const map_params &p) { return p.value_size == 4 ? check_hash(p) : status(error(EINVAL)); }
+status check_reuseport(const map_params &p) {
+    return p.value_size == 4 || p.value_size == 8 ? check_array(p) : status(error(EINVAL));
+}
+
+constexpr map_ops row(u32 type, const char *name, status (*check)(const map_params &) = check_early) {
+    return {.type = type,
+            .name = name,
+            .verify_only = true,
+            .check = check,
+            .create = create,
+            .free = free_map,
+            .lookup_user = no_value,
+            .remove_user = no_removal,
+            .next_key = no_element,
+            .mmap = type == BPF_MAP_TYPE_ARENA ? mmap_arena : nullptr,
+            .memory = memory};
+}
+
+constexpr map_ops table[] = {
+    row(BPF_MAP_TYPE_STACK_TRACE, "stack_trace"),
+    row(BPF_MAP_TYPE_CGROUP_ARRAY, "cgroup_array", check_fd_array),
+    row(BPF_MAP_TYPE_LRU_HASH, "lru_hash", check_hash),
+    row(BPF_MAP_TYPE_LRU_PERCPU_HASH, "lru_percpu_hash", check_hash),
+    row(BPF_MAP_TYPE_LPM_TRIE, "lpm_trie"),
+    row(BPF_MAP_TYPE_ARRAY_OF_MAPS, "array_of_maps", check_fd_array),
+    row(BPF_MAP_TYPE_HASH_OF_MAPS, "hash_of_maps", check_hash_of_maps),
+    row(BPF_MAP_TYPE_DEVMAP, "devmap"),
+    row(BPF_MAP_TYPE_SOCKMAP, "sockmap"),
+    row(BPF_MAP_TYPE_CPUMAP, "cpumap"),
+    row(BPF_MAP_TYPE_XSKMAP, "xskmap"),
+    row(BPF_MAP_TYPE_SOCKHASH, "sockhash"),
+    row(BPF_MAP_TYPE_CGROUP_STORAGE, "cgroup_storage"),
+    row(BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, "reuseport_sockarray", check_reuseport),
+    row(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, "percpu_cgroup_storage"),
+    row(BPF_MAP_TYPE_QUEUE, "queue"),
+    row(BPF_MAP_TYPE_STACK, "stack"),
+    row(BPF_MAP_TYPE_SK_STORAGE, "sk_storage"),
+    row(BPF_MAP_TYPE_DEVMAP_HASH, "devmap_hash"),
+    row(BPF_MAP_TYPE_STRUCT_OPS, "struct_ops"),
+    row(BPF_MAP_TYPE_INODE_STORAGE, "inode_storage"),
+    row(BPF_MAP_TYPE_TASK_STORAGE, "task_storage"),
+    row(BPF_MAP_TYPE_BLOOM_FILTER, "bloom_filter"),
+    row(BPF_MAP_TYPE_USER_RINGBUF, "user_ringbuf"),
+    row(BPF_MAP_TYPE_CGRP_STORAGE, "cgrp_storage"),
+    row(BPF_MAP_TYPE_ARENA, "arena"),
+};
+
+}  // namespace
+
+span<const map_ops> verify_only_map_ops() {
+    return table;
+}
+
+}  // namespace modbpf
