@@ -215,9 +215,10 @@ inline u8 opposite(u8 op) {
     }
 }
 
-template <class V> bool assume_not(u8 op, bool jmp32, V &a, V &b) {
-    bool possible = op == BPF_JSET ? assume_set(jmp32, false, a, b) : refine(opposite(op), jmp32, a, b);
-    return synced_pair(possible, a, b);
+template <class V> bool refine_not(u8 op, bool jmp32, V &a, V &b) {
+    return op == BPF_JSET ? assume_set(jmp32, false, a, b) : refine(opposite(op), jmp32, a, b);
 }
+
+template <class V> bool assume_not(u8 op, bool jmp32, V &a, V &b) { return synced_pair(refine_not(op, jmp32, a, b), a, b); }
 
 }  // namespace modbpf::scalar_impl

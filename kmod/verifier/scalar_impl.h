@@ -17,14 +17,8 @@
 
 namespace modbpf::scalar_impl {
 
-template <class T> void raise(T &bound, T v) {
-    if (bound < v)
-        bound = v;
-}
-template <class T> void lower(T &bound, T v) {
-    if (v < bound)
-        bound = v;
-}
+template <class T> void raise(T &bound, T v) { bound = max(bound, v); }
+template <class T> void lower(T &bound, T v) { bound = min(bound, v); }
 
 /// The least and greatest numbers of a width: all in one place, derived from the unsigned type.
 template <class U, class S, unsigned N> struct limits {
@@ -148,30 +142,38 @@ template <class V> void word_from_half(V &v, typename V::half lo, typename V::ha
     lower(v.smax, static_cast<S>(splice<V>(static_cast<U>(v.smax), hi)));
 }
 
-template <class V> void exchange_ranges(V &v) {
+/// A word that is a sign-extended half, which is not negative, equals its half.
+template <class V> void word_from_small_half(V &v) {
     using U = typename V::word;
     using S = typename V::sword;
-    using H = typename V::half;
     using SH = typename V::shalf;
-    half_from_word(v, v.umin, v.umax, true);
-    half_from_word(v, static_cast<U>(v.smin), static_cast<U>(v.smax), false);
-    half_across_zero(v, v.umin, v.umax);
-    half_across_zero(v, static_cast<U>(v.smin), static_cast<U>(v.smax));
-    exchange_signs(half_of(v));
-    exchange_signs(word_of(v));
-    word_from_half(v, v.u32_min, v.u32_max);
-    if (static_cast<H>(v.s32_min) <= static_cast<H>(v.s32_max))
-        word_from_half(v, static_cast<H>(v.s32_min), static_cast<H>(v.s32_max));
-    // A sign-extended half that is not negative equals its half.
     S half_min = static_cast<S>(half_limits<V>::smin()), half_max = static_cast<S>(half_limits<V>::smax());
-    if (!(v.s32_min < SH(0)) && half_min <= v.smin && v.smax <= half_max) {
-        raise(v.smin, static_cast<S>(v.s32_min)), lower(v.smax, static_cast<S>(v.s32_max));
-        raise(v.umin, static_cast<U>(v.smin)), lower(v.umax, static_cast<U>(v.smax));
-        auto r = V::bits_type::range(v.umin, v.umax);
-        if (v.umax < v.umin || !tnum_overlap(v.bits, r))
-            return make_empty(v);
-        v.bits = tnum_intersect(v.bits, r);
-    }
+    if (v.s32_min < SH(0) || v.smin < half_min || half_max < v.smax)
+        return;
+    raise(v.smin, static_cast<S>(v.s32_min)), lower(v.smax, static_cast<S>(v.s32_max));
+    raise(v.umin, static_cast<U>(v.smin)), lower(v.umax, static_cast<U>(v.smax));
+    auto r = V::bits_type::range(v.umin, v.umax);
+    if (v.umax < v.umin || !tnum_overlap(v.bits, r))
+        return make_empty(v);
+    v.bits = tnum_intersect(v.bits, r);
+}
+
+/// What the ranges teach each other, as steps of which each is sound by itself: run(step) for each.
+template <class V, class F> void exchange_ranges(V &v, F &&run) {
+    using U = typename V::word;
+    using H = typename V::half;
+    run([&] { half_from_word(v, v.umin, v.umax, true); });
+    run([&] { half_from_word(v, static_cast<U>(v.smin), static_cast<U>(v.smax), false); });
+    run([&] { half_across_zero(v, v.umin, v.umax); });
+    run([&] { half_across_zero(v, static_cast<U>(v.smin), static_cast<U>(v.smax)); });
+    run([&] { exchange_signs(half_of(v)); });
+    run([&] { exchange_signs(word_of(v)); });
+    run([&] { word_from_half(v, v.u32_min, v.u32_max); });
+    run([&] {
+        if (static_cast<H>(v.s32_min) <= static_cast<H>(v.s32_max))
+            word_from_half(v, static_cast<H>(v.s32_min), static_cast<H>(v.s32_max));
+    });
+    run([&] { word_from_small_half(v); });
 }
 
 template <class V> void bits_from_ranges(V &v) {
@@ -189,12 +191,16 @@ template <class V> void bits_from_ranges(V &v) {
     v.bits = tnum_with_subreg(whole, tnum_intersect(low, low_r));
 }
 
-template <class V> void sync(V &v) {
-    ranges_from_bits(v);
+template <class V, class F> void sync_steps(V &v, F &&run) {
+    run([&] { ranges_from_bits(v); });
     for (int round = 0; round < 3; round++)
-        exchange_ranges(v);
-    bits_from_ranges(v);
-    ranges_from_bits(v);
+        exchange_ranges(v, run);
+    run([&] { bits_from_ranges(v); });
+    run([&] { ranges_from_bits(v); });
+}
+
+template <class V> void sync(V &v) {
+    sync_steps(v, [](auto &&step) { step(); });
 }
 
 // ---- arithmetic -----------------------------------------------------------------------------------------
@@ -236,9 +242,9 @@ template <class U, class S, class L>
 void bitwise_range(u8 op, range_pair<U, S> d, range_pair<const U, const S> s, U value, U mask, L) {
     U lo = value, hi = static_cast<U>(value | mask);
     if (op == BPF_AND && mask != U(0))
-        hi = s.umax < d.umax ? s.umax : d.umax;
+        hi = min(s.umax, d.umax);
     if (op == BPF_OR && mask != U(0))
-        lo = d.umin < s.umin ? s.umin : d.umin;
+        lo = max(d.umin, s.umin);
     bool same_sign = static_cast<S>(lo) <= static_cast<S>(hi);
     d.umin = lo, d.umax = hi;
     d.smin = same_sign ? static_cast<S>(lo) : L::smin(), d.smax = same_sign ? static_cast<S>(hi) : L::smax();
@@ -330,7 +336,8 @@ template <class V> V settled(V v) {
     return v.valid() ? v : V::unknown();
 }
 
-template <class V> V alu(u8 op, bool alu32, const V &dst, const V &src) {
+/// What the operation itself says, before its parts learn from each other.
+template <class V> V alu_unsettled(u8 op, bool alu32, const V &dst, const V &src) {
     V d = dst, s = src;
     auto dw = word_of(d);
     auto dh = half_of(d);
@@ -373,12 +380,14 @@ template <class V> V alu(u8 op, bool alu32, const V &dst, const V &src) {
         ranges_from_bits(d);
         extend_half(d);
     }
-    return settled(d);
+    return d;
 }
+
+template <class V> V alu(u8 op, bool alu32, const V &dst, const V &src) { return settled(alu_unsettled(op, alu32, dst, src)); }
 
 // ---- widening and narrowing -----------------------------------------------------------------------------
 
-template <class V> V zero_extend(V v, unsigned bits) {
+template <class V> V zero_extend_unsettled(V v, unsigned bits) {
     using U = typename V::word;
     using S = typename V::sword;
     U keep = static_cast<U>(word_limits<V>::umax() >> (V::width - bits));
@@ -389,7 +398,7 @@ template <class V> V zero_extend(V v, unsigned bits) {
     v.smin = static_cast<S>(v.umin), v.smax = static_cast<S>(v.umax);
     if (bits < V::width / 2)
         forget_half(v);
-    return settled(v);
+    return v;
 }
 
 /// Sign-extends the low `bits` bits of x.
@@ -410,7 +419,7 @@ template <class U, class S> bool extend_range(S &lo, S &hi, unsigned bits, unsig
 }
 
 /// bits is at most half the width: what comes out is a sign-extended half.
-template <class V> V sign_extend(V v, unsigned bits) {
+template <class V> V sign_extend_unsettled(V v, unsigned bits) {
     using U = typename V::word;
     using S = typename V::sword;
     using H = typename V::half;
@@ -429,11 +438,11 @@ template <class V> V sign_extend(V v, unsigned bits) {
         v.smax = static_cast<S>(word_limits<V>::smax() >> (V::width - bits));
         v.s32_min = static_cast<SH>(v.smin), v.s32_max = static_cast<SH>(v.smax);
     }
-    return settled(v);
+    return v;
 }
 
 /// Sign-extends within the half, then zero-extends.
-template <class V> V sign_extend_half(V v, unsigned bits) {
+template <class V> V sign_extend_half_unsettled(V v, unsigned bits) {
     using U = typename V::word;
     using H = typename V::half;
     using SH = typename V::shalf;
@@ -451,8 +460,12 @@ template <class V> V sign_extend_half(V v, unsigned bits) {
         v.s32_max = static_cast<SH>(half_limits<V>::smax() >> (h - bits));
     }
     extend_half(v);
-    return settled(v);
+    return v;
 }
+
+template <class V> V zero_extend(const V &v, unsigned bits) { return settled(zero_extend_unsettled(v, bits)); }
+template <class V> V sign_extend(const V &v, unsigned bits) { return settled(sign_extend_unsettled(v, bits)); }
+template <class V> V sign_extend_half(const V &v, unsigned bits) { return settled(sign_extend_half_unsettled(v, bits)); }
 
 template <class V> bool subset(const V &a, const V &b) {
     return b.umin <= a.umin && a.umax <= b.umax && b.smin <= a.smin && a.smax <= b.smax && b.u32_min <= a.u32_min &&

@@ -16,6 +16,13 @@
 
 namespace modbpf {
 
+/// `w` with every bit below its highest set as well.
+template <class W> constexpr W fill_below_top(W w, unsigned bits) {
+    for (unsigned s = 1; s < bits; s <<= 1)
+        w = static_cast<W>(w | static_cast<W>(w >> s));
+    return w;
+}
+
 template <class W, unsigned N> struct basic_tnum {
     W value;
     W mask;
@@ -25,9 +32,7 @@ template <class W, unsigned N> struct basic_tnum {
     static constexpr basic_tnum constant(W v) { return {static_cast<W>(v & ones()), W(0)}; }
     /// The smallest tnum with all of [lo, hi], lo <= hi: the common high bits are known.
     static constexpr basic_tnum range(W lo, W hi) {
-        W differ = lo ^ hi;
-        for (unsigned s = 1; s < N; s <<= 1)
-            differ = differ | static_cast<W>(differ >> s);
+        W differ = fill_below_top(static_cast<W>(lo ^ hi), N);
         return {static_cast<W>(lo & ~differ), differ};
     }
 
@@ -51,28 +56,18 @@ private:
 
 using tnum = basic_tnum<u64, 64>;
 
-/// Is there a number of `t` in [lo, hi], unsigned? Walks down from the top bit along `lo` to the least number of `t` that is not below it.
+/// Is there a number of `t` in [lo, hi], unsigned? Every number of t is its value plus some of its unknown bits, so the least one from lo on
+/// is found by the least choice of bits that makes up for lo - value: that difference itself where it is such a choice; else what lies
+/// above its highest bit that cannot be chosen, counted up by one within the unknown bits.
 template <class W, unsigned N> constexpr bool tnum_meets(basic_tnum<W, N> t, W lo, W hi) {
-    bool have_above = false;
-    W above = W(0); // the least number of t above lo among those that leave lo's bits higher up than here
-    for (unsigned i = N; i-- > 0;) {
-        W bit = static_cast<W>(W(1) << i), below = static_cast<W>(bit - W(1));
-        W high = static_cast<W>(lo & ~(bit | below)); // lo's bits above this one: all of them agree with t
-        bool lo_set = (lo & bit) != W(0);
-        if ((t.mask & bit) != W(0)) {
-            if (!lo_set) {
-                above = static_cast<W>(high | bit | (t.value & below));
-                have_above = true;
-            }
-            continue;
-        }
-        bool set = (t.value & bit) != W(0);
-        if (set && !lo_set)
-            return !(hi < static_cast<W>(high | bit | (t.value & below)));
-        if (!set && lo_set)
-            return have_above && !(hi < above);
-    }
-    return !(hi < lo);
+    W need = static_cast<W>((lo - t.value) & (basic_tnum<W, N>::ones()));
+    W fixed = fill_below_top(static_cast<W>(need & ~t.mask), N);
+    W next = static_cast<W>(static_cast<W>(static_cast<W>(need | ~t.mask | fixed) + W(1)) & t.mask);
+    if (!(t.value < lo))
+        return !(hi < t.value);
+    if (t.umax() < lo)
+        return false;
+    return !(hi < static_cast<W>(t.value | (fixed == W(0) ? need : next)));
 }
 
 /// With both sums at their least (values) and at their most (values + masks), the bits that differ may have got a carry.
@@ -133,18 +128,20 @@ template <class W, unsigned N> constexpr basic_tnum<W, N> tnum_arshift(basic_tnu
     return {shift(a.value), shift(a.mask)};
 }
 
+/// One row of tnum_mul: bit `i` of `a`, and `row` is b << i. `acc` has the bits that all rows up to here may add to the known product.
+template <class W, unsigned N> constexpr W tnum_mul_row(W acc, basic_tnum<W, N> a, basic_tnum<W, N> row, unsigned i) {
+    auto all_if = [&](W w) { return static_cast<W>(W(0) - static_cast<W>(static_cast<W>(w >> i) & W(1))); };
+    W extra = static_cast<W>((row.mask & all_if(a.value)) | (row.umax() & all_if(a.mask)));
+    return static_cast<W>(static_cast<W>(acc + extra) | acc | extra);
+}
+
 /// Long multiplication: the product of the known parts, plus for each bit i of `a` what b << i can add to it: b's unknown bits
 /// when bit i is 1, any of b's possible bits when it is unknown. Only sums of {0, mask} tnums are accumulated.
 template <class W, unsigned N> constexpr basic_tnum<W, N> tnum_mul(basic_tnum<W, N> a, basic_tnum<W, N> b) {
     W acc = W(0);
     basic_tnum<W, N> row = b;
     for (unsigned i = 0; i < N; i++) {
-        W extra = W(0);
-        if (static_cast<W>(static_cast<W>(a.value >> i) & W(1)) != W(0))
-            extra = row.mask;
-        else if (static_cast<W>(static_cast<W>(a.mask >> i) & W(1)) != W(0))
-            extra = row.umax();
-        acc = static_cast<W>(acc + extra) | acc | extra;
+        acc = tnum_mul_row(acc, a, row, i);
         row = tnum_lshift(row, 1);
     }
     W known = a.value * b.value;
