@@ -23,6 +23,8 @@ CORE_REL := $(CORE_SRC:%.cpp=$(B)/rel/%.o)
 # Tests that spend their time in the core and not in themselves build in half the time without optimisation.
 QUICK_DIRS := btf prog attach cmd helpers
 $(patsubst %.cpp,$(B)/asan/%.o,$(wildcard $(QUICK_DIRS:%=kmod/%/*_test.cpp))): EXTRA += -O0
+# Exhaustive at 6 bits in seconds, not minutes.
+$(B)/asan/kmod/verifier/scalar_exhaustive_test.o $(B)/rel/kmod/verifier/scalar_exhaustive_test.o: EXTRA += -O2 -fno-sanitize=all
 $(B)/asan/%.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_COMMON) $(ASAN) $(EXTRA) -c $< -o $@
@@ -54,6 +56,17 @@ $(B)/rel/fuzz_verifier: $(B)/rel/kmod/verifier/embed_test.o $(B)/rel/libcore.a
 .PHONY: fuzz
 fuzz: $(B)/rel/fuzz_verifier
 	MODBPF_SECONDS=$(FUZZ_SECONDS) $(if $(SEED),MODBPF_SEED=$(SEED)) $<
+
+# The verifier's arithmetic, proved by z3 on the headers that ship: PROVE="--json --filter=mul --limit=60".
+PROVE_OBJ := $(patsubst %.cpp,$(B)/rel/%.o,$(wildcard selftests/prove/*.cpp))
+$(PROVE_OBJ): EXTRA += -fexceptions
+$(B)/prove: $(PROVE_OBJ) $(B)/rel/libcore.a
+	$(CXX) $(REL) -o $@ $^ -lz3
+.PHONY: prove
+prove:
+	@scripts/deps prove
+	@$(MAKE) --no-print-directory -s $(B)/prove
+	@$(B)/prove $(PROVE)
 
 # The maps with their tests under ThreadSanitizer. Not interrupt_test: signals that a sanitizer delays interrupt nothing.
 TSAN := -O1 -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer -DMODBPF_DEBUG=1
@@ -182,6 +195,7 @@ help:
 	@echo "make test       everything that CI checks: in process, and in a VM on both kernels"
 	@echo "make check      what runs in process only; make unit D=FOLDER [FILTER=...] for one folder of kmod/"
 	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
+	@echo "make prove      z3 proofs that the verifier's arithmetic loses no number (PROVE=\"--json --filter=TEXT --limit=SECONDS\")"
 	@echo "make test-kasan the VM suite on a debug kernel (KASAN, lockdep), built once from linux-source"
 	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
 	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"

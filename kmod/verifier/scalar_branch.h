@@ -184,11 +184,12 @@ template <class V> bool refine(u8 op, bool jmp32, V &a, V &b) {
 }
 
 /// Known bits and range can each leave numbers and yet have none in common; Linux goes on with such a value.
-template <class V> bool inhabited(const V &v) {
-    auto low = tnum_subreg(v.bits);
+template <class V> bool bits_meet_ranges(const V &v) {
     using U = typename V::word;
-    return v.valid() && tnum_meets(v.bits, v.umin, v.umax) && tnum_meets(low, static_cast<U>(v.u32_min), static_cast<U>(v.u32_max));
+    return tnum_meets(v.bits, v.umin, v.umax) && tnum_meets(tnum_subreg(v.bits), static_cast<U>(v.u32_min), static_cast<U>(v.u32_max));
 }
+
+template <class V> bool inhabited(const V &v) { return v.valid() && bits_meet_ranges(v); }
 
 template <class V> bool synced_pair(bool possible, V &a, V &b) {
     if (!possible)

@@ -19,6 +19,7 @@ namespace modbpf::scalar_impl {
 
 template <class T> void raise(T &bound, T v) { bound = max(bound, v); }
 template <class T> void lower(T &bound, T v) { bound = min(bound, v); }
+template <class T> T select(bool c, T yes, T no) { return c ? yes : no; }
 
 /// The least and greatest numbers of a width: all in one place, derived from the unsigned type.
 template <class U, class S, unsigned N> struct limits {
@@ -208,21 +209,22 @@ template <class V> void sync(V &v) {
 template <class U, class S, class L> void add_range(range_pair<U, S> d, range_pair<const U, const S> s, L) {
     S lo = static_cast<S>(static_cast<U>(static_cast<U>(d.smin) + static_cast<U>(s.smin)));
     S hi = static_cast<S>(static_cast<U>(static_cast<U>(d.smax) + static_cast<U>(s.smax)));
-    bool wraps = (s.smin < S(0) ? d.smin < lo : lo < d.smin) || (s.smax < S(0) ? d.smax < hi : hi < d.smax);
+    // A sum is below what was added to exactly when the other one is negative; otherwise it wrapped around.
+    auto wraps = (lo < d.smin) != (s.smin < S(0)) || (hi < d.smax) != (s.smax < S(0));
     U ulo = static_cast<U>(d.umin + s.umin), uhi = static_cast<U>(d.umax + s.umax);
-    bool uwraps = ulo < d.umin || uhi < d.umax;
-    d.smin = wraps ? L::smin() : lo, d.smax = wraps ? L::smax() : hi;
-    d.umin = uwraps ? U(0) : ulo, d.umax = uwraps ? L::umax() : uhi;
+    auto uwraps = ulo < d.umin || uhi < d.umax;
+    d.smin = select(wraps, L::smin(), lo), d.smax = select(wraps, L::smax(), hi);
+    d.umin = select(uwraps, U(0), ulo), d.umax = select(uwraps, L::umax(), uhi);
 }
 
 template <class U, class S, class L> void sub_range(range_pair<U, S> d, range_pair<const U, const S> s, L) {
     S lo = static_cast<S>(static_cast<U>(static_cast<U>(d.smin) - static_cast<U>(s.smax)));
     S hi = static_cast<S>(static_cast<U>(static_cast<U>(d.smax) - static_cast<U>(s.smin)));
-    bool wraps = (s.smax < S(0) ? lo < d.smin : d.smin < lo) || (s.smin < S(0) ? hi < d.smax : d.smax < hi);
-    bool uwraps = d.umin < s.umax;
+    auto wraps = (d.smin < lo) != (s.smax < S(0)) || (d.smax < hi) != (s.smin < S(0));
+    auto uwraps = d.umin < s.umax;
     U ulo = static_cast<U>(d.umin - s.umax), uhi = static_cast<U>(d.umax - s.umin);
-    d.smin = wraps ? L::smin() : lo, d.smax = wraps ? L::smax() : hi;
-    d.umin = uwraps ? U(0) : ulo, d.umax = uwraps ? L::umax() : uhi;
+    d.smin = select(wraps, L::smin(), lo), d.smax = select(wraps, L::smax(), hi);
+    d.umin = select(uwraps, U(0), ulo), d.umax = select(uwraps, L::umax(), uhi);
 }
 
 /// Only non-negative factors that fit half the width, so that the product cannot wrap.
@@ -233,8 +235,8 @@ template <class U, class S, class L> void mul_range(range_pair<U, S> d, range_pa
         return;
     }
     d.umin = static_cast<U>(d.umin * s.umin), d.umax = static_cast<U>(d.umax * s.umax);
-    bool wide = static_cast<U>(L::smax()) < d.umax;
-    d.smin = wide ? L::smin() : static_cast<S>(d.umin), d.smax = wide ? L::smax() : static_cast<S>(d.umax);
+    auto wide = static_cast<U>(L::smax()) < d.umax;
+    d.smin = select(wide, L::smin(), static_cast<S>(d.umin)), d.smax = select(wide, L::smax(), static_cast<S>(d.umax));
 }
 
 /// AND, OR, XOR: `value`, `mask` are the result's bits. The signed range follows the unsigned one if that keeps its sign.
@@ -245,9 +247,9 @@ void bitwise_range(u8 op, range_pair<U, S> d, range_pair<const U, const S> s, U 
         hi = min(s.umax, d.umax);
     if (op == BPF_OR && mask != U(0))
         lo = max(d.umin, s.umin);
-    bool same_sign = static_cast<S>(lo) <= static_cast<S>(hi);
+    auto same_sign = static_cast<S>(lo) <= static_cast<S>(hi);
     d.umin = lo, d.umax = hi;
-    d.smin = same_sign ? static_cast<S>(lo) : L::smin(), d.smax = same_sign ? static_cast<S>(hi) : L::smax();
+    d.smin = select(same_sign, static_cast<S>(lo), L::smin()), d.smax = select(same_sign, static_cast<S>(hi), L::smax());
 }
 
 template <class U, class S> range_pair<const U, const S> readonly(range_pair<U, S> r) {
@@ -325,9 +327,9 @@ template <class V> void extend_half(V &v) {
     using SH = typename V::shalf;
     v.bits = tnum_subreg(v.bits);
     v.umin = static_cast<U>(v.u32_min), v.umax = static_cast<U>(v.u32_max);
-    bool non_negative = !(v.s32_min < SH(0)) && !(v.s32_max < SH(0));
-    v.smin = non_negative ? static_cast<S>(v.s32_min) : S(0);
-    v.smax = non_negative ? static_cast<S>(v.s32_max) : static_cast<S>(static_cast<U>(static_cast<H>(~H(0))));
+    auto non_negative = !(v.s32_min < SH(0)) && !(v.s32_max < SH(0));
+    v.smin = select(non_negative, static_cast<S>(v.s32_min), S(0));
+    v.smax = select(non_negative, static_cast<S>(v.s32_max), static_cast<S>(static_cast<U>(static_cast<H>(~H(0)))));
 }
 
 /// What synchronising yields; an empty value (its operands were: dead code) becomes unknown, so that V2 holds.

@@ -58,14 +58,23 @@ claim narrowing(const op_name &o, bool jmp32, bool taken) {
             }};
 }
 
-/// An arm is impossible only when a value without numbers is left: behind the last step of sync(), one with a number passes.
-void inhabited(explorer &e) {
+/// Behind the last step of sync(): a value that has a number is proper.
+void proper(explorer &e) {
     expr x = fresh("x", 64);
     auto v = any_number<64>(e, "v", x);
     scalar_impl::ranges_from_bits(v);
     e.require(in<64>(x, v), "no number is lost");
-    if (!scalar_impl::inhabited(v))
+    if (!v.valid())
+        e.unreachable("a value with a number is said to be improper");
+}
+
+/// An arm is impossible only when a value without numbers is left.
+void inhabited(explorer &e) {
+    expr x = fresh("x", 64);
+    auto v = any_number<64>(e, "v", x);
+    if (!scalar_impl::bits_meet_ranges(v))
         e.unreachable("a value with a number is said to have none");
+    e.require(in<64>(x, v), "it has one");
 }
 
 }  // namespace
@@ -78,6 +87,7 @@ std::vector<claim> branch_claims() {
             out.push_back(narrowing(o, jmp32, true));
             out.push_back(narrowing(o, jmp32, false));
         }
+    out.push_back({"a value with a number is proper", 64, proper});
     out.push_back({"a value with a number is not taken for empty", 64, inhabited});
     return out;
 }

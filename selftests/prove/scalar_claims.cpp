@@ -9,7 +9,7 @@ namespace modbpf::prove {
 namespace {
 
 using z3::expr;
-constexpr unsigned mul_width = 12;
+constexpr unsigned mul_width = 8;
 
 template <unsigned N> expr widened(bool alu32, const expr &r) { return alu32 ? z3::zext(r, N / 2) : r; }
 

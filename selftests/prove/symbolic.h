@@ -27,6 +27,7 @@ struct truth {
     operator bool() const { return decide(e); }
     truth operator!() const { return {!e}; }
     friend truth operator&&(const truth &a, const truth &b) { return {a.e && b.e}; }
+    friend truth operator!=(const truth &a, const truth &b) { return {a.e != b.e}; }
     friend truth operator||(const truth &a, const truth &b) { return {a.e || b.e}; }
 };
 
@@ -65,8 +66,9 @@ template <unsigned B, bool Signed> struct word {
     friend truth operator<=(const word &a, const word &b) { return {Signed ? a.e <= b.e : z3::ule(a.e, b.e)}; }
 };
 
-/// Found before the templates of base/types.h: no decision is needed.
+// Preferred to the templates of the code under proof: terms, for which nothing has to be decided.
 template <unsigned B, bool S> word<B, S> min(const word<B, S> &a, const word<B, S> &b) { return word<B, S>(z3::ite((b < a).e, b.e, a.e)); }
 template <unsigned B, bool S> word<B, S> max(const word<B, S> &a, const word<B, S> &b) { return word<B, S>(z3::ite((a < b).e, b.e, a.e)); }
+template <unsigned B, bool S> word<B, S> select(const truth &c, const word<B, S> &yes, const word<B, S> &no) { return word<B, S>(z3::ite(c.e, yes.e, no.e)); }
 
 }  // namespace modbpf::prove
