@@ -13,6 +13,7 @@
 namespace cli {
 
 int verify_main(int argc, char **argv);
+int diff_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 int exec_main(int argc, char **argv);
 int features_main(int argc, char **argv);

@@ -16,6 +16,7 @@ struct subcommand {
 const subcommand subcommands[] = {
     {"run", "load the programs of an object file, attach them, print what they report", run_main},
     {"verify", "say for each program of object files whether the verifier accepts it", verify_main},
+    {"diff", "compare the machine's own bpf() and modbpf, program by program", diff_main},
     {"exec", "run a command whose bpf() calls are answered by modbpf", exec_main},
     {"features", "list what this build of modbpf and this kernel support", features_main},
 };
