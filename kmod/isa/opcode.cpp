@@ -396,10 +396,6 @@ refusal unsupported_encoding(const bpf_insn &insn) {
     switch (opcode(insn.code).kind) {
         case insn_kind::may_goto:
             return refuse(EOPNOTSUPP, "may_goto is not supported\n");
-        case insn_kind::call_helper:
-            if (insn.src_reg == BPF_PSEUDO_KFUNC_CALL)
-                return refuse(EOPNOTSUPP, "calls of kernel functions (kfuncs) are not supported\n");
-            return {};
         case insn_kind::mov:
             if (insn.code == (BPF_ALU64 | BPF_MOV | BPF_X) && insn.off == BPF_ADDR_SPACE_CAST)
                 return refuse(EINVAL,

@@ -145,7 +145,7 @@ refusal check_encoding(const bpf_insn &insn);
 /// Stage 4c: "div by zero", "invalid shift %d".
 refusal check_operand(const bpf_insn &insn);
 
-/// What Linux 6.12 has and modbpf does not: may_goto, addr_space_cast, kernel function calls. EOPNOTSUPP with a text
+/// What Linux 6.12 has and modbpf does not: may_goto, addr_space_cast. EOPNOTSUPP with a text
 /// that names it.
 /// Call after check_encoding().
 refusal unsupported_encoding(const bpf_insn &insn);

@@ -166,7 +166,7 @@ u64 port_current_pid_tgid(void); /* tgid << 32 | pid, initial namespace; any */
 u64 port_current_uid_gid(void);  /* gid << 32 | uid, initial namespace; any */
 void port_current_comm(char *buf, size_t size); /* always NUL-terminated, the rest zeroed; any */
 
-enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN };
+enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };
 bool port_unprivileged_bpf(void); /* task: may callers without CAP_BPF create maps and programs? kernel.unprivileged_bpf_disabled is 0 */
 bool port_capable(enum port_cap cap); /* task: in the initial user namespace; BPF, PERFMON, NET_ADMIN also by SYS_ADMIN */
 

@@ -179,6 +179,7 @@ status run_verifier(load_job &j) {
         .gpl_compatible = j.p.gpl_compatible,
         .perfmon = port_capable(PORT_CAP_PERFMON),
         .bpf = port_capable(PORT_CAP_BPF),
+        .may_reboot = port_capable(PORT_CAP_SYS_BOOT),
         .types = j.p.types.get(),
         .funcs = j.funcs.view(),
         .lines = j.lines.view(),

@@ -307,8 +307,23 @@ status access_packet(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
     return {};
 }
 
+status access_memory(env &e, u32 regno, s32 off, u32 size, access t, s32 value) {
+    const reg_state &r = e.reg(regno);
+    TRY(check_stored_value(e, t, value, "mem"));
+    if (t == access::write && has(r.type, type_flag::rdonly)) {
+        verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
+        return fail(EACCES);
+    }
+    TRY(check_region(e, regno, off, static_cast<s32>(size), r.mem_size, false));
+    if (t == access::read && value >= 0)
+        e.reg(static_cast<u32>(value)).set_unknown();
+    return {};
+}
+
 status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool sign) {
     const reg_state &r = e.reg(regno);
+    if (r.base() == reg_type::mem && !r.may_be_null())
+        return access_memory(e, regno, off, size, t, value);
     switch (r.type) {
     case reg_type::map_value:
         return access_map_value(e, regno, off, size, t, value, sign);
@@ -319,13 +334,6 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
         }
         TRY(check_region(e, regno, off, static_cast<s32>(size), r.map_ptr->params.key_size, false));
         if (value >= 0)
-            e.reg(static_cast<u32>(value)).set_unknown();
-        return {};
-    case reg_type::mem:
-    case reg_type::ringbuf_mem:
-        TRY(check_stored_value(e, t, value, "mem"));
-        TRY(check_region(e, regno, off, static_cast<s32>(size), r.mem_size, false));
-        if (t == access::read && value >= 0)
             e.reg(static_cast<u32>(value)).set_unknown();
         return {};
     case reg_type::ctx:

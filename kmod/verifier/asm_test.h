@@ -98,6 +98,8 @@ struct options {
     u32 log_size = 1 << 20;
     bool gpl = true;
     bool perfmon = true;
+    bool verify_only = false;
+    const btf *kernel = nullptr;
     bool bpf = true;
     u32 attach = 0; ///< expected attach type
     const btf *types = nullptr;
@@ -177,6 +179,8 @@ inline outcome check(const prog &p, const options &o = {}) {
     req.prog_flags = o.flags;
     req.gpl_compatible = o.gpl;
     req.perfmon = o.perfmon;
+    req.verify_only = o.verify_only;
+    req.kernel = o.kernel;
     req.bpf = o.bpf;
     req.types = o.types;
     req.funcs = {o.funcs.data(), o.funcs.size()};

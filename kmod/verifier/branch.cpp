@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Conditional jumps: which arms are possible, and what each arm tells about the operands: ranges, NULL, bytes of packet.
+#include "verifier/btf_match.h"
 #include "verifier/marks.h"
 #include "verifier/speculation.h"
 
@@ -18,8 +19,19 @@ constexpr u32 max_linked = 6;
 bool not_null(const reg_state &r) {
     if (r.may_be_null() || r.var.smin <= -max_var_off || r.var.smax >= max_var_off)
         return false;
-    return r.type == reg_type::map_value || r.type == reg_type::mem || r.type == reg_type::ringbuf_mem ||
-           r.type == reg_type::map_ptr;
+    switch (r.base()) {
+    case reg_type::socket:
+    case reg_type::sock_common:
+    case reg_type::tcp_sock:
+    case reg_type::xdp_sock:
+    case reg_type::map_value:
+    case reg_type::map_key:
+    case reg_type::map_ptr:
+    case reg_type::buf:
+    case reg_type::mem: return true;
+    case reg_type::btf_ptr: return is_trusted(r);
+    default: return false;
+    }
 }
 
 u8 flip(u8 op) { return branch_flip(op); }

@@ -2,7 +2,9 @@
 // Helper calls: arguments against the prototype, then the call's effects. Also legacy packet loads, which behave like calls.
 #include "verifier/callback.h"
 #include "verifier/context.h"
+#include "verifier/dynptr.h"
 #include "verifier/marks.h"
+#include "verifier/sections.h"
 #include "verifier/speculation.h"
 
 namespace modbpf {
@@ -125,7 +127,8 @@ status check_size_arg(env &e, u32 regno, bool zero_ok, call_meta &meta) {
                          &meta);
 }
 
-/// -> address of the NUL-terminated string that R[regno] points to.
+}  // namespace
+
 result<const char *> const_string(env &e, u32 regno, u32 *room) {
     const reg_state &r = e.reg(regno);
     map *m = r.map_ptr;
@@ -156,6 +159,8 @@ result<const char *> const_string(env &e, u32 regno, u32 *room) {
     verbose(e, "string is not zero-terminated\n");
     return fail(EINVAL);
 }
+
+namespace {
 
 status check_typed_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
     const reg_state &r = e.reg(regno);
@@ -228,6 +233,8 @@ status check_arg(env &e, u32 i, call_meta &meta) {
         verbose(e, "R%d leaks addr into helper function\n", regno);
         return fail(EACCES);
     }
+    if (base_of(t) == arg_type::dynptr)
+        return check_helper_dynptr(e, regno, t, meta);
     const reg_state &r = e.reg(regno);
     if (r.is_packet() && !packet_access_allowed(e, meta.fn, writes_mem(t) ? access::write : access::read)) {
         verbose(e, "helper access to the packet is not allowed\n");
@@ -288,29 +295,6 @@ status check_map_type(env &e, const call_meta &meta) {
     return fail(EINVAL);
 }
 
-void invalidate_ref(env &e, u32 id) {
-    e.cur->for_each_reg([&](reg_state &r) {
-        if (r.ref_id == id)
-            forget_pointer(e, r);
-    });
-}
-
-status release(env &e, u32 id) {
-    auto &refs = e.cur->refs;
-    for (u32 i = 0; i < refs.size(); i++) {
-        if (refs[i].id != id)
-            continue;
-        if (refs[i].callback_frame != callback_frame(*e.cur))
-            break; // a callback may run any number of times: it leaves alone what it did not acquire
-        for (; i + 1 < refs.size(); i++)
-            refs[i] = refs[i + 1];
-        refs.pop();
-        invalidate_ref(e, id);
-        return {};
-    }
-    return error(EINVAL);
-}
-
 status check_format_args(env &e, const call_meta &meta) {
     if (!(meta.fn->flags & helper_fmt))
         return {};
@@ -369,6 +353,13 @@ status set_result(env &e, const call_meta &meta) {
         ++e.id_gen; // Linux numbers the pointer before the reference; tests match the number
         r.id = r.ref_id = ++e.id_gen;
         return hold_ref(e, r.id);
+    case ret_type::slice_or_null:
+        r.set_pointer(reg_type::mem_or_null);
+        r.mem_size = static_cast<u32>(min<u64>(meta.alloc_size, max_record));
+        r.id = ++e.id_gen;
+        r.dynptr_id = meta.dynptr.id;
+        r.ref_id = meta.dynptr.ref_id;
+        return {};
     default:
         break;
     }
@@ -399,8 +390,10 @@ status leave_early(env &e, const scalar &r0) {
 status apply_call(env &e, call_meta &meta) {
     for (s32 i = 0; i < meta.raw_size; i++)
         TRY(check_mem(e, meta.raw_regno, i, 1, access::write, -1, false, false));
-    if (meta.release_regno)
-        if (status s = release(e, meta.ref_id); !s) {
+    if (meta.release_regno && base_of(meta.fn->args[meta.release_regno - 1]) == arg_type::dynptr)
+        TRY(release_dynptr(e, meta.release_regno));
+    else if (meta.release_regno)
+        if (status s = release_ref(e, meta.ref_id); !s) {
             func_text name(meta.fn->id);
             verbose(e, "func %s#%d reference has not been acquired before\n", name.text, meta.fn->id);
             return s.err();
@@ -410,8 +403,13 @@ status apply_call(env &e, call_meta &meta) {
             verbose(e, "tail_call would lead to reference leak\n");
             return s.err();
         }
+        TRY(check_outside_sections(e, "tail_call"));
     }
     TRY(check_format_args(e, meta));
+    if ((meta.fn->flags & helper_dynptr_from_mem) && e.reg(BPF_REG_1).type != reg_type::map_value) {
+        verbose(e, "Unsupported reg type %s for bpf_dynptr_from_mem data\n", reg_type_name(e, e.reg(BPF_REG_1).type));
+        return fail(EACCES);
+    }
     if (const callback_proto *c = find_callback(meta.fn->id))
         TRY(call_callback(e, *c, meta.subprog, meta.map_ptr));
     clear_caller_saved(e, e.cur->cur());
@@ -422,7 +420,8 @@ status apply_call(env &e, call_meta &meta) {
         verbose(e, "func %s#%d not supported for program type %d\n", name.text, meta.fn->id, e.req.type->type);
         return fail(ENOTSUPP);
     }
-    if (meta.fn->flags & (helper_changes_pkt | helper_tail_call))
+    bool writes_packet = (meta.fn->flags & helper_writes_dynptr) && meta.dynptr.kind == dynptr_kind::skb;
+    if ((meta.fn->flags & (helper_changes_pkt | helper_tail_call)) || writes_packet)
         clear_packet_pointers(e);
     note_use(e, *meta.fn);
     return meta.fn->flags & helper_tail_call ? leave_early(e, scalar::unknown()) : status();
@@ -432,7 +431,8 @@ status apply_call(env &e, call_meta &meta) {
 
 void clear_packet_pointers(env &e) {
     e.cur->for_each_reg([&](reg_state &r) {
-        if (r.is_packet_any())
+        bool slice = r.base() == reg_type::mem && has(r.type, type_flag::dynptr_skb | type_flag::dynptr_xdp);
+        if (r.is_packet_any() || slice)
             forget_pointer(e, r);
     });
 }
@@ -465,6 +465,13 @@ status check_reference_leak(env &e) {
 
 status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_meta *meta) {
     const reg_state &r = e.reg(regno);
+    if (r.base() == reg_type::mem && !r.may_be_null()) {
+        if (t == access::write && has(r.type, type_flag::rdonly)) {
+            verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
+            return fail(EACCES);
+        }
+        return check_region(e, regno, r.off, size, r.mem_size, zero_ok);
+    }
     switch (r.type) {
     case reg_type::packet:
     case reg_type::packet_meta:
@@ -478,9 +485,6 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
     case reg_type::map_value:
         TRY(check_map_access_type(e, r, r.off, size, t));
         return check_region(e, regno, r.off, size, r.map_ptr->params.value_size, zero_ok);
-    case reg_type::mem:
-    case reg_type::ringbuf_mem:
-        return check_region(e, regno, r.off, size, r.mem_size, zero_ok);
     case reg_type::stack:
         return check_stack_range(e, regno, r.off, size, zero_ok, true, meta);
     case reg_type::ctx:
@@ -502,6 +506,7 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
 status check_helper_call(env &e, const insn_desc &d) {
     call_meta meta;
     TRY(find_proto(e, d.imm, meta));
+    TRY(check_helper_sleeps(e, *meta.fn, func_text(d.imm).text));
     for (u32 i = 0; i < 5; i++)
         TRY(check_arg(e, i, meta));
     TRY(check_map_use(e, meta));
@@ -526,6 +531,7 @@ status check_ld_packet(env &e, const insn_desc &d) {
         verbose(e, "BPF_LD_[ABS|IND] cannot be mixed with socket references\n");
         return s.err();
     }
+    TRY(check_outside_sections(e, "BPF_LD_[ABS|IND]"));
     if (e.reg(BPF_REG_6).type != reg_type::ctx) {
         verbose(e, "at the time of BPF_LD_ABS|IND R6 != pointer to skb\n");
         return fail(EINVAL);

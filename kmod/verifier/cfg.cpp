@@ -63,6 +63,10 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
         if (fn && (fn->flags & helper_changes_pkt || fn->flags & helper_tail_call))
             e.subs[containing_subprog(e, t)].changes_pkt_data = true;
     }
+    if (d.kind == insn_kind::call_kfunc && is_iter_next(e, t)) {
+        e.aux[t].prune_point = true;
+        e.aux[t].loop = loop_driver::iterator;
+    }
     if (mark[t] == discovered) {
         if (TRY(push(t, static_cast<s64>(t) + d.words, false)))
             return true;

@@ -61,7 +61,7 @@ struct insn_aux {
     verifier_state *explored = nullptr; ///< checkpoints at this instruction, newest first
 };
 
-enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null };
+enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null, dynptr };
 
 struct subprog_info {
     u32 start = 0;
@@ -111,6 +111,17 @@ struct loop_info {
     bool open;
 };
 
+/// A kernel function that the program calls (kfunc.h).
+struct kfunc_row;
+struct kfunc_desc {
+    u32 id;  ///< in `types`
+    s16 off; ///< of the call: which types
+    const btf *types;
+    const btf_type *proto;
+    const char *name;
+    const kfunc_row *row; ///< null: this program may not call it
+};
+
 inline constexpr u32 max_pending = 8192; ///< BPF_COMPLEXITY_LIMIT_JMP_SEQ
 
 /// A path that waits to be explored.
@@ -128,6 +139,7 @@ struct verifier_env {
     vec<insn_aux> aux;
     vec<subprog_info> subs;
     vec<ref<map>> maps;
+    vec<kfunc_desc> kfuncs;
     ref<btf> kernel_btf; ///< kernel_types()
     bool kernel_btf_asked = false;
     verified_program *out = nullptr;
@@ -252,14 +264,25 @@ status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, acc
 struct call_meta;
 status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, bool helper, call_meta *meta);
 
+// kfunc_find.cpp, kfunc_call.cpp
+status add_kfunc(env &e, u32 insn); ///< the call instruction at `insn`, before anything else is known
+u32 kfunc_arg_count(const env &e, u32 insn);
+bool is_iter_next(const env &e, u32 insn);
+status check_kfunc_call(env &e);
+
 // call.cpp, func.cpp
 status check_helper_call(env &e, const insn_desc &d);
+/// -> address of the NUL-terminated string that R[regno] points to; `room`: bytes from there to the value's end. EACCES, EINVAL.
+result<const char *> const_string(env &e, u32 regno, u32 *room);
 status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_meta *meta);
 /// The pointer is not valid any more: just a number, or nothing that a program without CAP_PERFMON may read.
 void forget_pointer(env &e, reg_state &r);
 void clear_packet_pointers(env &e);
 void clear_caller_saved(env &e, func_state &f);
 status check_reference_leak(env &e);
+// refs.cpp
+result<u32> acquire_ref(env &e);       ///< -> id of a new reference, held from the current instruction on. ENOMEM
+status release_ref(env &e, u32 id);    ///< ends it: pointers that hold it are numbers now. EINVAL: not held
 status check_ld_packet(env &e, const insn_desc &d);
 status check_func_call(env &e, const insn_desc &d);
 status return_from_func(env &e);
@@ -269,6 +292,13 @@ result<func_state *> push_frame(env &e, verifier_state &st, u32 sub, u32 callsit
 status hold_ref(env &e, u32 id);
 /// Number of the innermost frame of a synchronous callback, or 0.
 u32 callback_frame(const verifier_state &st);
+
+/// What an initialised dynptr argument told.
+struct dynptr_facts {
+    dynptr_kind kind = dynptr_kind::none;
+    u32 id = 0;
+    u32 ref_id = 0;
+};
 
 /// What the arguments of a helper call told, for its effects.
 struct call_meta {
@@ -282,6 +312,7 @@ struct call_meta {
     u32 ref_id = 0;
     u32 release_regno = 0;
     u32 subprog = 0;        ///< of the callback argument
+    dynptr_facts dynptr;    ///< of the initialised dynptr argument
 };
 
 // print.cpp

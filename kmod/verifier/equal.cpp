@@ -59,24 +59,25 @@ bool reg_identical(env &e, const reg_state &old, const reg_state &cur) {
     return same_value(old, cur) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
 }
 
+bool region_covered(env &e, const reg_state &old, const reg_state &cur) {
+    return old.off == cur.off && old.mem_size == cur.mem_size && scalar_subset(cur.var, old.var) && match_ids(e, old.id, cur.id) &&
+           match_ids(e, old.ref_id, cur.ref_id);
+}
+
 /// Everything that was safe with `old` is safe with `cur`; the register is live, `precise`: and compared by value.
 bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precise) {
     if (old.type == reg_type::not_init)
         return true; // reading it was refused, so no explored path read it
     if (old.type != cur.type)
         return false;
-    switch (old.type) {
+    switch (old.base()) {
     case reg_type::scalar:
         return (!precise && !e.guards_vary) || scalar_covered(e, old, cur);
     case reg_type::map_key:
     case reg_type::map_value:
-    case reg_type::map_value_or_null:
+        return old.map_ptr == cur.map_ptr && region_covered(e, old, cur);
     case reg_type::mem:
-    case reg_type::mem_or_null:
-    case reg_type::ringbuf_mem:
-    case reg_type::ringbuf_mem_or_null:
-        return old.off == cur.off && old.map_ptr == cur.map_ptr && old.mem_size == cur.mem_size &&
-               scalar_subset(cur.var, old.var) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
+        return match_ids(e, old.dynptr_id, cur.dynptr_id) && region_covered(e, old, cur);
     case reg_type::packet:
     case reg_type::packet_meta:
         if (old.range < 0 || cur.range < 0 ? old.range != cur.range : old.range > cur.range)

@@ -3,8 +3,10 @@
 // explored checkpoint covers it. When checkpoints are made follows Linux 6.12's is_state_visited(), so that the
 // number of instructions processed (and with it the 1M limit) is comparable.
 #include "verifier/callback.h"
+#include "verifier/dynptr.h"
 #include "verifier/loops.h"
 #include "verifier/marks.h"
+#include "verifier/sections.h"
 #include "verifier/speculation.h"
 
 namespace modbpf {
@@ -197,6 +199,8 @@ status refuse(env &e, const refusal &r) {
 }
 
 result<step> check_exit(env &e) {
+    if (!e.cur->curframe)
+        TRY(check_sections_left(e));
     TRY(check_reference_leak(e));
     if (e.cur->curframe) {
         TRY(return_from_func(e));
@@ -245,6 +249,9 @@ result<step> check_control(env &e, const insn_desc &d) {
     case insn_kind::call_helper:
         TRY(check_helper_call(e, d));
         break;
+    case insn_kind::call_kfunc:
+        TRY(check_kfunc_call(e));
+        break;
     default:
         TRY(check_branch(e, d));
         return step::jumped;
@@ -282,6 +289,7 @@ result<step> check_insn(env &e, const insn_desc &d) {
     case insn_kind::jump:
     case insn_kind::branch:
     case insn_kind::call_helper:
+    case insn_kind::call_kfunc:
     case insn_kind::call_sub:
     case insn_kind::exit:
         return check_control(e, d);
@@ -385,6 +393,9 @@ void set_arg(env &e, const subprog_info &s, u32 i) {
         r.set_pointer(s.args[i] == sub_arg::mem ? reg_type::mem : reg_type::mem_or_null);
         r.mem_size = s.arg_mem_size[i];
         r.id = ++e.id_gen;
+        return;
+    case sub_arg::dynptr:
+        set_const_dynptr(e, r, dynptr_kind::local);
         return;
     }
 }

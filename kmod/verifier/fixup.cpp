@@ -17,6 +17,7 @@ struct fixer {
     vec<u32> position;    ///< of each loaded instruction in the result; [count]: their number
 
     status start();
+    status check_kfuncs();
     void straighten_branches();
     void count_positions();
     void drop_nops();
@@ -43,6 +44,16 @@ status fixer::start() {
         if (run[i].code == (BPF_LD | BPF_IMM | BPF_DW)) {
             keep[i + 1] = keep[i];
             i++;
+        }
+    return {};
+}
+
+/// A call of function 0 stands for one that the loader did not find; it must be dead code.
+status fixer::check_kfuncs() {
+    for (u32 i = 0; i < e.count(); i++)
+        if (keep[i] && run[i].code == (BPF_JMP | BPF_CALL) && run[i].src_reg == BPF_PSEUDO_KFUNC_CALL && !run[i].imm) {
+            verbose(e, "invalid kernel function call not eliminated in verifier pass\n");
+            return fail(EINVAL);
         }
     return {};
 }
@@ -190,6 +201,7 @@ status fixer::emit_info() {
 status fix_up(env &e) {
     fixer f{e, {}, {}, {}, {}};
     TRY(f.start());
+    TRY(f.check_kfuncs());
     f.straighten_branches();
     f.count_positions();
     f.drop_nops();

@@ -2,6 +2,7 @@
 // Calls between subprograms: a static function is explored at each call in a new frame; a global function's arguments are checked
 // against its BTF, its body is verified once by itself, and its result is any number.
 #include "verifier/callback.h"
+#include "verifier/dynptr.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -51,6 +52,10 @@ status check_param(env &e, const subprog_info &s, u32 i) {
             return check_ptr_off(e, r, i + 1);
         verbose(e, "arg#%d expects pointer to ctx\n", i);
         return fail(EINVAL);
+    case sub_arg::dynptr:
+        if (r.type == reg_type::dynptr)
+            TRY(check_ptr_off(e, r, i + 1));
+        return check_dynptr_arg(e, i + 1, arg_type::dynptr | type_flag::rdonly, 0, nullptr);
     default:
         return check_mem_param(e, s, i);
     }

@@ -28,8 +28,10 @@ u64 frame_store_slots(const insn_desc &d, bool *whole) {
     return 1ull << (static_cast<u32>(-d.off - 1) / slot_bytes);
 }
 
-u16 used_regs(const env &e, const insn_desc &d) {
+u16 used_regs(const env &e, u32 i, const insn_desc &d) {
     switch (d.kind) {
+    case insn_kind::call_kfunc:
+        return static_cast<u16>((2u << kfunc_arg_count(e, i)) - 2);
     case insn_kind::call_helper: {
         const helper_proto *fn = find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type);
         u16 uses = 0;
@@ -49,7 +51,7 @@ u16 used_regs(const env &e, const insn_desc &d) {
 }
 
 u16 defined_regs(const insn_desc &d) {
-    if (d.kind == insn_kind::call_helper || d.kind == insn_kind::call_sub || d.kind == insn_kind::ld_packet)
+    if (d.kind == insn_kind::call_helper || d.kind == insn_kind::call_kfunc || d.kind == insn_kind::call_sub || d.kind == insn_kind::ld_packet)
         return caller_saved_regs;
     return d.defs;
 }
@@ -120,6 +122,7 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
         m.precise_regs &= static_cast<u16>(~reg_bit(d.dst));
         break;
     case insn_kind::call_helper:
+    case insn_kind::call_kfunc:
     case insn_kind::ld_packet:
         m.precise_regs &= static_cast<u16>(~caller_saved_regs);
         transfer_callbacks(e, m, a);
@@ -137,8 +140,8 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
     }
 }
 
-void transfer(const env &e, masks &m, const insn_desc &d, const insn_aux &a) {
-    m.live_regs = static_cast<u16>((m.live_regs & ~defined_regs(d)) | used_regs(e, d));
+void transfer(const env &e, masks &m, u32 i, const insn_desc &d, const insn_aux &a) {
+    m.live_regs = static_cast<u16>((m.live_regs & ~defined_regs(d)) | used_regs(e, i, d));
     bool whole;
     u64 own = frame_store_slots(d, &whole);
     if (whole)
@@ -205,7 +208,7 @@ status update(env &e, u32 i) {
     masks m = marks_after(e, i, d);
     if (is_static_call(e, d))
         TRY(raise_exits(e, e.subs[containing_subprog(e, static_cast<u32>(d.target))], m));
-    transfer(e, m, d, a);
+    transfer(e, m, i, d, a);
     // What was demanded at this instruction itself is in the old marks.
     m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
     m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;

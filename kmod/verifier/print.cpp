@@ -2,7 +2,7 @@
 // The verifier's log: register states, instructions, source lines and statistics in the text format of Linux 6.12.
 #include "btf/btf.h"
 #include "isa/disasm.h"
-#include "verifier/env.h"
+#include "verifier/dynptr.h"
 
 namespace modbpf {
 
@@ -101,6 +101,10 @@ void print_pointer_items(env &e, const reg_state &r, item_list &l) {
         verbose(e, "sz=");
         print_unsigned(e, r.mem_size);
     }
+    if (r.type == reg_type::dynptr) {
+        l.next();
+        verbose(e, "type=%s", dynptr_name(r.dynptr));
+    }
 }
 
 void print_reg(env &e, u32 frame, const reg_state &r) {
@@ -140,6 +144,27 @@ void print_reg(env &e, u32 frame, const reg_state &r) {
     verbose(e, ")");
 }
 
+/// An object's facts are shown at its lowest slot.
+bool is_main_slot(const stack_slot &s) { return s.spilled.dynptr != dynptr_kind::none ? s.spilled.first_slot : s.spilled.ref_id != 0; }
+
+void print_object(env &e, const reg_state &r) {
+    if (r.dynptr != dynptr_kind::none) {
+        verbose(e, "dynptr_%s(", dynptr_name(r.dynptr));
+        item_list l{e};
+        l.next();
+        verbose(e, "id=%d", r.id);
+        if (r.ref_id) {
+            l.next();
+            verbose(e, "ref_id=%d", r.ref_id);
+        }
+        verbose(e, ")");
+        return;
+    }
+    const char *name = r.types ? r.types->name(r.btf_id) : nullptr; // bpf_iter_<name>
+    verbose(e, "iter_%s(ref_id=%d,state=%s,depth=%u)", name && strlen(name) > 9 ? name + 9 : "<invalid>", r.ref_id,
+            r.iter == iter_state::active ? "active" : "drained", r.iter_depth);
+}
+
 void print_slot(env &e, u32 frame, const stack_slot &s, u32 index) {
     constexpr char letter[] = {'?', 'r', 'm', '0', 'd', 'i'};
     char text[slot_bytes + 1];
@@ -151,7 +176,13 @@ void print_slot(env &e, u32 frame, const stack_slot &s, u32 index) {
     text[slot_bytes] = 0;
     if (!used)
         return;
+    if (s.is_object() && !is_main_slot(s))
+        return;
     verbose(e, " fp%d%s=", -static_cast<s32>(slot_bytes * (index + 1)), s.spilled.written ? "_w" : "");
+    if (s.is_object()) {
+        print_object(e, s.spilled);
+        return;
+    }
     if (!s.is_spill()) {
         verbose(e, "%s", text);
         return;
@@ -230,9 +261,20 @@ void print_line(env &e, u32 insn, const char *prefix) {
     e.prev_line = l;
 }
 
+/// The kernel function that a call names, for the disassembler.
+static const char *kfunc_name(void *priv, const bpf_insn &insn) {
+    if (insn.src_reg == BPF_PSEUDO_KFUNC_CALL)
+        for (const kfunc_desc &k : static_cast<const env *>(priv)->kfuncs)
+            if (k.id == static_cast<u32>(insn.imm) && k.off == insn.off)
+                return k.name;
+    return nullptr;
+}
+
 void print_insn(env &e, u32 at) {
     disasm_options o;
     o.helper_name = helper_name;
+    o.call_name = kfunc_name;
+    o.priv = &e;
     o.show_pointers = e.req.perfmon;
     char text[disasm_line_max + 64];
     disasm(text, sizeof(text), e.code(), at, o);

@@ -2,6 +2,7 @@
 // Stack accesses: spills and fills of registers at fixed offsets, bytes at variable ones, areas given to helpers.
 //
 // Uninitialised stack may be read by programs that may leak pointers (CAP_PERFMON): it is an unknown number, like misc bytes.
+#include "verifier/dynptr.h"
 #include "verifier/marks.h"
 #include "verifier/speculation.h"
 
@@ -46,7 +47,7 @@ void put_spill(stack_slot &s, const reg_state &r, u32 size) {
         slot_kind &k = s.kind[slot_bytes - 1 - i];
         if (i < size)
             k = slot_kind::spill;
-        else if (k == slot_kind::spill)
+        else if (k == slot_kind::spill || k == slot_kind::dynptr || k == slot_kind::iter)
             k = slot_kind::misc;
     }
 }
@@ -248,6 +249,7 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
         return fail(EACCES);
     }
     guard_stack_store(e, s, byte_of(off), size, value >= 0 && spillable(e.reg(static_cast<u32>(value))));
+    TRY(overwrite_dynptr(e, f, slot));
     TRY(observe_store(e, f.frameno, slot, value));
     bool imm = value < 0 && stores_imm(e), aligned = off % static_cast<s32>(slot_bytes) == 0;
     if (value < 0) {
@@ -282,6 +284,8 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
 status store_variable(env &e, func_state &f, s32 lo, s32 hi, s32 value) {
     bool zero = value >= 0 ? e.reg(static_cast<u32>(value)).is_null() : stores_imm(e) && e.insns[e.insn].imm == 0;
     bool zero_used = false;
+    for (s32 i = lo; i < hi; i++)
+        TRY(overwrite_dynptr(e, f, slot_of(i)));
     for (s32 i = lo; i < hi; i++) {
         stack_slot &s = f.stack[slot_of(i)];
         scratch_slot(e, f, slot_of(i));
@@ -360,13 +364,18 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
     s32 lo = fixed ? static_cast<s32>(r.var.value()) + off : static_cast<s32>(r.var.smin) + off;
     s32 hi = (fixed ? lo : static_cast<s32>(r.var.smax) + off) + size;
     if (meta && meta->raw && fixed) {
+        for (s32 i = lo; i < hi; i++)
+            if (f.stack[slot_of(i)].kind[byte_of(i)] == slot_kind::dynptr) {
+                verbose(e, "potential write to dynptr at off=%d disallowed\n", i);
+                return fail(EACCES);
+            }
         meta->raw_regno = regno;
         meta->raw_size = size;
         return {};
     }
     for (s32 i = lo; i < hi; i++) {
         stack_slot &s = f.stack[slot_of(i)];
-        if (!e.req.perfmon && !area_byte_readable(s, byte_of(i)))
+        if (s.is_object() || (!e.req.perfmon && !area_byte_readable(s, byte_of(i))))
             return area_unreadable(e, regno, lo, i - lo, size, helper);
         TRY(observe_read(e, f.frameno, slot_of(i), false));
         if (!helper)

@@ -87,6 +87,7 @@ struct reg_state {
     u32 ref_id = 0;    ///< the reference that this pointer holds, or 0
     union {
         map *map_ptr = nullptr; ///< map_ptr, map_value, map_key
+        u32 dynptr_id; ///< mem: the dynptr that it is a slice of, or 0
         const btf *types;       ///< btf_ptr, iterators
     };
     scalar var{};
@@ -138,14 +139,14 @@ struct stack_slot {
     slot_kind kind[slot_bytes]{}; ///< kind[i]: byte at distance 7 - i above the slot's lowest address (as Linux: [7] is the lowest)
 
     bool is_spill() const { return kind[slot_bytes - 1] == slot_kind::spill; }
-    /// A dynptr or an iterator: `spilled` says which.
+    /// A dynptr or an iterator: `spilled` says which. All eight bytes are of that kind.
     bool is_object() const { return kind[slot_bytes - 1] == slot_kind::dynptr || kind[slot_bytes - 1] == slot_kind::iter; }
     bool is_scalar_spill() const { return is_spill() && spilled.is_scalar(); }
     bool is_full_scalar_spill() const { return kind[0] == slot_kind::spill && spilled.is_scalar(); }
     /// A plain write destroys what was spilled: its bytes are just bytes.
     void scrub() {
         spilled.set_not_init();
-        if (is_spill())
+        if (is_spill() || is_object())
             scrub_bytes();
     }
     void scrub_bytes() {

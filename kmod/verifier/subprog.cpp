@@ -85,10 +85,8 @@ status find_subprogs(env &e) {
         }
         if (is_pseudo_call(in) || is_pseudo_func(in))
             TRY(add_subprog(e, static_cast<s64>(i) + in.imm + 1));
-        if (kfunc) {
-            verbose(e, "insn %d: calling kernel function #%d is not supported\n", i, in.imm);
-            return fail(EOPNOTSUPP);
-        }
+        if (kfunc)
+            TRY(add_kfunc(e, i));
     }
     for (u32 i = 0; i < e.subs.size(); i++)
         e.subs[i].end = i + 1 < e.subs.size() ? e.subs[i + 1].start : e.count();
@@ -212,8 +210,12 @@ status prepare_arg(env &e, subprog_info &s, u32 func_id, u32 i, u32 type_id) {
         u32 target = b.skip_modifiers(t->size_or_type), size = 0;
         const char *n = target ? b.name(target) : nullptr;
         if (n && !strcmp(n, "bpf_dynptr")) {
-            verbose(e, "arg#%d: dynptr arguments are not supported\n", i);
-            return fail(EOPNOTSUPP);
+            if (tags) {
+                verbose(e, "arg#%d has invalid combination of tags\n", i);
+                return fail(EINVAL);
+            }
+            s.args[i] = sub_arg::dynptr;
+            return {};
         }
         if (!target || !b.size_of(target, &size)) {
             verbose(e, "arg#%d reference type('%s') size cannot be determined: %d\n", i, n ? n : "void", -EINVAL);

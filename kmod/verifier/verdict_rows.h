@@ -54,7 +54,6 @@ inline std::vector<row> basic_rows() {
         {"index without array", prog{raw(BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_IDX, 0, 0), raw(0, 0, 0, 0, 0)} + ret0,
          filter, EPROTO, "fd_idx without fd_array is invalid"},
         {"dead code behind a decided branch", prog{mov(r0, 0), jmp(BPF_JEQ, r0, 0, 1), ldx(BPF_DW, r0, r0, 0), exit_()}},
-        {"kfunc", prog{raw(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, 7)} + ret0, filter, EOPNOTSUPP, "not supported"},
     };
 }
 

@@ -50,6 +50,7 @@ struct verify_request {
     bool gpl_compatible;
     bool perfmon;         ///< CAP_PERFMON: pointers may leak, uninitialised stack be read; helpers that need it; no guards
     bool bpf = true;      ///< CAP_BPF: loops, subprograms, helpers that need it
+    bool may_reboot;      ///< CAP_SYS_BOOT: destructive kernel functions
     const btf *types;     ///< or null
     span<const func_info> funcs;   ///< from func_info_parse, or empty; verify() calls func_info_check (or _absent_check)
     span<const line_info> lines;   ///< from line_info_parse, or empty; verify() calls line_info_check

@@ -71,6 +71,8 @@ bool port_capable(enum port_cap cap)
 		return capable(CAP_NET_ADMIN) || capable(CAP_SYS_ADMIN);
 	case PORT_CAP_SYS_ADMIN:
 		return capable(CAP_SYS_ADMIN);
+	case PORT_CAP_SYS_BOOT:
+		return capable(CAP_SYS_BOOT);
 	}
 	return false;
 }

@@ -69,7 +69,7 @@ PORT_USER_TLS u64 random_state;
 /// One bit a enum port_cap from the thread's effective set.
 u32 real_caps() {
     // capget(2), version 3: two words a set; numbers from man 7 capabilities.
-    constexpr unsigned int CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_PERFMON = 38, CAP_BPF = 39;
+    constexpr unsigned int CAP_NET_ADMIN = 12, CAP_SYS_ADMIN = 21, CAP_SYS_BOOT = 22, CAP_PERFMON = 38, CAP_BPF = 39;
     struct {
         u32 version;
         s32 pid;
@@ -82,7 +82,8 @@ u32 real_caps() {
     auto has = [&](unsigned int c) { return (d[c / 32].effective >> (c % 32)) & 1; };
     u32 admin = has(CAP_SYS_ADMIN);
     return (has(CAP_BPF) | admin) << PORT_CAP_BPF | (has(CAP_PERFMON) | admin) << PORT_CAP_PERFMON |
-           (has(CAP_NET_ADMIN) | admin) << PORT_CAP_NET_ADMIN | admin << PORT_CAP_SYS_ADMIN;
+           (has(CAP_NET_ADMIN) | admin) << PORT_CAP_NET_ADMIN | admin << PORT_CAP_SYS_ADMIN |
+           has(CAP_SYS_BOOT) << PORT_CAP_SYS_BOOT;
 }
 
 bool caps_are_real() {

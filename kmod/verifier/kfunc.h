@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Calls of kernel functions by type id (kfuncs): found when the program is loaded (kfunc_find.cpp), arguments checked against the
+// prototype in BTF (kfunc_args.cpp), then effects and result (kfunc_call.cpp). iter.cpp: open-coded iterators. What the prototype does
+// not say is in the table of helpers/kfunc.h.
+#pragma once
+
+#include "helpers/kfunc.h"
+#include "verifier/btf_match.h"
+#include "verifier/env.h"
+
+namespace modbpf {
+
+/// One call: what it calls and what its arguments told.
+struct kfunc_call {
+    const kfunc_desc *fn = nullptr;
+    const kfunc_row *row = nullptr;
+    u32 flags = 0; ///< the row's
+    bool const_found = false; ///< there was a constant argument
+    u64 const_value = 0;
+    u64 buf_size = 0; ///< of the memory behind r0
+    bool buf_rdonly = false;
+    u32 ref_id = 0;   ///< of the last argument with a reference
+    u32 release_regno = 0;
+    u32 iter_frame = 0, iter_slot = 0;
+    dynptr_facts dynptr;
+
+    const btf &types() const { return *fn->types; }
+    u32 arg_count() const { return fn->proto->vlen(); }
+    bool is(u32 f) const { return flags & f; }
+};
+
+/// The parameter of a call, as its prototype has it.
+struct kfunc_param {
+    const char *name = "";
+    u32 type_id = 0;            ///< as written
+    const btf_type *type = nullptr; ///< behind modifiers
+    u32 target_id = 0;          ///< of a pointer: what it points to, behind modifiers; 0: void
+    const btf_type *target = nullptr;
+
+    bool ends_with(const char *suffix) const;
+};
+kfunc_param param_of(const kfunc_call &c, u32 i);
+
+// kfunc_find.cpp
+/// The function of the call instruction at `insn` and its row for this program; null row: it may not call it. Null fn: call of id 0.
+kfunc_call find_kfunc_call(const env &e, u32 insn);
+bool is_number(const btf_type *t);
+
+// kfunc_args.cpp
+status check_kfunc_args(env &e, kfunc_call &c);
+
+// kfunc_objects.cpp
+/// Functions of allocated objects, lists, trees and work queues.
+status check_object_kfunc(env &e, const kfunc_call &c);
+
+// iter.cpp
+status check_iter_arg(env &e, u32 regno, kfunc_call &c);
+/// Behind the call of next(): on one path the iterator is drained and r0 is NULL, on another there is an element.
+status fork_iter_next(env &e, const kfunc_call &c);
+
+}  // namespace modbpf

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// References that a path holds: acquired by calls, ended by others, all of them before the program's end.
+#include "verifier/env.h"
+
+namespace modbpf {
+
+result<u32> acquire_ref(env &e) {
+    u32 id = ++e.id_gen;
+    TRY(hold_ref(e, id));
+    return id;
+}
+
+status release_ref(env &e, u32 id) {
+    auto &refs = e.cur->refs;
+    for (u32 i = 0; i < refs.size(); i++) {
+        if (refs[i].id != id)
+            continue;
+        if (refs[i].callback_frame != callback_frame(*e.cur))
+            break; // a callback may run any number of times: it leaves alone what it did not acquire
+        for (; i + 1 < refs.size(); i++)
+            refs[i] = refs[i + 1];
+        refs.pop();
+        e.cur->for_each_reg([&](reg_state &r) {
+            if (r.ref_id == id)
+                forget_pointer(e, r);
+        });
+        return {};
+    }
+    return error(EINVAL);
+}
+
+}  // namespace modbpf

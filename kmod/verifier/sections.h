@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Sections in which a path must not sleep: under bpf_rcu_read_lock and bpf_preempt_disable.
+#pragma once
+
+#include "verifier/kfunc.h"
+
+namespace modbpf {
+
+/// A call of a kernel function opens, closes or breaks a section. EINVAL, EACCES.
+status enter_or_leave_section(env &e, const kfunc_call &c);
+/// A helper that may sleep is called. EINVAL.
+status check_helper_sleeps(env &e, const helper_proto &fn, const char *name);
+/// Nothing is open where the program ends.
+status check_sections_left(env &e);
+/// `what` ("tail_call", ...) cannot stand inside a section.
+status check_outside_sections(env &e, const char *what);
+
+}  // namespace modbpf
