@@ -390,14 +390,15 @@ status leave_early(env &e, const scalar &r0) {
 status apply_call(env &e, call_meta &meta) {
     for (s32 i = 0; i < meta.raw_size; i++)
         TRY(check_mem(e, meta.raw_regno, i, 1, access::write, -1, false, false));
-    if (meta.release_regno && base_of(meta.fn->args[meta.release_regno - 1]) == arg_type::dynptr)
-        TRY(release_dynptr(e, meta.release_regno));
-    else if (meta.release_regno)
-        if (status s = release_ref(e, meta.ref_id); !s) {
+    if (meta.release_regno) {
+        bool dynptr = base_of(meta.fn->args[meta.release_regno - 1]) == arg_type::dynptr;
+        status s = dynptr ? release_dynptr(e, meta.release_regno) : release_ref(e, meta.ref_id);
+        if (!s) {
             func_text name(meta.fn->id);
             verbose(e, "func %s#%d reference has not been acquired before\n", name.text, meta.fn->id);
             return s.err();
         }
+    }
     if (meta.fn->flags & helper_tail_call) {
         if (status s = check_reference_leak(e); !s) {
             verbose(e, "tail_call would lead to reference leak\n");
