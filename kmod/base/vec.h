@@ -70,6 +70,22 @@ public:
             p_[--n_].~T();
         return {};
     }
+    /// The same elements as `o`, in no more memory than they need. ENOMEM: unchanged.
+    status copy_from(const vec &o)
+        requires(__is_trivially_copyable(T))
+    {
+        if (o.n_ > cap_) {
+            T *p = static_cast<T *>(port_alloc(o.n_ * sizeof(T), PORT_SLEEPING));
+            if (!p)
+                return error(ENOMEM);
+            port_free(p_);
+            p_ = p, cap_ = o.n_;
+        }
+        n_ = o.n_;
+        if (n_)
+            memcpy(static_cast<void *>(p_), o.p_, n_ * sizeof(T));
+        return {};
+    }
     void pop() { p_[--n_].~T(); }
     void clear() {
         while (n_)

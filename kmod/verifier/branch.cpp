@@ -271,10 +271,13 @@ error comparison_prohibited(env &e, u32 regno) {
 
 status check_operands(env &e, const insn_desc &d) {
     TRY(read_reg(e, d.dst));
-    if (refusal r = check_encoding(e.insns[e.insn])) {
-        verbose(e, "%s", r.text);
-        return fail(r.err);
-    }
+    insn_aux &a = e.aux[e.insn];
+    if (!a.encoding_ok)
+        if (refusal r = check_encoding(e.insns[e.insn])) {
+            verbose(e, "%s", r.text);
+            return fail(r.err);
+        }
+    a.encoding_ok = true;
     if (!d.reg)
         return {};
     TRY(read_reg(e, d.src));

@@ -83,7 +83,7 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
 }
 
 result<bool> walk::visit(u32 t) {
-    insn_desc d = decode(e.code(), t);
+    const insn_desc &d = e.desc(t);
     switch (d.kind) {
     case insn_kind::exit:
         return false;

@@ -30,6 +30,7 @@ struct insn_aux {
     bool prune_point : 1 = false;
     bool jmp_point : 1 = false;
     bool queued : 1 = false;     ///< in the marks' work list
+    bool encoding_ok : 1 = false; ///< checked when it was first reached
     bool seen : 1 = false;       ///< explored at least once; the rest is dead code
     bool ctx_access : 1 = false; ///< load or store through the context pointer
     bool has_ptr_type : 1 = false;
@@ -58,7 +59,7 @@ struct insn_aux {
     // ld_imm64 of a map (load.cpp).
     u32 map_index = 0;
     u32 map_off = 0;
-    verifier_state *explored = nullptr; ///< checkpoints at this instruction, newest first
+    verifier_state *explored = nullptr; ///< a bucket of checkpoints, newest first: env::checkpoints()
 };
 
 enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null, dynptr };
@@ -150,7 +151,10 @@ struct verifier_env {
     vec<u32> mark_queue;
     vec<callback_edge> callbacks;
 
+    vec<insn_desc> descs; ///< insns, decoded
+
     // Exploration.
+    frame_pool frames; ///< outlives the states
     own<verifier_state> cur;
     vec<pending_path> pending;
     vec<loop_info> loops;
@@ -183,6 +187,10 @@ struct verifier_env {
 
     u32 count() const { return static_cast<u32>(insns.size()); }
     span<const bpf_insn> code() const { return insns.view(); }
+    const insn_desc &desc(u32 i) const { return descs[i]; }
+    /// The bucket of the checkpoints at an instruction, called from `callsite`; it may hold others as well.
+    verifier_state **checkpoints(u32 at, u32 callsite) { return &aux[(at ^ callsite) % count()].explored; }
+    const verifier_state *checkpoints(u32 at, u32 callsite) const { return aux[(at ^ callsite) % count()].explored; }
     reg_state *regs() { return cur->cur().regs; }
     reg_state &reg(u32 r) { return cur->cur().regs[r]; }
     void scratch_reg(u32 r) { scratched_regs |= 1u << r; }

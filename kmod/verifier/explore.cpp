@@ -72,8 +72,9 @@ void drop_checkpoint(env &e, verifier_state **link) {
     }
 }
 
-bool same_callsite(const verifier_state &a, const verifier_state &b) {
-    return a.curframe == b.curframe && a.frame[a.curframe]->callsite == b.frame[b.curframe]->callsite;
+/// A checkpoint at the current instruction, reached from the same call.
+bool same_place(const env &e, const verifier_state &st) {
+    return st.insn == e.insn && st.callsite == e.cur->cur().callsite && st.curframe == e.cur->curframe;
 }
 
 /// A loop that came back with other turns of what drives it is none that never ends, nor is a callback that starts itself later.
@@ -116,9 +117,9 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
     u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
     u32 seen = 0;
     TRY(settle_marks(e));
-    for (verifier_state **link = &e.aux[e.insn].explored; *link;) {
+    for (verifier_state **link = e.checkpoints(e.insn, e.cur->cur().callsite); *link;) {
         verifier_state *st = *link;
-        if (!same_callsite(*st, *e.cur)) {
+        if (!same_place(e, *st)) {
             link = &st->next;
             continue;
         }
@@ -156,8 +157,10 @@ status add_checkpoint(env &e) {
     e.history = 0;
     st->insn = e.insn;
     st->made = e.stats.total_states;
-    st->next = e.aux[e.insn].explored;
-    e.aux[e.insn].explored = st.get();
+    st->callsite = e.cur->cur().callsite;
+    verifier_state **bucket = e.checkpoints(e.insn, st->callsite);
+    st->next = *bucket;
+    *bucket = st.get();
     // The path goes on as the checkpoint's only child.
     e.cur->branches = 1;
     e.cur->parent = st.release();
@@ -298,6 +301,16 @@ result<step> check_insn(env &e, const insn_desc &d) {
     }
 }
 
+/// What an encoding alone can be refused for, but only where it is reached.
+status check_reached_encoding(env &e, const insn_desc &d) {
+    if (d.kind != insn_kind::branch && d.kind != insn_kind::ld_packet)
+        if (refusal r = check_encoding(e.insns[e.insn]))
+            return refuse(e, r);
+    if (refusal r = unsupported_encoding(e.insns[e.insn]))
+        return refuse(e, r);
+    return {};
+}
+
 /// One instruction. -> path_done also when the path was pruned.
 result<step> do_insn(env &e, bool *print_from) {
     if (++e.processed > max_insns_privileged) {
@@ -330,12 +343,10 @@ result<step> do_insn(env &e, bool *print_from) {
     }
     TRY(log_insn(e));
     a.seen |= !e.cur->modes.speculative; // what only mispredicted paths reach is dead
-    insn_desc d = decode(e.code(), e.insn);
-    if (d.kind != insn_kind::branch && d.kind != insn_kind::ld_packet)
-        if (refusal r = check_encoding(e.insns[e.insn]))
-            return refuse(e, r).err();
-    if (refusal r = unsupported_encoding(e.insns[e.insn]))
-        return refuse(e, r).err();
+    const insn_desc &d = e.desc(e.insn);
+    if (!a.encoding_ok)
+        TRY(check_reached_encoding(e, d));
+    a.encoding_ok |= d.kind != insn_kind::branch; // a branch's own check comes between those of its registers
     bool was_call = d.kind == insn_kind::exit;
     e.prev_insn = static_cast<s32>(e.insn);
     step s = TRY(check_insn(e, d));
@@ -405,6 +416,7 @@ status enter(env &e, u32 sub) {
     e.cur = own<verifier_state>(make<verifier_state>(PORT_SLEEPING));
     if (!e.cur || !(e.cur->frame[0] = make<func_state>(PORT_SLEEPING)))
         return error(ENOMEM);
+    e.cur->pool = &e.frames;
     func_state &f = e.cur->cur();
     f.subprog = sub;
     for (auto &r : f.regs)

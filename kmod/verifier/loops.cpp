@@ -92,8 +92,8 @@ void finish_loops(env &e, verifier_state &st) {
 }
 
 const verifier_state *previous_turn(const env &e, u32 at, bool with_parent) {
-    for (const verifier_state *st = e.aux[at].explored; st; st = st->next)
-        if ((with_parent || st != e.cur->parent) && st->branches && same_frames(*st, *e.cur))
+    for (const verifier_state *st = e.checkpoints(at, e.cur->cur().callsite); st; st = st->next)
+        if (st->insn == at && (with_parent || st != e.cur->parent) && st->branches && same_frames(*st, *e.cur))
             return st;
     return nullptr;
 }

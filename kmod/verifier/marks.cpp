@@ -203,7 +203,7 @@ status raise_exits(env &e, subprog_info &s, const masks &after) {
 }
 
 status update(env &e, u32 i) {
-    insn_desc d = decode(e.code(), i);
+    const insn_desc &d = e.desc(i);
     insn_aux &a = e.aux[i];
     masks m = marks_after(e, i, d);
     if (is_static_call(e, d))
@@ -236,7 +236,7 @@ u32 insn_of_frame(env &e, u32 f) { return f == e.cur->curframe ? e.insn : e.cur-
 
 template <class F> void for_each_edge(const env &e, F &&fn) {
     for (u32 i = 0; i < e.count();) {
-        insn_desc d = decode(e.code(), i);
+        const insn_desc &d = e.desc(i);
         if (d.falls_through && i + d.words < e.count())
             fn(i, i + d.words);
         if (d.jumps)
@@ -257,7 +257,7 @@ status build_marks(env &e) {
     TRY(fill.resize(e.count()));
     for_each_edge(e, [&](u32 from, u32 to) { e.pred[e.pred_start[to] + fill[to]++] = from; });
     for (u32 i = 0; i < e.count();) {
-        insn_desc d = decode(e.code(), i);
+        const insn_desc &d = e.desc(i);
         if (d.kind == insn_kind::exit || leaves_early(e, d))
             TRY(e.subs[containing_subprog(e, i)].exits.push(i));
         if (is_static_call(e, d))

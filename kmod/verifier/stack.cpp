@@ -207,7 +207,7 @@ status check_stack_load(env &e, u32 regno, s32 off, u32 size, s32 value) {
 namespace {
 
 /// `value` register or, below 0, the immediate of the store (ST), or anything (a helper's or an atomic's write).
-bool stores_imm(const env &e) { return decode(e.code(), e.insn).kind == insn_kind::store; }
+bool stores_imm(const env &e) { return e.desc(e.insn).kind == insn_kind::store; }
 
 status spill_scalar(env &e, stack_slot &s, reg_state &r, u32 size) {
     bool whole = size == 8 || r.var.umax >> (size * 8) == 0;

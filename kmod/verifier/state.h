@@ -165,11 +165,29 @@ struct func_state {
     reg_state regs[bpf_reg_count];
     vec<stack_slot> stack; ///< slots that were touched: index 0 is at fp-8
 
+    func_state *next_kept = nullptr; ///< in a frame_pool
+
     static constexpr u32 no_callsite = ~0u;
     func_state() = default;
     status copy_from(const func_state &o);
     /// Makes room for `bytes` below the frame pointer.
     status grow(u32 bytes);
+};
+
+/// Frames out of use, with the memory of their stacks: states come and go at nearly every branch.
+class frame_pool {
+public:
+    frame_pool() = default;
+    frame_pool(const frame_pool &) = delete;
+    ~frame_pool();
+    /// A frame in any state, or null when out of memory.
+    func_state *get();
+    void put(func_state *f);
+
+private:
+    static constexpr u32 max_kept = 64; ///< about what pending paths of a program take in turn
+    func_state *kept_ = nullptr;
+    u32 count_ = 0;
 };
 
 struct held_ref {
@@ -200,6 +218,7 @@ struct verifier_state {
     u32 branches = 1;                 ///< paths from here that are not explored to their end
     u32 first_insn = 0;
     u32 insn = 0;                     ///< of a checkpoint
+    u32 callsite = 0;                 ///< of a checkpoint: its top frame's
     u64 made = 0;                     ///< of a checkpoint: how many were made before it
     u32 loop = no_loop;               ///< the outermost loop that a path from here ended in (loops.h)
     u32 own_loop = no_loop;           ///< of a checkpoint: the loop of those that ended here while it was unfinished
@@ -208,6 +227,8 @@ struct verifier_state {
     u32 callback_turns = 0;
     u32 may_goto_turns = 0;
     u32 async_depth = 0;              ///< of an asynchronous callback: it was set by a callback that was set by ...
+
+    frame_pool *pool = nullptr; ///< where frames come from and go to, or null: the allocator
 
     // Of a checkpoint: its place among those of the same instruction, and how useful it was.
     verifier_state *next = nullptr;
@@ -222,6 +243,11 @@ struct verifier_state {
     func_state &cur() { return *frame[curframe]; }
     const func_state &cur() const { return *frame[curframe]; }
     void pop_frame();
+
+private:
+    void drop_frame(u32 f);
+
+public:
 
     /// Calls fn(func_state &, reg_state &) for every register and spilled register of every frame.
     template <class F> void for_each_reg(F &&fn) {

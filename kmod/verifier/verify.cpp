@@ -32,6 +32,9 @@ status run_stages(env &e) {
     TRY(e.insns.resize(e.req.insns.size()));
     TRY(e.aux.resize(e.req.insns.size()));
     memcpy(e.insns.data(), e.req.insns.data(), e.req.insns.size() * sizeof(bpf_insn));
+    TRY(e.descs.resize(e.req.insns.size()));
+    for (u32 i = 0; i < e.count(); i++)
+        e.descs[i] = decode(e.code(), i);
     TRY(find_subprogs(e));
     TRY(check_subprogs(e));
     TRY(bind_func_info(e));
