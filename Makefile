@@ -83,6 +83,7 @@ tsan: $(B)/tsan/unit_maps
 
 include loader/loader.mk
 -include selftests/vm/vm.mk
+-include selftests/upstream/upstream.mk
 
 # ---- options: Kconfig.example through the kernel's own conf ------------------------------------------------
 CONF := $(firstword $(wildcard /lib/modules/*/build/scripts/kconfig/conf))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What upstream's programs print, as outcomes by name: {name: Outcome}. A suite here yields its output for pieces that are
-run one after another, each in a process of its own, so that a crash or a hang loses one case and not the suite."""
+"""Upstream's programs, run, and what they print as outcomes by name: {name: Outcome}. A crash or a hang loses one case and
+not the suite: the rest runs in another process."""
 import collections
 import csv
 import io
@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 
-from baseline import unique
+from known import unique
 
 Outcome = collections.namedtuple("Outcome", "status detail")  # OK, FAIL, SKIP; what was expected and what came
 STATISTICS = re.compile(r"^(verification time|stack depth|processed \d+ insns|max_states_per_insn|mark_precise:)")
@@ -17,7 +17,7 @@ STATISTICS = re.compile(r"^(verification time|stack depth|processed \d+ insns|ma
 
 def run(command, timeout, cwd):
     """The text of both streams and why it ended: an exit status, "killed by signal N" or "more than N s"."""
-    with subprocess.Popen(["stdbuf", "-o0"] + command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    with subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, start_new_session=True) as p:
         try:
             out, _ = p.communicate(timeout=timeout)
@@ -138,21 +138,24 @@ def progs(box, test, subtests, timeout):
 # ---- veristat ----
 
 VERISTAT_FIELDS = "file,prog,verdict,duration,insns,states,peak_states"
+PROCESSING = re.compile(r"^PROCESSING (\S+)/(\S+), DURATION US: .*VERIFIER LOG:$", re.M)
 
 
 def veristat(box, obj, timeout):
-    """{(file, program): row} of one object file."""
-    text, end = run(box.command("./veristat", "-o", "csv", "-e", VERISTAT_FIELDS, obj), timeout, box.bpf)
-    start = text.find("file_name,")
-    if start < 0:
-        return {}, f"{end}: {last_message(text.splitlines())}"
-    rows = csv.DictReader(io.StringIO(text[start:]))
-    return {(r["file_name"], r["prog_name"]): r for r in rows if r.get("verdict")}, ""
-
-
-def veristat_message(box, obj, prog, timeout):
-    text, end = run(box.command("./veristat", "-v", "-l", "1", "-f", f"{obj}/{prog}", obj), timeout, box.bpf)
-    log = text.split("PROCESSING ", 1)[-1].splitlines()[1:]
-    log = log[:next((i for i, l in enumerate(log) if l.startswith("Verdict") or l.startswith("File ")), len(log))]
-    message = last_message(log)
-    return message or str(end)
+    """{program: (verdict, instructions processed, last message)} of one object file, and how the run ended."""
+    text, end = run(box.command("./veristat", "-v", "-l", "1", "-o", "csv", "-e", VERISTAT_FIELDS, obj), timeout, box.bpf)
+    logs, _, table = text.partition("\nfile_name,")
+    messages, at, library = {}, 0, ""
+    heads = list(PROCESSING.finditer(logs))
+    for head, after in zip(heads, heads[1:] + [None]):
+        before = logs[at:head.start()]
+        log = logs[head.end():after.start() if after else len(logs)].splitlines()
+        # libbpf's lines about the next program follow this one's log.
+        log = [l for l in log if not l.startswith("libbpf: ")]
+        library = [l for l in before.splitlines() if l.startswith("libbpf: ") and "failed to load object" not in l]
+        verified = any(l.startswith("processed ") for l in log)
+        messages[head[2]] = last_message(log) if verified else (library or ["no log"])[-1]
+        at = head.end()
+    rows = csv.DictReader(io.StringIO("file_name," + table)) if table else []
+    done = {r["prog_name"]: (r["verdict"], int(r["total_insns"]), messages.get(r["prog_name"], "")) for r in rows if r.get("verdict")}
+    return done, last_message(logs.splitlines()) if table else f"{end}: {last_message(text.splitlines())}"
