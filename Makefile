@@ -84,6 +84,7 @@ tsan: $(B)/tsan/unit_maps
 include loader/loader.mk
 -include selftests/vm/vm.mk
 -include selftests/upstream/upstream.mk
+include selftests/bench/bench.mk
 
 # ---- options: Kconfig.example through the kernel's own conf ------------------------------------------------
 CONF := $(firstword $(wildcard /lib/modules/*/build/scripts/kconfig/conf))
@@ -197,6 +198,7 @@ help:
 	@echo "make check      what runs in process only; make unit D=FOLDER [FILTER=...] for one folder of kmod/"
 	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
 	@echo "make prove      z3 proofs that the verifier's arithmetic loses no number (PROVE=\"--json --filter=TEXT --limit=SECONDS\")"
+	@echo "make bench      the verifier's time, instructions and memory beside the machine's own kernel (ARGS=... : see selftests/bench/verifier --help)"
 	@echo "make test-kasan the VM suite on a debug kernel (KASAN, lockdep), built once from linux-source"
 	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
 	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"

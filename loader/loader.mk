@@ -24,9 +24,9 @@ $(B)/%/loader/cli/explorer.o: loader/cli/explorer.S loader/cli/explorer.html
 	$(CXX) -c $< -o $@
 
 # Linked by the C driver: a library that is preloaded into everything does not bring libstdc++ along.
-$(B)/libmodbpf.so: $(LIB_REL) $(B)/rel/libcore.a loader/lib/libmodbpf.map
+$(B)/libmodbpf.so: $(LIB_REL) $(B)/rel/libcore.a loader/lib/libmodbpf.map $(LIB_EXTRA)
 	gcc -shared -pthread -Wl,-z,defs -Wl,-z,relro,-z,now -Wl,-Bsymbolic -Wl,-soname,libmodbpf.so \
-		-Wl,--version-script=loader/lib/libmodbpf.map -o $@ $(LIB_REL) $(B)/rel/libcore.a
+		-Wl,--version-script=loader/lib/libmodbpf.map -o $@ $(LIB_REL) $(B)/rel/libcore.a $(LIB_EXTRA)
 
 # libmodbpf.so stands first: libbpf's syscall() must find ours.
 $(B)/modbpf: $(CLI_SRC:%.cpp=$(B)/rel/%.o) $(B)/rel/$(CLI_PAGE) $(B)/libmodbpf.so
