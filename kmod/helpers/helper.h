@@ -169,6 +169,8 @@ struct helper_proto {
 const helper_proto *find_helper(u32 id, u32 prog_type, u32 attach_type);
 /// The prototype that runs, whatever the program type: the first one of this id with a function. Null: cannot run here.
 const helper_proto *find_helper(u32 id);
+/// The first row of this id: for what does not depend on the program. Null: no such helper.
+const helper_proto *any_helper(u32 id);
 /// "map_lookup_elem" for id 1; null for an id that Linux 6.12 does not know.
 const char *helper_name(u32 id);
 span<const helper_proto> all_helpers();

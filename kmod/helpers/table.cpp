@@ -140,6 +140,8 @@ const helper_proto *find_helper(u32 id) {
     return nullptr;
 }
 
+const helper_proto *any_helper(u32 id) { return id < func_id_count && index.row[id] ? &table[index.row[id] - 1] : nullptr; }
+
 const char *helper_name(u32 id) {
     return id < func_id_count ? names[id] : nullptr;
 }

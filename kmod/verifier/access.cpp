@@ -41,7 +41,7 @@ bool map_is_rdonly(const map *m) {
 namespace {
 
 /// As in Linux, the map's own type of access is kept for the instruction: the fix-ups of context accesses depend on it.
-bool base_matters(reg_type t) { return t == reg_type::ctx; }
+bool base_matters(reg_type t) { return t == reg_type::ctx || is_sock(t); }
 
 status out_of_region(env &e, u32 regno, s64 off, s32 size, u32 mem_size) {
     const reg_state &r = e.reg(regno);
@@ -127,12 +127,12 @@ status refuse_ctx_access(env &e, s32 off, u32 size) {
     return fail(EACCES);
 }
 
-status check_ptr_off(env &e, const reg_state &r, u32 regno) {
+status check_ptr_off(env &e, const reg_state &r, u32 regno, bool fixed_ok) {
     if (r.off < 0) {
         verbose(e, "negative offset %s ptr R%d off=%d disallowed\n", reg_type_name(e, r.type), regno, r.off);
         return fail(EACCES);
     }
-    if (r.off) {
+    if (r.off && !fixed_ok) {
         verbose(e, "dereference of modified %s ptr R%d off=%d disallowed\n", reg_type_name(e, r.type), regno, r.off);
         return fail(EACCES);
     }
@@ -338,6 +338,11 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
         return {};
     case reg_type::ctx:
         return access_ctx(e, regno, off, size, t, value, sign);
+    case reg_type::socket:
+    case reg_type::sock_common:
+    case reg_type::tcp_sock:
+    case reg_type::xdp_sock:
+        return access_sock(e, regno, off, size, t, value);
     case reg_type::packet:
     case reg_type::packet_meta:
         return access_packet(e, regno, off, size, t, value);
@@ -396,7 +401,7 @@ status check_atomic(env &e, const insn_desc &d) {
     }
     TRY(check_stored_value(e, access::write, d.src, "mem"));
     const reg_state &base = e.reg(d.dst);
-    if (base.type == reg_type::ctx || base.is_packet()) {
+    if (base.type == reg_type::ctx || base.is_packet() || is_sock(base.type)) {
         verbose(e, "BPF_ATOMIC stores into R%d %s is not allowed\n", d.dst, reg_type_name(e, base.type));
         return fail(EACCES);
     }

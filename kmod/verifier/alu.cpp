@@ -48,10 +48,18 @@ bool fits_s32(s64 v) { return v == static_cast<s32>(v); }
 
 /// May this kind of pointer be moved by `off`?
 bool movable(const reg_state &ptr, const scalar &off, u8 op) {
-    switch (ptr.type) {
+    switch (ptr.base()) {
+    case reg_type::flow_keys:
+        if (off.is_const())
+            return true;
+        [[fallthrough]];
     case reg_type::map_ptr:
         return off.is_const() && off.value() == 0 && op == BPF_ADD;
     case reg_type::packet_end:
+    case reg_type::socket:
+    case reg_type::sock_common:
+    case reg_type::tcp_sock:
+    case reg_type::xdp_sock:
         return false;
     default:
         return true;

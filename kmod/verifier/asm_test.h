@@ -102,6 +102,7 @@ struct options {
     const btf *kernel = nullptr;
     bool bpf = true;
     u32 attach = 0; ///< expected attach type
+    result<ref<map>> (*map_from_fd)(int fd) = nullptr; ///< null: verifier_maps
     const btf *types = nullptr;
     std::vector<func_info> funcs{};
     std::vector<line_info> lines{};
@@ -185,7 +186,7 @@ inline outcome check(const prog &p, const options &o = {}) {
     req.types = o.types;
     req.funcs = {o.funcs.data(), o.funcs.size()};
     req.lines = {o.lines.data(), o.lines.size()};
-    req.map_from_fd = verifier_maps::from_fd;
+    req.map_from_fd = o.map_from_fd ? o.map_from_fd : verifier_maps::from_fd;
     req.no_pruning = o.no_pruning;
     req.other_arm_first = o.other_arm_first;
     auto r = verify(req, log);

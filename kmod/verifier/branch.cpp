@@ -6,9 +6,27 @@
 
 namespace modbpf {
 
-/// The pointer was compared: it is not NULL.
+/// The pointer was compared: it is not NULL. What a look-up in a map of maps or of sockets found is no value but that.
 void mark_not_null(reg_state &r) {
     r.type = without(r.type, type_flag::maybe_null);
+    if (r.type != reg_type::map_value)
+        return;
+    switch (r.map_ptr->params.type) {
+    case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+    case BPF_MAP_TYPE_HASH_OF_MAPS:
+        r.type = reg_type::map_ptr;
+        r.map_ptr = r.map_ptr->inner.get();
+        return;
+    case BPF_MAP_TYPE_XSKMAP:
+        r.type = reg_type::xdp_sock;
+        return;
+    case BPF_MAP_TYPE_SOCKMAP:
+    case BPF_MAP_TYPE_SOCKHASH:
+        r.type = reg_type::socket;
+        return;
+    default:
+        return;
+    }
 }
 
 namespace {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Helper calls: arguments against the prototype, then the call's effects. Also legacy packet loads, which behave like calls.
+#include "verifier/btf_match.h"
+#include "verifier/call.h"
 #include "verifier/callback.h"
 #include "verifier/context.h"
 #include "verifier/dynptr.h"
@@ -18,244 +20,38 @@ void forget_pointer(env &e, reg_state &r) {
 
 namespace {
 
-constexpr u64 max_var_size = 1ull << 29; // BPF_MAX_VAR_SIZ
-constexpr u64 max_record = 0x7fffffff;   // more is never reserved: ringbuf_reserve gives NULL
+constexpr u64 max_record = 0x7fffffff; // more is never reserved: ringbuf_reserve gives NULL
 
-bool takes_null(arg_type t) { return has(t, type_flag::maybe_null); }
-bool writes_mem(arg_type t) { return has(t, type_flag::write); }
+// ---- may the program call it here? ----------------------------------------------------------------------------------------
 
-/// "bpf_ktime_get_ns", or "unknown".
-struct func_text {
-    char text[64];
-    explicit func_text(s64 id) {
-        const char *n = id >= 0 && id < func_id_count ? helper_name(static_cast<u32>(id)) : nullptr;
-        port_snprintf(text, sizeof(text), n ? "bpf_%s" : "unknown%s", n ? n : "");
-    }
-};
-
-enum class expected : u8 { mem, scalar, ctx, map_ptr, ringbuf, map_value, func, stack };
-
-expected expected_type(arg_type t) {
-    switch (base_of(t)) {
-    case arg_type::number:
-    case arg_type::const_size:
-    case arg_type::const_size_or_zero:
-    case arg_type::const_alloc_size_or_zero: return expected::scalar;
-    case arg_type::ctx: return expected::ctx;
-    case arg_type::const_map_ptr: return expected::map_ptr;
-    case arg_type::ringbuf_mem: return expected::ringbuf;
-    case arg_type::const_str: return expected::map_value;
-    case arg_type::func: return expected::func;
-    case arg_type::stack: return expected::stack;
-    default: return expected::mem;
-    }
+/// The prototype for this program, or null.
+const helper_proto *visible_proto(const env &e, u32 id) {
+    const verify_request &q = e.req;
+    u32 hook = q.type->type == BPF_PROG_TYPE_STRUCT_OPS ? static_cast<u32>(q.ops_kind) : q.expected_attach_type;
+    const helper_proto *p = find_helper(id, q.type->type, hook);
+    if (!p || ((p->flags & helper_needs_perfmon) && !q.perfmon) || ((p->flags & helper_needs_bpf) && !q.bpf))
+        return nullptr;
+    // These rules choose the prototype; the others are told apart in check_place.
+    bool chooses = p->hook == hook_rule::iter_sockets || p->hook == hook_rule::lsm_sockets;
+    return chooses && !hook_allows(p->hook, q.type->type, q.expected_attach_type, q.attach_name) ? nullptr : p;
 }
 
-bool type_fits(expected x, reg_type t) {
-    switch (x) {
-    case expected::scalar: return t == reg_type::scalar;
-    case expected::ctx: return t == reg_type::ctx;
-    case expected::map_ptr: return t == reg_type::map_ptr;
-    case expected::ringbuf: return t == reg_type::ringbuf_mem;
-    case expected::map_value: return t == reg_type::map_value;
-    case expected::func: return t == reg_type::func;
-    case expected::stack: return t == reg_type::stack;
-    case expected::mem:
-        return t == reg_type::stack || t == reg_type::packet || t == reg_type::packet_meta || t == reg_type::map_key || t == reg_type::map_value ||
-               t == reg_type::mem || t == reg_type::ringbuf_mem;
+status check_place(env &e, const helper_proto &p) {
+    if ((p.flags & helper_gpl_only) && !e.req.gpl_compatible) {
+        verbose(e, "cannot call GPL-restricted function from non-GPL compatible program\n");
+        return fail(EINVAL);
     }
-    return false;
+    if (!hook_allows(p.hook, e.req.type->type, e.req.expected_attach_type, e.req.attach_name)) {
+        verbose(e, "helper call is not allowed in probe\n");
+        return fail(EINVAL);
+    }
+    return check_helper_sleeps(e, p, func_text(p.id).text);
 }
 
-const char *expected_text(expected x) {
-    switch (x) {
-    case expected::scalar: return "scalar";
-    case expected::ctx: return "ctx";
-    case expected::map_ptr: return "map_ptr";
-    case expected::ringbuf: return "ringbuf_mem";
-    case expected::map_value: return "map_value";
-    case expected::func: return "func";
-    case expected::stack: return "fp";
-    case expected::mem: return "fp, pkt, pkt_meta, map_key, map_value, mem, ringbuf_mem, buf, trusted_ptr_";
-    }
-    return "";
-}
-
-/// Where NULL may be passed, only the constant is taken: a pointer that may be NULL would reach the helper with a size.
-status check_arg_type(env &e, u32 regno, arg_type t) {
-    const reg_state &r = e.reg(regno);
-    if (type_fits(expected_type(t), r.type))
-        return {};
-    verbose(e, "R%d type=%s expected=%s\n", regno, reg_type_name(e, r.type), expected_text(expected_type(t)));
-    return fail(EACCES);
-}
-
-status check_arg_offset(env &e, u32 regno, bool release) {
-    const reg_state &r = e.reg(regno);
-    if (release) {
-        if (r.off) {
-            verbose(e, "R%d must have zero offset when passed to release func or trusted arg to kfunc\n", regno);
-            return fail(EINVAL);
-        }
-        return check_ptr_off(e, r, regno);
-    }
-    if (r.type == reg_type::ctx || r.type == reg_type::map_ptr || r.type == reg_type::func)
-        return check_ptr_off(e, r, regno);
-    return {};
-}
-
-status check_size_arg(env &e, u32 regno, bool zero_ok, call_meta &meta) {
-    const reg_state &r = e.reg(regno);
-    arg_type mem = meta.fn->args[regno - 2];
-    meta.size_max = r.var.umax;
-    if (r.var.smin < 0) {
-        verbose(e, "R%d min value is negative, either use unsigned or 'var &= const'\n", regno);
-        return fail(EACCES);
-    }
-    if (r.var.umin == 0 && !zero_ok) {
-        verbose(e, "R%d invalid zero-sized read: u64=[%lld,%lld]\n", regno, r.var.umin, r.var.umax);
-        return fail(EACCES);
-    }
-    if (r.var.umax >= max_var_size) {
-        verbose(e, "R%d unbounded memory access, use 'var &= const' or 'if (var < const)'\n", regno);
-        return fail(EACCES);
-    }
-    TRY(demand_reg(e, regno));
-    // A size that may be less leaves bytes unwritten: then the area must be readable before.
-    meta.raw = writes_mem(mem) && r.var.is_const();
-    return check_mem_arg(e, regno - 1, static_cast<s32>(r.var.umax), writes_mem(mem) ? access::write : access::read, zero_ok,
-                         &meta);
-}
-
-}  // namespace
-
-result<const char *> const_string(env &e, u32 regno, u32 *room) {
-    const reg_state &r = e.reg(regno);
-    map *m = r.map_ptr;
-    if (!map_is_rdonly(m)) {
-        verbose(e, "R%d does not point to a readonly map'\n", regno);
-        return fail(EACCES);
-    }
-    if (!r.var.is_const()) {
-        verbose(e, "R%d is not a constant address'\n", regno);
-        return fail(EACCES);
-    }
-    if (!m->ops->value_address) {
-        verbose(e, "no direct value access support for this map type\n");
-        return fail(EACCES);
-    }
-    TRY(check_region(e, regno, r.off, static_cast<s32>(m->params.value_size) - r.off, m->params.value_size, false));
-    u32 off = static_cast<u32>(r.off + static_cast<s32>(r.var.value()));
-    auto addr = m->ops->value_address(m, off);
-    if (!addr.ok()) {
-        verbose(e, "direct value access on string failed\n");
-        return addr.err();
-    }
-    const char *s = ptr_of<const char>(addr.value());
-    *room = m->params.value_size - off;
-    for (u32 i = 0; i < *room; i++)
-        if (!s[i])
-            return s;
-    verbose(e, "string is not zero-terminated\n");
-    return fail(EINVAL);
-}
-
-namespace {
-
-status check_typed_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
-    const reg_state &r = e.reg(regno);
-    u32 room;
-    switch (base_of(t)) {
-    case arg_type::ctx:
-    case arg_type::number:
-    case arg_type::stack:
-    case arg_type::ringbuf_mem:
-        return {};
-    case arg_type::const_map_ptr:
-        meta.map_ptr = r.map_ptr;
-        return {};
-    case arg_type::map_key:
-    case arg_type::map_value: {
-        if (MODBPF_BUG_ON(!meta.map_ptr))
-            return error(EFAULT);
-        const map_params &p = meta.map_ptr->params;
-        meta.raw = has(t, type_flag::uninit);
-        return check_mem_arg(e, regno, static_cast<s32>(base_of(t) == arg_type::map_key ? p.key_size : p.value_size),
-                             writes_mem(t) ? access::write : access::read, false, &meta);
-    }
-    case arg_type::const_size:
-    case arg_type::const_size_or_zero:
-        return check_size_arg(e, regno, t == arg_type::const_size_or_zero, meta);
-    case arg_type::const_alloc_size_or_zero:
-        if (!r.var.is_const()) {
-            verbose(e, "R%d is not a known constant'\n", regno);
-            return fail(EACCES);
-        }
-        meta.alloc_size = r.var.value();
-        return demand_reg(e, regno);
-    case arg_type::const_str:
-        TRY(const_string(e, regno, &room));
-        return {};
-    case arg_type::func:
-        meta.subprog = r.subprog;
-        return {};
-    case arg_type::mem:
-        if (!has(t, type_flag::fixed_size))
-            return {}; // with its size
-        if (t != arg_type::uninit_u64)
-            break;
-        meta.raw = true;
-        TRY(check_mem_arg(e, regno, 8, access::write, false, &meta));
-        if (!tnum_is_aligned(tnum_add(r.var.bits, tnum::constant(static_cast<u64>(static_cast<s64>(r.off)))), 8)) {
-            char text[48];
-            tnum_text(text, sizeof(text), r.var.bits);
-            verbose(e, "misaligned %saccess off %s+%d+%d size %d\n", r.type == reg_type::stack ? "stack " : "", text, r.off, 0,
-                    8);
-            return fail(EACCES);
-        }
-        return {};
-    default:
-        break;
-    }
-    verbose(e, "R%d: this kind of helper argument is not supported\n", regno);
-    return fail(EOPNOTSUPP);
-}
-
-status check_arg(env &e, u32 i, call_meta &meta) {
-    u32 regno = i + 1;
-    arg_type t = meta.fn->args[i];
-    if (t == arg_type::none)
-        return {};
-    TRY(read_reg(e, regno));
-    if (t == arg_type::anything) {
-        if (!leaks(e, regno))
-            return {};
-        verbose(e, "R%d leaks addr into helper function\n", regno);
-        return fail(EACCES);
-    }
-    if (base_of(t) == arg_type::dynptr)
-        return check_helper_dynptr(e, regno, t, meta);
-    const reg_state &r = e.reg(regno);
-    if (r.is_packet() && !packet_access_allowed(e, meta.fn, writes_mem(t) ? access::write : access::read)) {
-        verbose(e, "helper access to the packet is not allowed\n");
-        return fail(EACCES);
-    }
-    bool release = has(t, type_flag::release);
-    if (takes_null(t) && r.is_null()) {
-        TRY(demand_reg(e, regno));
-    } else {
-        TRY(check_arg_type(e, regno, t));
-        TRY(check_arg_offset(e, regno, release));
-    }
-    if (release) {
-        if (!r.ref_id) {
-            verbose(e, "R%d must be referenced when passed to release function\n", regno);
-            return fail(EINVAL);
-        }
-        meta.release_regno = regno;
-        meta.ref_id = r.ref_id;
-    }
-    return check_typed_arg(e, regno, t, meta);
+/// The only calls while a bpf_spin_lock is held.
+bool unlocks(s64 id) {
+    const helper_proto *p = id >= 0 && id < func_id_count ? any_helper(static_cast<u32>(id)) : nullptr;
+    return p && (p->flags & helper_unlocks);
 }
 
 status find_proto(env &e, s64 id, call_meta &meta) {
@@ -264,19 +60,15 @@ status find_proto(env &e, s64 id, call_meta &meta) {
         verbose(e, "invalid func %s#%d\n", name.text, static_cast<int>(id));
         return fail(EINVAL);
     }
-    meta.fn = find_helper(static_cast<u32>(id), e.req.type->type, e.req.expected_attach_type);
-    bool hidden = meta.fn && (((meta.fn->flags & helper_needs_perfmon) && !e.req.perfmon) ||
-                              ((meta.fn->flags & helper_needs_bpf) && !e.req.bpf));
-    if (!meta.fn || hidden) {
+    meta.fn = visible_proto(e, static_cast<u32>(id));
+    if (!meta.fn) {
         verbose(e, "program of this type cannot use helper %s#%d\n", name.text, static_cast<int>(id));
         return fail(EINVAL);
     }
-    if ((meta.fn->flags & helper_gpl_only) && !e.req.gpl_compatible) {
-        verbose(e, "cannot call GPL-restricted function from non-GPL compatible program\n");
-        return fail(EINVAL);
-    }
-    return {};
+    return check_place(e, *meta.fn);
 }
+
+// ---- effects ----------------------------------------------------------------------------------------------------------------
 
 /// Maps that programs may not write.
 status check_map_use(env &e, const call_meta &meta) {
@@ -290,6 +82,9 @@ status check_map_use(env &e, const call_meta &meta) {
 status check_map_type(env &e, const call_meta &meta) {
     if (!meta.map_ptr || (meta.map_ptr->params.type < 64 && (meta.fn->map_types & bit(meta.map_ptr->params.type))))
         return {};
+    u32 type = meta.map_ptr->params.type;
+    if ((meta.fn->flags & helper_writes_map) && (type == BPF_MAP_TYPE_SOCKMAP || type == BPF_MAP_TYPE_SOCKHASH))
+        verbose(e, "cannot update sockmap in this context\n");
     func_text name(meta.fn->id);
     verbose(e, "cannot pass map_type %d into func %s#%d\n", meta.map_ptr->params.type, name.text, meta.fn->id);
     return fail(EINVAL);
@@ -332,40 +127,97 @@ void refine_result(env &e, const call_meta &meta) {
     scalar_sync(v);
 }
 
-status set_result(env &e, const call_meta &meta) {
-    reg_state &r = e.reg(BPF_REG_0);
-    r.written = true;
-    switch (meta.fn->ret) {
-    case ret_type::integer:
-        r.set_unknown();
-        refine_result(e, meta);
-        return check_scalar_state(e, r, "retval");
-    case ret_type::none:
+bool holds_sockets(const map *m) {
+    return m && (m->params.type == BPF_MAP_TYPE_SOCKMAP || m->params.type == BPF_MAP_TYPE_SOCKHASH);
+}
+
+status result_object(env &e, reg_state &r, const helper_proto &p, type_flag flags) {
+    typed object = p.ret_btf ? kernel_struct(e, p.ret_btf) : typed{};
+    if (!object) {
+        verbose(e, "the kernel's BTF has no struct %s\n", p.ret_btf ? p.ret_btf : "?");
+        return fail(EINVAL);
+    }
+    set_object(e, r, object, flags);
+    return {};
+}
+
+/// This CPU's or another's copy of a per-CPU variable: an object, or memory of a size.
+status result_percpu(env &e, reg_state &r, type_flag flags, const call_meta &meta) {
+    typed object{meta.object_types, meta.object_id};
+    const btf_type *t = object.type();
+    if (t && (t->kind() == btf_kind::structure || t->kind() == btf_kind::union_)) {
+        // Read-only is memory's: what may be written to an object is known by its type.
+        set_object(e, r, object, flags & ~type_flag::rdonly);
         return {};
-    case ret_type::map_value_or_null:
-        r.set_pointer(reg_type::map_value_or_null);
-        r.map_ptr = meta.map_ptr;
-        r.id = ++e.id_gen;
+    }
+    u32 size;
+    if (!t || !object.types->size_of(object.id, &size)) {
+        verbose(e, "unable to resolve the size of type '%s': %d\n", object.name(), -EINVAL);
+        return fail(EINVAL);
+    }
+    r.set_pointer(reg_type::mem | flags);
+    r.mem_size = size;
+    return {};
+}
+
+/// What r0 points to.
+status result_pointer(env &e, reg_state &r, const call_meta &meta) {
+    ret_type ret = meta.fn->ret;
+    type_flag flags = flags_of(ret);
+    switch (base_of(ret)) {
+    case ret_type::map_value:
+        if (MODBPF_BUG_ON(!meta.map_ptr))
+            return error(EFAULT);
+        r.set_pointer(reg_type::map_value | flags);
+        r.map_ptr = meta.map_ptr, r.map_uid = meta.map_uid;
         return {};
-    case ret_type::alloc_mem_or_null:
-        r.set_pointer(reg_type::ringbuf_mem_or_null);
+    case ret_type::socket: r.set_pointer(reg_type::socket | flags); return {};
+    case ret_type::sock_common: r.set_pointer(reg_type::sock_common | flags); return {};
+    case ret_type::tcp_sock: r.set_pointer(reg_type::tcp_sock | flags); return {};
+    case ret_type::mem:
+        r.set_pointer(reg_type::mem | flags);
         r.mem_size = meta.alloc_size <= max_record ? static_cast<u32>(meta.alloc_size) : 0;
-        ++e.id_gen; // Linux numbers the pointer before the reference; tests match the number
-        r.id = r.ref_id = ++e.id_gen;
-        return hold_ref(e, r.id);
-    case ret_type::slice_or_null:
-        r.set_pointer(reg_type::mem_or_null);
-        r.mem_size = static_cast<u32>(min<u64>(meta.alloc_size, max_record));
-        r.id = ++e.id_gen;
-        r.dynptr_id = meta.dynptr.id;
-        r.ref_id = meta.dynptr.ref_id;
         return {};
-    default:
-        break;
+    case ret_type::dynptr_mem:
+        r.set_pointer(reg_type::mem | flags);
+        r.mem_size = static_cast<u32>(min<u64>(meta.alloc_size, max_record));
+        return {};
+    case ret_type::mem_or_btf_id: return result_percpu(e, r, flags, meta);
+    case ret_type::btf_id: return result_object(e, r, *meta.fn, flags);
+    default: break;
     }
     func_text name(meta.fn->id);
     verbose(e, "the result of %s#%d is not supported\n", name.text, meta.fn->id);
     return fail(EOPNOTSUPP);
+}
+
+/// The reference that r0 holds: a new one, or that of the argument whose object it is.
+status result_reference(env &e, reg_state &r, const call_meta &meta) {
+    if (meta.fn->flags & helper_casts)
+        r.ref_id = meta.ref_id;
+    if (meta.fn->flags & helper_slices)
+        r.dynptr_id = meta.dynptr.id, r.ref_id = meta.dynptr.ref_id;
+    bool acquires = (meta.fn->flags & helper_acquires) || ((meta.fn->flags & helper_acquires_sock) && holds_sockets(meta.map_ptr));
+    if (!acquires)
+        return {};
+    r.id = r.ref_id = ++e.id_gen;
+    return hold_ref(e, r.id);
+}
+
+status set_result(env &e, const call_meta &meta) {
+    reg_state &r = e.reg(BPF_REG_0);
+    r.written = true;
+    if (meta.fn->ret == ret_type::integer) {
+        r.set_unknown();
+        refine_result(e, meta);
+        return check_scalar_state(e, r, "retval");
+    }
+    if (meta.fn->ret == ret_type::none)
+        return {};
+    TRY(result_pointer(e, r, meta));
+    if (r.may_be_null() && !r.id) // Linux numbers the pointer before the reference; tests match the number
+        r.id = ++e.id_gen;
+    return result_reference(e, r, meta);
 }
 
 void note_use(env &e, const helper_proto &fn) {
@@ -387,45 +239,82 @@ status leave_early(env &e, const scalar &r0) {
     return e.cur->cur().callback ? return_from_callback(e, false) : return_from_func(e);
 }
 
+status release_arg(env &e, const call_meta &meta) {
+    if (!meta.release_regno || e.reg(meta.release_regno).is_null())
+        return {};
+    bool dynptr = base_of(meta.fn->args[meta.release_regno - 1]) == arg_type::dynptr;
+    status s = dynptr ? release_dynptr(e, meta.release_regno) : release_ref(e, meta.ref_id);
+    if (!s) {
+        func_text name(meta.fn->id);
+        verbose(e, "func %s#%d reference has not been acquired before\n", name.text, meta.fn->id);
+        return s.err();
+    }
+    return {};
+}
+
+/// A program that is left by a tail call, or by a packet load, ends here: nothing may be held.
+status check_leave(env &e, const char *what, const char *leak_text) {
+    const path_modes &m = e.cur->modes;
+    if (m.lock_ptr) {
+        verbose(e, "%s cannot be used inside bpf_spin_lock-ed region\n", what);
+        return fail(EINVAL);
+    }
+    if (status s = check_reference_leak(e); !s) {
+        verbose(e, "%s\n", leak_text);
+        return s.err();
+    }
+    return check_outside_sections(e, what);
+}
+
+status check_zero_flags(env &e, const helper_proto &p) {
+    if (!(p.flags & helper_zero_flags))
+        return {};
+    if (e.reg(BPF_REG_2).is_null())
+        return demand_reg(e, BPF_REG_2);
+    verbose(e, "%s() doesn't support non-zero flags\n", helper_name(p.id));
+    return fail(EINVAL);
+}
+
+/// The address of the probed function is known where a probe or a trampoline runs the program.
+status check_func_ip(env &e, const helper_proto &p) {
+    u32 type = e.req.type->type, attach = e.req.expected_attach_type;
+    if (!(p.flags & helper_get_func_ip) || type == BPF_PROG_TYPE_KPROBE)
+        return {};
+    func_text name(p.id);
+    if (type != BPF_PROG_TYPE_TRACING) {
+        verbose(e, "func %s#%d not supported for program type %d\n", name.text, p.id, type);
+        return fail(ENOTSUPP);
+    }
+    if (attach == BPF_TRACE_FENTRY || attach == BPF_TRACE_FEXIT || attach == BPF_MODIFY_RETURN)
+        return {};
+    verbose(e, "func %s#%d supported only for fentry/fexit/fmod_ret programs\n", name.text, p.id);
+    return fail(ENOTSUPP);
+}
+
 status apply_call(env &e, call_meta &meta) {
+    const helper_proto &p = *meta.fn;
     for (s32 i = 0; i < meta.raw_size; i++)
         TRY(check_mem(e, meta.raw_regno, i, 1, access::write, -1, false, false));
-    if (meta.release_regno) {
-        bool dynptr = base_of(meta.fn->args[meta.release_regno - 1]) == arg_type::dynptr;
-        status s = dynptr ? release_dynptr(e, meta.release_regno) : release_ref(e, meta.ref_id);
-        if (!s) {
-            func_text name(meta.fn->id);
-            verbose(e, "func %s#%d reference has not been acquired before\n", name.text, meta.fn->id);
-            return s.err();
-        }
-    }
-    if (meta.fn->flags & helper_tail_call) {
-        if (status s = check_reference_leak(e); !s) {
-            verbose(e, "tail_call would lead to reference leak\n");
-            return s.err();
-        }
-        TRY(check_outside_sections(e, "tail_call"));
-    }
+    TRY(release_arg(e, meta));
+    if (p.flags & helper_tail_call)
+        TRY(check_leave(e, "tail_call", "tail_call would lead to reference leak"));
+    TRY(check_zero_flags(e, p));
     TRY(check_format_args(e, meta));
-    if ((meta.fn->flags & helper_dynptr_from_mem) && e.reg(BPF_REG_1).type != reg_type::map_value) {
+    if ((p.flags & helper_dynptr_from_mem) && e.reg(BPF_REG_1).type != reg_type::map_value) {
         verbose(e, "Unsupported reg type %s for bpf_dynptr_from_mem data\n", reg_type_name(e, e.reg(BPF_REG_1).type));
         return fail(EACCES);
     }
-    if (const callback_proto *c = find_callback(meta.fn->id))
+    if (const callback_proto *c = find_callback(p.id))
         TRY(call_callback(e, *c, meta.subprog, meta.map_ptr));
     clear_caller_saved(e, e.cur->cur());
     TRY(set_result(e, meta));
     TRY(check_map_type(e, meta));
-    if ((meta.fn->flags & helper_get_func_ip) && e.req.type->type != BPF_PROG_TYPE_KPROBE) {
-        func_text name(meta.fn->id);
-        verbose(e, "func %s#%d not supported for program type %d\n", name.text, meta.fn->id, e.req.type->type);
-        return fail(ENOTSUPP);
-    }
-    bool writes_packet = (meta.fn->flags & helper_writes_dynptr) && meta.dynptr.kind == dynptr_kind::skb;
-    if ((meta.fn->flags & (helper_changes_pkt | helper_tail_call)) || writes_packet)
+    TRY(check_func_ip(e, p));
+    bool writes_packet = (p.flags & helper_writes_dynptr) && meta.dynptr.kind == dynptr_kind::skb;
+    if ((p.flags & (helper_changes_pkt | helper_tail_call)) || writes_packet)
         clear_packet_pointers(e);
-    note_use(e, *meta.fn);
-    return meta.fn->flags & helper_tail_call ? leave_early(e, scalar::unknown()) : status();
+    note_use(e, p);
+    return p.flags & helper_tail_call ? leave_early(e, scalar::unknown()) : status();
 }
 
 }  // namespace
@@ -464,52 +353,15 @@ status check_reference_leak(env &e) {
     return leaks ? status(fail(EINVAL)) : status();
 }
 
-status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_meta *meta) {
-    const reg_state &r = e.reg(regno);
-    if (r.base() == reg_type::mem && !r.may_be_null()) {
-        if (t == access::write && has(r.type, type_flag::rdonly)) {
-            verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
-            return fail(EACCES);
-        }
-        return check_region(e, regno, r.off, size, r.mem_size, zero_ok);
-    }
-    switch (r.type) {
-    case reg_type::packet:
-    case reg_type::packet_meta:
-        return check_packet(e, regno, r.off, size, zero_ok);
-    case reg_type::map_key:
-        if (t == access::write) {
-            verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
-            return fail(EACCES);
-        }
-        return check_region(e, regno, r.off, size, r.map_ptr->params.key_size, zero_ok);
-    case reg_type::map_value:
-        TRY(check_map_access_type(e, r, r.off, size, t));
-        return check_region(e, regno, r.off, size, r.map_ptr->params.value_size, zero_ok);
-    case reg_type::stack:
-        return check_stack_range(e, regno, r.off, size, zero_ok, true, meta);
-    case reg_type::ctx:
-        // A context that is not rewritten can be read as the memory that it is, if its last byte can.
-        if (e.req.type->raw_ctx) {
-            if (size)
-                return check_mem(e, regno, size - 1, 1, t, -1, false, false);
-            return zero_ok ? status() : status(fail(EACCES));
-        }
-        [[fallthrough]];
-    default:
-        if (zero_ok && size == 0 && r.is_null())
-            return demand_reg(e, regno);
-        verbose(e, "R%d type=%s expected=fp\n", regno, reg_type_name(e, r.type));
-        return fail(EACCES);
-    }
-}
-
 status check_helper_call(env &e, const insn_desc &d) {
     call_meta meta;
+    if (e.cur->modes.lock_ptr && !unlocks(d.imm)) {
+        verbose(e, "function calls are not allowed while holding a lock\n");
+        return fail(EINVAL);
+    }
     TRY(find_proto(e, d.imm, meta));
-    TRY(check_helper_sleeps(e, *meta.fn, func_text(d.imm).text));
     for (u32 i = 0; i < 5; i++)
-        TRY(check_arg(e, i, meta));
+        TRY(check_helper_arg(e, i, meta));
     TRY(check_map_use(e, meta));
     return apply_call(e, meta);
 }
@@ -528,11 +380,7 @@ status check_ld_packet(env &e, const insn_desc &d) {
         return fail(r.err);
     }
     TRY(read_reg(e, BPF_REG_6));
-    if (status s = check_reference_leak(e); !s) {
-        verbose(e, "BPF_LD_[ABS|IND] cannot be mixed with socket references\n");
-        return s.err();
-    }
-    TRY(check_outside_sections(e, "BPF_LD_[ABS|IND]"));
+    TRY(check_leave(e, "BPF_LD_[ABS|IND]", "BPF_LD_[ABS|IND] cannot be mixed with socket references"));
     if (e.reg(BPF_REG_6).type != reg_type::ctx) {
         verbose(e, "at the time of BPF_LD_ABS|IND R6 != pointer to skb\n");
         return fail(EINVAL);

@@ -250,7 +250,7 @@ status check_mem(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool
 status check_map_access_type(env &e, const reg_state &r, s32 off, s32 size, access t);
 status check_region(env &e, u32 regno, s32 off, s32 size, u32 mem_size, bool zero_ok);
 status check_packet(env &e, u32 regno, s32 off, s32 size, bool zero_ok);
-status check_ptr_off(env &e, const reg_state &r, u32 regno);
+status check_ptr_off(env &e, const reg_state &r, u32 regno, bool fixed_ok = false);
 bool packet_access_allowed(const env &e, const helper_proto *fn, access t);
 bool map_is_rdonly(const map *m);
 status record_ptr_type(env &e, reg_type t);
@@ -263,6 +263,10 @@ status refuse_ctx_access(env &e, s32 off, u32 size); ///< "invalid bpf_context a
 status access_btf_ctx(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool sign);
 /// `r` becomes a pointer of kind `t` to the kernel structure of that name.
 status set_kernel_pointer(env &e, reg_state &r, reg_type t, const char *type_name);
+
+// sock_access.cpp
+bool is_sock(reg_type t); ///< sock_common, socket, tcp_sock, xdp_sock
+status access_sock(env &e, u32 regno, s32 off, u32 size, access t, s32 value);
 
 // stack.cpp
 status check_stack_load(env &e, u32 regno, s32 off, u32 size, s32 value);
@@ -312,13 +316,16 @@ struct dynptr_facts {
 struct call_meta {
     const helper_proto *fn = nullptr;
     map *map_ptr = nullptr;
+    u32 map_uid = 0;
+    const btf *object_types = nullptr; ///< of the per-CPU argument
+    u32 object_id = 0;
     bool raw = false;       ///< the memory argument at hand is only written
     u32 raw_regno = 0;      ///< constant-offset stack memory that the call fills
     s32 raw_size = 0;
     u64 size_max = 0;       ///< largest value of the last size argument
     u64 alloc_size = 0;
-    u32 ref_id = 0;
-    u32 release_regno = 0;
+    u32 ref_id = 0;         ///< the reference that an argument holds
+    u32 release_regno = 0;  ///< the argument whose reference ends
     u32 subprog = 0;        ///< of the callback argument
     dynptr_facts dynptr;    ///< of the initialised dynptr argument
 };

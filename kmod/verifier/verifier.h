@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/vec.h"
 #include "btf/prog_info.h"
+#include "helpers/helper.h"
 #include "isa/code.h"
 #include "maps/map.h"
 #include "verifier/context.h"
@@ -46,6 +47,8 @@ struct verify_request {
     span<const bpf_insn> insns;
     const prog_type_info *type;
     u32 expected_attach_type;
+    const char *attach_name = nullptr; ///< the kernel function or iterator that the program attaches to, or null
+    struct_ops_kind ops_kind = struct_ops_kind::plain; ///< of a struct_ops program: whose structure it is for
     u32 prog_flags;       ///< BPF_F_* of PROG_LOAD
     bool gpl_compatible;
     bool perfmon;         ///< CAP_PERFMON: pointers may leak, uninitialised stack be read; helpers that need it; no guards
