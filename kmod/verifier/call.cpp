@@ -266,6 +266,17 @@ status check_leave(env &e, const char *what, const char *leak_text) {
     return check_outside_sections(e, what);
 }
 
+/// A mispredicted tail call goes into the map that another path has, which its index was not checked for.
+status check_tail_map(env &e, const map *m) {
+    const map *&seen = e.aux[e.insn].tail_map;
+    if (!seen)
+        seen = m;
+    if (seen == m || !e.req.guarded())
+        return {};
+    verbose(e, "tail_call abusing map_ptr\n");
+    return fail(EINVAL);
+}
+
 status check_zero_flags(env &e, const helper_proto &p) {
     if (!(p.flags & helper_zero_flags))
         return {};
@@ -296,8 +307,10 @@ status apply_call(env &e, call_meta &meta) {
     for (s32 i = 0; i < meta.raw_size; i++)
         TRY(check_mem(e, meta.raw_regno, i, 1, access::write, -1, false, false));
     TRY(release_arg(e, meta));
-    if (p.flags & helper_tail_call)
+    if (p.flags & helper_tail_call) {
         TRY(check_leave(e, "tail_call", "tail_call would lead to reference leak"));
+        TRY(check_tail_map(e, meta.map_ptr));
+    }
     TRY(check_zero_flags(e, p));
     TRY(check_format_args(e, meta));
     if ((p.flags & helper_dynptr_from_mem) && e.reg(BPF_REG_1).type != reg_type::map_value) {

@@ -32,7 +32,7 @@ map *typed_map(u32 type, u32 key, u32 value, map *inner = nullptr) {
     return m;
 }
 
-enum : int { outer_fd = 2000, sockmap_fd, xskmap_fd, sk_storage_fd, cgroup_storage_fd, stack_trace_fd, percpu_fd, typed_end };
+enum : int { outer_fd = 2000, sockmap_fd, xskmap_fd, sk_storage_fd, cgroup_storage_fd, stack_trace_fd, percpu_fd, cgroup_storage2_fd, struct_ops_fd, typed_end };
 
 result<ref<map>> any_map(int fd) {
     static map *maps[] = {
@@ -43,6 +43,8 @@ result<ref<map>> any_map(int fd) {
         typed_map(BPF_MAP_TYPE_CGROUP_STORAGE, 16, 8),
         typed_map(BPF_MAP_TYPE_STACK_TRACE, 4, 8),
         typed_map(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8),
+        typed_map(BPF_MAP_TYPE_CGROUP_STORAGE, 16, 8),
+        typed_map(BPF_MAP_TYPE_STRUCT_OPS, 4, 8),
     };
     if (fd >= outer_fd && fd < typed_end)
         return ref<map>(maps[fd - outer_fd]);
@@ -191,6 +193,14 @@ std::vector<call_row> map_rows() {
          BPF_PROG_TYPE_CGROUP_SKB},
         {"storage with flags", ld_map(r1, cgroup_storage_fd) + prog{mov(r2, 1), call(BPF_FUNC_get_local_storage)} + ret0,
          BPF_PROG_TYPE_CGROUP_SKB, EINVAL, "get_local_storage() doesn't support non-zero flags"},
+        {"two storages of the group", ld_map(r1, cgroup_storage_fd) + ld_map(r2, cgroup_storage2_fd) + ret0, BPF_PROG_TYPE_CGROUP_SKB, EBUSY,
+         "only one cgroup storage of each type is allowed"},
+        {"the same storage twice", ld_map(r1, cgroup_storage_fd) + ld_map(r2, cgroup_storage_fd) + prog{mov(r0, 1), exit_()},
+         BPF_PROG_TYPE_CGROUP_SKB},
+        {"operations of the kernel", ld_map(r1, struct_ops_fd) + ret0, cls, EINVAL, "bpf_struct_ops map cannot be used in prog"},
+        {"a map that a sleeping program may hold", ld_map(r1, array_fd) + ret0, BPF_PROG_TYPE_KPROBE, 0, "", BPF_F_SLEEPABLE},
+        {"a map that a sleeping program may not hold", ld_map(r1, stack_trace_fd) + ret0, BPF_PROG_TYPE_KPROBE, EINVAL,
+         "Sleepable programs can only use array, hash, ringbuf and local storage maps", BPF_F_SLEEPABLE},
         {"a stack's number", prog{} + ld_map(r2, stack_trace_fd) + prog{mov(r3, 0), call(BPF_FUNC_get_stackid)} + ret0, BPF_PROG_TYPE_KPROBE},
         {"in a map of another type", prog{} + ld_map(r2, array_fd) + prog{mov(r3, 0), call(BPF_FUNC_get_stackid)} + ret0, BPF_PROG_TYPE_KPROBE,
          EINVAL, "cannot pass map_type 2 into func bpf_get_stackid#27"},
@@ -271,6 +281,26 @@ TEST(HelperCalls, Sockets) { expect(socket_rows()); }
 TEST(HelperCalls, Maps) { expect(map_rows()); }
 TEST(HelperCalls, Memory) { expect(memory_rows()); }
 TEST(HelperCalls, Places) { expect(place_rows()); }
+
+/// A tail call through either of two maps: not for those whose mispredicted paths must be harmless.
+TEST(HelperCalls, TailCallThroughTwoMaps) {
+    auto two_maps = [](int second) {
+        return prog{mov_x(r6, r1), ldx(BPF_W, r7, r1, 0)} + ld_map(r2, prog_array_fd) + prog{jmp(BPF_JEQ, r7, 0, 2)} + ld_map(r2, second) +
+               prog{mov_x(r1, r6), mov(r3, 0), call(BPF_FUNC_tail_call)} + ret0;
+    };
+    options o;
+    o.map_from_fd = [](int fd) -> result<ref<map>> {
+        static map *other = typed_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4);
+        return fd == typed_end ? result<ref<map>>(ref<map>(other)) : verifier_maps::from_fd(fd);
+    };
+    o.verify_only = true;
+    EXPECT_EQ(check(two_maps(typed_end), o).err, 0);
+    o.perfmon = false;
+    auto out = check(two_maps(typed_end), o);
+    EXPECT_EQ(out.err, EINVAL);
+    EXPECT_NE(out.log.find("tail_call abusing map_ptr"), std::string::npos) << out.log;
+    EXPECT_EQ(check(two_maps(prog_array_fd), o).err, 0) << check(two_maps(prog_array_fd), o).log;
+}
 
 /// What is verified but cannot run is refused behind the verdict, by name.
 TEST(HelperCalls, AbsentOnesAreNamed) {

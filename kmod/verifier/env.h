@@ -59,6 +59,7 @@ struct insn_aux {
     // ld_imm64 of a map (load.cpp).
     u32 map_index = 0;
     u32 map_off = 0;
+    const map *tail_map = nullptr; ///< of a tail call: the map that it was seen with
     verifier_state *explored = nullptr; ///< a bucket of checkpoints, newest first: env::checkpoints()
 };
 
@@ -217,6 +218,9 @@ s32 find_start(const env &e, s64 insn);
 
 // load.cpp
 status resolve_loads(env &e);
+// map_rules.cpp
+status check_map_for_program(env &e, const map &m); ///< at each load of its address
+status check_new_map(env &e, const map &m);         ///< when it is the first
 // cfg.cpp
 status check_cfg(env &e);
 // fixup.cpp

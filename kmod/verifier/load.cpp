@@ -36,11 +36,13 @@ status resolve_map(env &e, u32 i) {
         if (port_copy_from_user(&fd, e.req.fd_array + static_cast<u64>(static_cast<s64>(in.imm) * 4), sizeof(fd)))
             return fail(EFAULT);
     }
+    u32 known = static_cast<u32>(e.maps.size());
     u32 index = TRY(use_map(e, fd));
     map *m = e.maps[index].get();
     e.aux[i].map_index = index;
+    TRY(check_map_for_program(e, *m));
     if (in.src_reg == BPF_PSEUDO_MAP_FD || in.src_reg == BPF_PSEUDO_MAP_IDX)
-        return {};
+        return index < known ? status() : check_new_map(e, *m);
     u32 off = static_cast<u32>(e.insns[i + 1].imm);
     if (off >= static_cast<u32>(max_var_off)) {
         verbose(e, "direct value offset of %u is not allowed\n", off);
@@ -56,7 +58,7 @@ status resolve_map(env &e, u32 i) {
         return addr.err();
     }
     e.aux[i].map_off = off;
-    return {};
+    return index < known ? status() : check_new_map(e, *m);
 }
 
 }  // namespace
