@@ -203,6 +203,14 @@ TEST(Typed, PacketLoadsInFunctions) {
     EXPECT_NE(out.log.find("LD_ABS is only allowed in functions that return 'int'"), std::string::npos) << out.log;
 }
 
+// CVE-2026-53090: where the packet is too short, LD_ABS leaves the function with 0, whatever is behind it.
+TEST(Typed, PacketLoadLeavesItsFunction) {
+    prog body{mov_x(r6, r1), ld_abs(BPF_B, 0), mov(r0, 8), exit_()}, believes{call_pc(4), jmp(BPF_JEQ, r0, 8, 1), ldx(BPF_DW, r0, r10, 8)},
+        looks{call_pc(4), jmp(BPF_JEQ, r0, 8, 1), ja(0)};
+    EXPECT_EQ(run(believes + leave0, body, lib().static_of_int).err, EACCES);
+    EXPECT_EQ(run(looks + leave0, body, lib().static_of_int).err, 0);
+}
+
 TEST(Typed, FuncInfoMustFitTheProgram) {
     prog p = prog{mov(r1, 1), call_pc(2)} + leave0 + leave0;
     options o{.types = &*lib().types, .funcs = {{0, lib().main_func}}};

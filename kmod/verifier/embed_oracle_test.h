@@ -23,7 +23,9 @@
 namespace modbpf::test {
 
 struct embed_maps {
-    map *array = nullptr, *small = nullptr;
+    static constexpr u32 ring_size = 4096;
+    map *array = nullptr, *small = nullptr, *ring = nullptr;
+    u8 *ring_base = nullptr; ///< its region: a page of the kernel's, the consumer's, the producer's, the data
     embed_maps() {
         auto make_array = [](u32 value) {
             map_params p{.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = value, .max_entries = 1};
@@ -35,9 +37,24 @@ struct embed_maps {
         };
         array = make_array(embed_value_size);
         small = make_array(16);
+        auto r = find_map_ops(BPF_MAP_TYPE_RINGBUF)->create({.type = BPF_MAP_TYPE_RINGBUF, .max_entries = ring_size});
+        if (!r)
+            abort();
+        ring = *r;
+        ring->user_get();
+        // A record's header says how many pages behind the region's start it is.
+        auto *record = static_cast<u8 *>(ringbuf_reserve(ring, 8));
+        u32 pages;
+        memcpy(&pages, record - 4, sizeof(pages));
+        ring_base = record - 8 - addr_of(record - 8) % PORT_PAGE_SIZE - u64{pages} * PORT_PAGE_SIZE;
+        reset_ring();
+    }
+    /// As new: what a run leaves, or leaves unfinished, does not show in the next one.
+    void reset_ring() {
+        memset(ring_base + PORT_PAGE_SIZE, 0, 2 * PORT_PAGE_SIZE + ring_size);
     }
     ~embed_maps() {
-        for (map *m : {array, small}) {
+        for (map *m : {array, small, ring}) {
             m->user_put();
             m->put();
         }
@@ -52,6 +69,8 @@ struct embed_maps {
             return ref<map>(get().array);
         if (fd == embed_small_fd)
             return ref<map>(get().small);
+        if (fd == embed_ring_fd)
+            return ref<map>(get().ring);
         return error(EBADF);
     }
     static u8 *value(map *m) { return ptr_of<u8>(m->ops->value_address(m, 0).value()); }
@@ -82,7 +101,8 @@ public:
         req.insns = {p.data(), p.size()};
         req.type = find_prog_type(packet_ ? BPF_PROG_TYPE_SCHED_CLS : BPF_PROG_TYPE_RAW_TRACEPOINT);
         req.prog_flags = flags;
-        req.gpl_compatible = req.perfmon = true;
+        req.gpl_compatible = true;
+        req.perfmon = !guarded_;
         req.map_from_fd = embed_maps::from_fd;
         req.no_pruning = no_pruning;
         req.other_arm_first = other;
@@ -107,6 +127,22 @@ public:
         return err_ != EAGAIN;
     }
     int full_verdict() const { return err_; }
+    /// As a loader without CAP_PERFMON has it: with guards against what a CPU runs on a mispredicted path.
+    int guarded_verdict(own<verified_program> *out) {
+        guarded_ = true;
+        int err = verdict(0, false, false, nullptr, out);
+        guarded_ = false;
+        return err;
+    }
+    /// Guards change nothing of what a program computes: compares with the last run.
+    std::string run_guarded(const code &image) {
+        if (reads_unwritten_)
+            return "";
+        interp_env env{.frames = frames_, .frame_count = max_call_frames};
+        load_input();
+        u64 r = interpret(image, ctx(), env);
+        return r == result_ && same_memory() ? "" : "the program with guards gives " + std::to_string(r) + ", without " + std::to_string(result_);
+    }
 
     /// "" when the run of the image that pruned exploration gave is covered. Also remembers a random step for V5.
     std::string run(const embed_input &in, u64 seed) {
@@ -124,6 +160,7 @@ public:
         expected_ = -1;
         steps_ = 0;
         reads_unwritten_ = false;
+        records_.clear(), reserved_size_ = 0;
         memset(written_[0], 0, max_bpf_stack);
         load_input();
         interp_trace trace{[](void *self, u32 pc, const u64 *regs, u32 frame, const u8 *) { static_cast<embed_oracle *>(self)->step(pc, regs, frame); },
@@ -216,6 +253,7 @@ private:
     void *ctx() { return packet_ ? static_cast<void *>(&run_) : static_cast<void *>(in_args_); }
     u8 *packet_bytes() { return packet_room_ + 16; }
     void load_input() {
+        embed_maps::get().reset_ring();
         memcpy(embed_maps::value(embed_maps::get().array), in_.array, sizeof(in_.array));
         memcpy(embed_maps::value(embed_maps::get().small), in_.small, sizeof(in_.small));
         memcpy(in_args_, in_.args, sizeof(in_args_));
@@ -248,6 +286,9 @@ private:
         if (++steps_ > 200000)
             fail(at, "does not end");
         follow(at, regs);
+        if (reserved_size_ && regs[0])
+            records_[regs[0]] = reserved_size_;
+        reserved_size_ = 0;
         insn_desc ran = decode(image_->insns.view(), pc);
         if (ran.kind == insn_kind::load || ran.kind == insn_kind::store || ran.kind == insn_kind::atomic) {
             u64 addr = regs[ran.kind == insn_kind::load ? ran.src : ran.dst] + static_cast<u64>(static_cast<s64>(ran.off));
@@ -262,11 +303,17 @@ private:
             stack_bytes(regs[1], regs[2], true);
         if (ran.kind == insn_kind::call_helper && ran.imm == BPF_FUNC_map_lookup_elem)
             stack_bytes(regs[2], 4, false);
+        if (ran.kind == insn_kind::call_helper && ran.imm == BPF_FUNC_ringbuf_reserve)
+            reserved_size_ = regs[2];
         if (ran.kind == insn_kind::call_sub)
             memset(written_[frame + 1], 0, max_bpf_stack);
         const verifier_state *st = find(at, regs, frame);
         if (!st)
             fail(at, "no state holds the values:", regs);
+        if (ran.kind == insn_kind::call_helper && (ran.imm == BPF_FUNC_ringbuf_submit || ran.imm == BPF_FUNC_ringbuf_discard) && !records_.erase(regs[1]))
+            fail(at, "gives back what is no record");
+        if (ran.kind == insn_kind::exit && !frame && !records_.empty())
+            fail(at, "leaves with a record");
         if (frame == 0 || rng(2))
             if (rng(steps_) == 0 && rng(2))
                 remember(at, regs, *st);
@@ -299,6 +346,9 @@ private:
             fail(at, "reached instead of insn", nullptr, expected_);
     }
     bool owned(u64 addr, u64 size, u32 frame) {
+        for (auto [record, room] : records_)
+            if (in(addr, size, record, room))
+                return true;
         embed_maps &m = embed_maps::get();
         if (in(addr, size, addr_of(embed_maps::value(m.array)), embed_value_size) || in(addr, size, addr_of(embed_maps::value(m.small)), 16))
             return true;
@@ -403,6 +453,17 @@ private:
                 return true;
             [[fallthrough]];
         case reg_type::map_value: return offset_holds(r, v, addr_of(embed_maps::value(r.map_ptr)));
+        case reg_type::ringbuf_mem_or_null:
+            if (r.id && !same(nulls_, r.id, v == 0))
+                return false;
+            if (!v)
+                return true;
+            [[fallthrough]];
+        case reg_type::ringbuf_mem:
+            for (auto [record, room] : records_)
+                if (room == r.mem_size && offset_holds(r, v, record))
+                    return true;
+            return false;
         case reg_type::stack: return offset_holds(r, v, addr_of(frames_[r.frame].stack + max_bpf_stack));
         case reg_type::packet:
             if (r.range > 0 && v - static_cast<u64>(static_cast<s64>(r.off)) + static_cast<u64>(r.range) > run_.data_end)
@@ -451,6 +512,9 @@ private:
     std::string fail_;
     jmp_buf escape_;
     std::map<u32, u64> ids_, nulls_;
+    std::map<u64, u64> records_; ///< reserved in the ring buffer, with their size
+    u64 reserved_size_ = 0;      ///< of a reservation under way
+    bool guarded_ = false;
     u32 seen_insn_ = 0;
     u16 seen_numbers_ = 0;
     u64 seen_regs_[10]{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // For tests: random programs that the verifier mostly accepts and that do what its abstractions are about: numbers linked by
 // copies and spills, partial stores, variable stack offsets, indices into map values and packets, loops, calls with
-// stack pointers, atomics, null checks. Registers are typed while generating; jumps are structured (if, loop).
+// stack pointers, atomics, null checks, ring buffer records. Registers are typed while generating; jumps are structured (if, loop).
 #pragma once
 
 #include "verifier/asm_test.h"
@@ -9,7 +9,7 @@
 namespace modbpf::test {
 
 inline constexpr u32 embed_value_size = 48;
-enum : int { embed_array_fd = 2000, embed_small_fd = 2001 };
+enum : int { embed_array_fd = 2000, embed_small_fd = 2001, embed_ring_fd = 2002 };
 
 struct embed_generator {
     enum kind : u8 { none, num, ptr, fixed };
@@ -171,18 +171,25 @@ struct embed_generator {
         touch(slot, ptr);
         emit(stx(BPF_DW, r10, r9, off));
     }
+    /// So many low bits hold only numbers up to `top`; at least one, at most six.
+    static u32 whole_bits(u32 top) {
+        u32 n = 1;
+        while (n < 6 && (2u << n) - 1 <= top)
+            n++;
+        return n;
+    }
     /// A number that is small on the way on; `top`: about its largest useful value.
     void bound(u8 r, u32 top, std::vector<size_t> &skips) {
         switch (next(7)) {
         case 0:
-            return emit(alu_and(r, static_cast<s32>(next(2) ? top : next(64))));
+            return emit(alu_and(r, static_cast<s32>(next(12) ? top : next(64))));
         case 1:
-            return emit(prog{test::alu(BPF_RSH, r, 64 - static_cast<s32>(1 + next(6)))});
+            return emit(prog{test::alu(BPF_RSH, r, 64 - static_cast<s32>(1 + next(next(8) ? whole_bits(top) : 6)))});
         case 2: { // through a copy
             u8 c = other_target(r);
             regs[c] = num;
             emit(mov_x(c, r));
-            if (next(2))
+            if (next(10) == 0) // may wrap around
                 emit(add(c, static_cast<s32>(next(16))));
             skips.push_back(p.size());
             return emit(jmp(BPF_JGT, c, static_cast<s32>(top), 0));
@@ -190,22 +197,23 @@ struct embed_generator {
         case 3: { // against a register
             u8 c = other_target(r);
             regs[c] = num;
-            emit(mov(c, static_cast<s32>(next(top + 2))));
+            emit(mov(c, static_cast<s32>(next(top + (next(8) ? 1 : 2)))));
             skips.push_back(p.size());
             return emit(next(2) ? jmp_x(BPF_JGT, r, c, 0) : jmp_x(BPF_JLT, c, r, 0));
         }
         case 4: // signed, from both sides
             skips.push_back(p.size());
-            emit(next(2) ? jmp(BPF_JSGT, r, static_cast<s32>(top), 0) : jmp32(BPF_JSGT, r, static_cast<s32>(top), 0));
+            emit(next(10) ? jmp(BPF_JSGT, r, static_cast<s32>(top), 0) : jmp32(BPF_JSGT, r, static_cast<s32>(top), 0));
             skips.push_back(p.size());
-            return emit(next(4) ? jmp(BPF_JSLT, r, 0, 0) : jmp32(BPF_JSLT, r, 0, 0));
+            return emit(next(10) ? jmp(BPF_JSLT, r, 0, 0) : jmp32(BPF_JSLT, r, 0, 0));
         case 5:
             emit(mov32_x(r, r));
             skips.push_back(p.size());
             return emit(jmp32(BPF_JGT, r, static_cast<s32>(top), 0));
         default:
             skips.push_back(p.size());
-            return emit(next(3) ? jmp(BPF_JGT, r, static_cast<s32>(top - next(2)), 0) : jmp(BPF_JSET, r, ~63, 0));
+            return emit(next(3) ? jmp(BPF_JGT, r, static_cast<s32>(top - (top ? next(2) : 0)), 0)
+                                : jmp(BPF_JSET, r, ~((1 << (next(8) ? whole_bits(top) : 6)) - 1), 0));
         }
     }
     static bpf_insn alu_and(u8 r, s32 k) { return test::alu(BPF_AND, r, k); }
@@ -330,20 +338,60 @@ struct embed_generator {
         emit(stx(BPF_W, r10, key, -8));
         if (next(2))
             emit(prog{ldx(BPF_W, r1, r10, -8), alu_and(r1, 1), stx(BPF_W, r10, r1, -8)});
-        emit(prog{mov_x(r2, r10), add(r2, -8)} + ld_map(r1, next(2) ? embed_array_fd : embed_small_fd) +
-             call(BPF_FUNC_map_lookup_elem));
+        bool small = next(2);
+        u32 words = small && next(16) ? 2 : 6; // seldom beyond the value
+        emit(prog{mov_x(r2, r10), add(r2, -8)} + ld_map(r1, small ? embed_small_fd : embed_array_fd) + call(BPF_FUNC_map_lookup_elem));
         scratch_caller_saved();
         std::vector<size_t> skips;
         u8 c = static_cast<u8>(1 + next(5)), tested = next(2) ? c : r0, used = next(2) ? c : r0;
         emit(mov_x(c, r0));
         skips.push_back(p.size());
         emit(jmp(BPF_JEQ, tested, 0, 0));
-        access(used, static_cast<s16>(8 * next(6)), next(4));
+        access(used, static_cast<s16>(8 * next(words)), next(4));
         regs[c] = regs[c] == num ? num : none;
         for (u8 r = 0; r <= 5; r++) // pointers are not kept
             if (regs[r] != num)
                 regs[r] = none;
         land(skips);
+        merge(before);
+    }
+    /// A record that is reserved, written and read through r0, a copy or a spill, and given back through another of them.
+    void ring_record() {
+        if (loop_in_low())
+            return;
+        auto before = snapshot();
+        u32 slot = next(8), size = 8 * (1 + next(4));
+        s16 off = static_cast<s16>(-8 * static_cast<s32>(slot + 1));
+        emit(prog{mov(r2, static_cast<s32>(size)), mov(r3, 0)} + ld_map(r1, embed_ring_fd) + call(BPF_FUNC_ringbuf_reserve));
+        scratch_caller_saved();
+        u8 c = static_cast<u8>(1 + next(5)), tested = next(2) ? c : r0;
+        touch(slot, ptr);
+        emit(prog{mov_x(c, r0), stx(BPF_DW, r10, r0, off)});
+        size_t null_check = p.size();
+        emit(jmp(BPF_JEQ, tested, 0, 0));
+        for (u32 n = 1 + next(3); n--;) {
+            u32 s = next(4);
+            u8 base = static_cast<u8>(1 + next(5));
+            emit(ldx(BPF_DW, base, r10, off));
+            regs[base] = none;
+            if (next(3) == 0) { // at a variable offset
+                u8 index = static_cast<u8>(base % 5 + 1);
+                emit(prog{ldx(BPF_B, index, r9, static_cast<s16>(next(48))), alu_and(index, 7), add_x(base, index)});
+                regs[index] = num;
+                access(base, static_cast<s16>(next(size - 7 - (size == 8 ? 0 : (1u << s) - 1))), size == 8 ? 0 : s);
+            } else {
+                access(base, static_cast<s16>(next(size >> s) << s), s);
+            }
+        }
+        if (next(2) && depth < 2)
+            condition_over([&] { emit(prog{ldx(BPF_DW, r1, r10, off), st(BPF_W, r1, 4, imm())}); });
+        emit(prog{ldx(BPF_DW, r1, r10, off), mov(r2, 0), call(next(2) ? BPF_FUNC_ringbuf_submit : BPF_FUNC_ringbuf_discard)});
+        scratch_caller_saved();
+        p[null_check].off = static_cast<s16>(p.size() - null_check - 1);
+        for (u8 r = 0; r <= 5; r++)
+            regs[r] = none;
+        emit(st(BPF_DW, r10, off, imm()));
+        touch(slot, num);
         merge(before);
     }
     void helper() {
@@ -498,7 +546,7 @@ struct embed_generator {
         reserved &= static_cast<u16>(~(1u << counter));
     }
     void statement() {
-        switch (next(depth < 3 ? 28 : 24)) {
+        switch (next(depth < 3 ? 29 : 25)) {
         case 0:
         case 1:
         case 2: return alu();
@@ -526,7 +574,8 @@ struct embed_generator {
             u8 r = target();
             return source(r);
         }
-        case 24: return loop();
+        case 24: return ring_record();
+        case 25: return loop();
         default: return if_block();
         }
     }

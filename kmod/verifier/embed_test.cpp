@@ -3,6 +3,7 @@
 // which a failure prints. MODBPF_SEED=N begins elsewhere, MODBPF_SECONDS=N goes on for longer (`make fuzz`).
 #include "verifier/embed_oracle_test.h"
 
+#include <algorithm>
 #include <ctime>
 #include <sched.h>
 
@@ -11,8 +12,37 @@ namespace modbpf::test {
 namespace {
 
 struct tally {
-    u64 programs = 0, accepted = 0, runs = 0, steps = 0, too_many = 0, embedded = 0;
+    u64 programs = 0, accepted = 0, runs = 0, steps = 0, too_many = 0, embedded = 0, guarded = 0;
+    bool with_reasons = false;
+    std::map<std::string, u64> refusals; ///< by the last line of the log, without numbers
+
+    void report() const {
+        auto n = [](u64 v) { return static_cast<unsigned long long>(v); };
+        printf("%llu programs, %llu accepted (%llu%%), %llu with too many states, %llu runs, %llu steps, %llu embedded, %llu with guards\n", n(programs),
+               n(accepted), n(programs ? accepted * 100 / programs : 0), n(too_many), n(runs), n(steps), n(embedded), n(guarded));
+        std::vector<std::pair<u64, std::string>> most;
+        for (auto &[text, count] : refusals)
+            most.push_back({count, text});
+        std::sort(most.rbegin(), most.rend());
+        for (size_t i = 0; i < most.size() && i < 12; i++)
+            printf("%8llu refused: %s\n", n(most[i].first), most[i].second.c_str());
+    }
 };
+
+/// The line of the log that says why.
+std::string reason(const std::string &log) {
+    std::string line, last;
+    for (char c : log) {
+        if (c != '\n') {
+            line += c >= '0' && c <= '9' ? (line.empty() || line.back() != '#' ? "#" : "") : std::string(1, c);
+            continue;
+        }
+        if (!line.starts_with("processed") && !line.empty())
+            last = line;
+        line.clear();
+    }
+    return last;
+}
 
 embed_input random_input(embed_generator &g) {
     embed_input in{};
@@ -86,8 +116,14 @@ std::string examine(const prog &p, bool packet, u64 seed, tally &t) {
         for (bool other : {false, true})
             if (int err = o.verdict(flags, false, other); (err == 0) != (plain == 0))
                 return changed(o, p, plain ? refused{} : refused{flags, false, other}, plain, err);
-    if (plain)
+    if (plain) {
+        if (t.with_reasons) {
+            std::string log;
+            (void)o.verdict_of(p, 0, false, false, nullptr, nullptr, &log);
+            t.refusals[reason(log)]++;
+        }
         return "";
+    }
     t.accepted++;
     own<verified_program> v;
     if (o.verdict(0, false, false, nullptr, &v))
@@ -95,6 +131,9 @@ std::string examine(const prog &p, bool packet, u64 seed, tally &t) {
     auto native = jit_compile(v->image);
     if (!native.ok())
         return "jit_compile fails";
+    own<verified_program> guarded;
+    if (o.guarded_verdict(&guarded) == 0)
+        t.guarded++;
     for (u32 n = 0; n < 16; n++) {
         embed_input in = random_input(inputs);
         if (n == 0)
@@ -105,6 +144,9 @@ std::string examine(const prog &p, bool packet, u64 seed, tally &t) {
         t.runs++, t.steps += o.steps();
         if (std::string other = o.run_native(v->image, *native); !other.empty())
             return other;
+        if (guarded)
+            if (std::string other = o.run_guarded(guarded->image); !other.empty())
+                return other;
         if (n % 4)
             continue;
         prog e = o.embedded();
@@ -114,6 +156,24 @@ std::string examine(const prog &p, bool packet, u64 seed, tally &t) {
                 return "accepted although a run reaches what is out of bounds:\n" + listing(e);
     }
     return "";
+}
+
+/// The program as a row of verdict_rows.h, where it can stay as a test; its maps get the names that they have there.
+std::string as_row(const prog &p, bool packet, u64 seed) {
+    std::string out = "{\"seed " + std::to_string(seed) + "\", {";
+    char word[80];
+    for (u32 i = 0; i < p.size(); i++) {
+        const bpf_insn &w = p[i];
+        if (w.code == (BPF_JMP | BPF_JA) && !w.off) {
+            out += "ja(0), ";
+            continue;
+        }
+        bool of_map = w.code == (BPF_LD | BPF_IMM | BPF_DW) && w.src_reg;
+        const char *fd = !of_map ? nullptr : w.imm == embed_ring_fd ? "ringbuf_fd" : "array_fd";
+        snprintf(word, sizeof(word), "raw(0x%02x, %u, %u, %d, %s), ", w.code, w.dst_reg, w.src_reg, w.off, fd ? fd : std::to_string(w.imm).c_str());
+        out += word;
+    }
+    return out + "}, " + (packet ? "cls" : "raw_tp") + "},";
 }
 
 /// The smallest program, by leaving out instructions, that is still wrong.
@@ -147,7 +207,7 @@ bool campaign(u64 seed, u64 count, u64 until_ns, tally &t) {
         prog small = minimize(p, g.packet, seed + i);
         tally again;
         ADD_FAILURE() << "MODBPF_SEED=" << seed + i << "\n" << bad << "\nsmallest:\n"
-                      << examine(small, g.packet, seed + i, again) << "\n" << listing(small);
+                      << examine(small, g.packet, seed + i, again) << "\n" << listing(small) << as_row(small, g.packet, seed + i);
         return false;
     }
     return true;
@@ -178,12 +238,11 @@ TEST(Embed, ConcreteRunsLieInExploredStates) {
     one_cpu here;
     u64 seconds = number("MODBPF_SECONDS", 0);
     if (seconds || getenv("MODBPF_SEED")) {
+        t.with_reasons = true;
         u64 seed = number("MODBPF_SEED", static_cast<u64>(time(nullptr)) << 24);
         printf("seed %llu\n", static_cast<unsigned long long>(seed));
         campaign(seed, seconds ? ~0ull : 1, seconds ? port_ktime_ns() + seconds * 1000000000ull : 0, t);
-        printf("%llu programs, %llu accepted, %llu with too many states, %llu runs, %llu steps, %llu embedded\n",
-               (unsigned long long)t.programs, (unsigned long long)t.accepted, (unsigned long long)t.too_many,
-               (unsigned long long)t.runs, (unsigned long long)t.steps, (unsigned long long)t.embedded);
+        t.report();
         return;
     }
     ASSERT_TRUE(campaign(1, 60, 0, t));
