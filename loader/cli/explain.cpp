@@ -244,6 +244,22 @@ std::string decision(const recording &r, const std::vector<int> &path, size_t i)
                                                        : "the condition does not hold: goes on";
 }
 
+/// Where the exploration goes round: the branches that it came to most often.
+void add_hot_spots(explanation &e, const recording &r) {
+    constexpr size_t most = 3;
+    std::map<unsigned int, unsigned int> visits;
+    for (const visit &v : r.visits)
+        if (r.insns[v.insn].kind == MODBPF_INSN_BRANCH)
+            visits[v.insn]++;
+    std::vector<std::pair<unsigned int, unsigned int>> order(visits.begin(), visits.end());
+    std::stable_sort(order.begin(), order.end(), [](auto &a, auto &b) { return a.second > b.second; });
+    for (size_t i = 0; i < order.size() && i < most; i++) {
+        place p = place_of(r, order[i].first);
+        std::string line = p.source.empty() ? "" : "line " + std::to_string(p.line) + ", ";
+        e.known.push_back({"insn " + std::to_string(p.insn), "explored " + std::to_string(order[i].second) + " times", line + p.text});
+    }
+}
+
 void add_waypoints(explanation &e, const recording &r, const std::vector<int> &path, std::map<size_t, std::string> notes) {
     std::map<unsigned int, unsigned int> times;
     std::map<unsigned int, size_t> last;
@@ -258,8 +274,13 @@ void add_waypoints(explanation &e, const recording &r, const std::vector<int> &p
         std::string what = r.insns[insn].kind == MODBPF_INSN_BRANCH ? decision(r, path, i) : "calls the function at instruction " + std::to_string(r.insns[insn].target);
         notes[i] = notes.contains(i) ? what + "; " + notes[i] : what;
     }
+    std::map<unsigned int, size_t> latest; // of what a loop does again and again, the last time
+    for (auto &[i, what] : notes)
+        latest[r.visits[index(path[i])].insn] = i;
     for (auto &[i, what] : notes) {
         unsigned int insn = r.visits[index(path[i])].insn;
+        if (latest[insn] != i)
+            continue;
         e.path.push_back({place_of(r, insn), what, times[insn]});
         underline(e.path.back().at, "", -1);
     }
@@ -325,6 +346,10 @@ explanation explain(const recording &r, const verdict &v) {
     underline(e.at, callee_of(in), is_argument ? static_cast<int>(regs[0]) - 1 : -1);
     if (!regs.empty())
         underline_text(e.at, regs[0]);
+    if (f.row && f.row->about_size) {
+        regs.clear();
+        add_hot_spots(e, r);
+    }
     add_known(e, r, visit, regs);
     std::map<size_t, std::string> notes;
     for (unsigned int reg : regs)

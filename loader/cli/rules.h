@@ -15,6 +15,7 @@ struct rule {
     const char *title;    ///< what is wrong
     const char *required; ///< the safety condition
     const char *advice;   ///< what to change
+    bool about_size = false; ///< the exploration itself is too large: no register is to blame
 };
 extern const rule *const rules;
 extern const unsigned int rule_count;

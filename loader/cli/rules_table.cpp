@@ -277,8 +277,10 @@ constexpr rule rows[] = {
     {"back-edge from insn {insn} to {n}", "a loop, without privileges", "no loops", "load with CAP_BPF, or `#pragma unroll`"},
     {"BPF program is too large. Processed {n} insn", "the verifier gives up after one million instructions explored",
      "fewer than one million, all paths together",
-     "loops with many branches multiply: move the body into a global (not static) function, which is verified once; use bpf_loop(); or a smaller bound"},
-    {"The sequence of {n} jumps is too complex.", "too many paths wait to be explored", "at most 8192 at a time", "split the program into global functions"},
+     "loops with many branches multiply: move the body into a global (not static) function, which is verified once; use bpf_loop(); or a smaller bound", true},
+    {"The sequence of {n} jumps is too complex.", "too many paths wait to be explored", "at most 8192 at a time",
+     "a branch inside of a loop doubles the paths in each turn: move the loop's body into a global (not static) function, use bpf_loop(), or a smaller "
+     "bound", true},
     {"unreachable insn {insn}", "instruction $1 cannot be reached", "each instruction is reached", compiler_off},
     {"jump out of range from insn {insn} to {n}", "a jump leads out of its function", "a target in the same function", compiler_off},
     {"jump into the middle of ldimm64 insn {insn}", "a jump into the middle of an instruction", "", compiler_off},
