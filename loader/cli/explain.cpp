@@ -3,6 +3,7 @@
 #include "loader/cli/explain.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <map>
 
@@ -312,6 +313,24 @@ std::string callee_of(const instruction &i) {
     return name.substr(0, name.find('#'));
 }
 
+/// The load was refused without a word: before the verifier looked at the instructions.
+void explain_silence(explanation &e, int error) {
+    e.title = "refused before verification, with " + error_text(error);
+    switch (error) {
+    case EPERM:
+        e.required = "the privileges for this program type";
+        e.advice = "CAP_BPF, and CAP_PERFMON for tracing or CAP_NET_ADMIN for networking programs";
+        break;
+    case E2BIG: e.required = "1 to 1,000,000 instructions, and no attributes that modbpf does not know"; break;
+    case EINVAL:
+    case EOPNOTSUPP:
+        e.required = "a program type, attach type, attach target and flags that modbpf has";
+        e.advice = "`modbpf features` lists the program types; -vv shows what libbpf says";
+        break;
+    default: break;
+    }
+}
+
 } // namespace
 
 std::vector<int> states_to_explain(const recording &r) {
@@ -331,6 +350,8 @@ explanation explain(const recording &r, const verdict &v) {
     e.required = f.required;
     e.advice = f.advice;
     int visit = r.refused_at();
+    if (e.message.empty())
+        explain_silence(e, v.error);
     if (visit < 0) {
         if (f.insn >= 0)
             e.at = place_of(r, static_cast<unsigned int>(f.insn));

@@ -319,6 +319,11 @@ constexpr rule rows[] = {
     {"insn {insn}: calling kernel function #{n} is not supported", "the program calls a kernel function (BTF id $2), which modbpf does not have", "helpers", not_there},
     {"insn {insn}: {s} are not supported", "modbpf does not have $2", "", not_there},
     {"insn {insn}: {s} is not supported", "modbpf does not have $2", "", not_there},
+    {"the result of {s} is not supported", "modbpf does not have the result of $1", "", not_there},
+    {"R{reg}: this kind of helper argument is not supported", "modbpf does not have helpers with an argument like the one in R$1", "", not_there},
+    {"{s} is not supported", "modbpf does not have $1", "", not_there},
+    {"failed to resolve CO-RE relocation {s}", "the program names a field or type that the running kernel does not have: $1",
+     "types and fields of the running kernel's BTF", "check for it with bpf_core_field_exists() or bpf_core_type_exists(), or rename it in a ___flavour"},
     {"verifier bug: {s}", "modbpf's verifier contradicts itself: $1", "", modbpf_bug},
     {"REG INVARIANTS VIOLATION ({s}){s}", "modbpf's verifier contradicts itself", "", modbpf_bug},
 };

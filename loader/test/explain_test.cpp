@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Tests of the explanations' parts: message shapes, states, values in words, what is underlined.
 #include "loader/cli/explain.h"
+#include "loader/cli/stats.h"
 
 #include <cstring>
 #include <gtest/gtest.h>
@@ -124,6 +125,15 @@ TEST(underlining, arguments) {
     EXPECT_EQ(underlined(s, 7, "bpf_read", 3), "bpf_read(buf, f(a, b), &x[0])");
     EXPECT_EQ(underlined(s, 7, "bpf_other", 0), "bpf_read(buf, f(a, b), &x[0])");
     EXPECT_EQ(underlined(s, 3, "bpf_read", -1), "bpf_read(buf, f(a, b), &x[0])");
+}
+
+TEST(stats, rows) {
+    cost_row r = {"a/b.o", "prog", "xdp", "EACCES", 12, -1, 3, 400}, out;
+    ASSERT_TRUE(unpack_row(pack_row(r), out));
+    EXPECT_EQ(pack_row(out), pack_row(r));
+    EXPECT_EQ(pack_row(r), "a/b.o\tprog\txdp\tEACCES\t12\t-1\t3\t400");
+    EXPECT_FALSE(unpack_row("", out));
+    EXPECT_FALSE(unpack_row(pack_row(r) + "\t1", out));
 }
 
 } // namespace

@@ -77,6 +77,16 @@ r = json.loads(subprocess.run(sys.argv[1:], capture_output=True, text=True).stdo
 e = r[0]["explanation"]
 print(e["at"]["line"], r[0]["explanation"]["path"][-1]["at"]["insn"], [e["at"]["length"] - 2, e["at"]["length"]],
       [k["name"] for k in e["known"]], [w["at"]["insn"] for w in e["path"]])' $m verify --json --explain -p null_value $dir/refused.o
+ok "stats: a table" 1 "sample.o  pass         accepted      2       0            0" $m verify --stats $dir/sample.o
+ok "stats: the sum" 1 "          4 programs                  220      10" $m verify --stats --save=$dir/run.tsv $dir/sample.o
+ok "compare: the same" 0 "4 programs: 0 verdicts differ; now/before in geometric mean: instructions 1.000" $m verify --compare=$dir/run.tsv $dir/sample.o
+sed 's/pass	xdp	accepted	2	0/pass	xdp	EACCES	1	0/' $dir/run.tsv >$dir/other.tsv
+ok "compare: a verdict" 1 "EACCES -> accepted  1 -> 2  +100.0%" $m verify --compare=$dir/other.tsv $dir/sample.o
+ok "compare: a program that is gone, one that is new" 0 "gone: accepted" $m verify --compare=$dir/run.tsv -p pass $dir/sample.o
+ok "compare: not a saved run" 2 "is not what \`modbpf verify --save\` writes" $m verify --compare=README.md $dir/sample.o
+ok "compare: no file" 2 "cannot read /nonexistent" $m verify --compare=/nonexistent $dir/sample.o
+ok "save: cannot be written" 2 "cannot write /nonexistent/run" $m verify --save=/nonexistent/run -p pass $dir/sample.o
+ok "stats: not with json" 2 "does not go with" $m verify --json --stats $dir/sample.o
 ok "page: cannot be written" 2 "cannot write /nonexistent/page.html" $m verify --html=/nonexistent/page.html -p pass $dir/sample.o
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	pub=$(mktemp -d) && chmod 755 "$pub" && cp $m build/libmodbpf.so $dir/sample.o "$pub/" 2>/dev/null
