@@ -106,6 +106,7 @@ struct options {
     const btf *types = nullptr;
     std::vector<func_info> funcs{};
     std::vector<line_info> lines{};
+    const verify_observer *observer = nullptr;
 };
 
 struct outcome {
@@ -189,6 +190,7 @@ inline outcome check(const prog &p, const options &o = {}) {
     req.map_from_fd = o.map_from_fd ? o.map_from_fd : verifier_maps::from_fd;
     req.no_pruning = o.no_pruning;
     req.other_arm_first = o.other_arm_first;
+    req.observer = o.observer;
     auto r = verify(req, log);
     u32 size = 0;
     (void)log.finalize(&size).ok();
