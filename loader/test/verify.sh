@@ -78,7 +78,7 @@ e = r[0]["explanation"]
 print(e["at"]["line"], r[0]["explanation"]["path"][-1]["at"]["insn"], [e["at"]["length"] - 2, e["at"]["length"]],
       [k["name"] for k in e["known"]], [w["at"]["insn"] for w in e["path"]])' $m verify --json --explain -p null_value $dir/refused.o
 ok "stats: a table" 1 "sample.o  pass         accepted      2       0            0" $m verify --stats $dir/sample.o
-ok "stats: the sum" 1 "          4 programs                  220      10" $m verify --stats --save=$dir/run.tsv $dir/sample.o
+ok "stats: the sum" 1 "4 programs               220      10" $m verify --stats --save=$dir/run.tsv $dir/sample.o
 ok "compare: the same" 0 "4 programs: 0 verdicts differ; now/before in geometric mean: instructions 1.000" $m verify --compare=$dir/run.tsv $dir/sample.o
 sed 's/pass	xdp	accepted	2	0/pass	xdp	EACCES	1	0/' $dir/run.tsv >$dir/other.tsv
 ok "compare: a verdict" 1 "EACCES -> accepted  1 -> 2  +100.0%" $m verify --compare=$dir/other.tsv $dir/sample.o
