@@ -87,7 +87,7 @@ std::string describe_scalar(const parsed_value &v) {
 std::string displacement(const parsed_value &v) {
     std::string off = v.item("off"), more;
     if (!off.empty())
-        more = ", " + off + " bytes behind its start";
+        more = off[0] == '-' ? ", " + off.substr(1) + " bytes in front of its start" : ", " + off + " bytes behind its start";
     std::string lo = bound(v, "smin"), hi = bound(v, "smax"), umax = bound(v, "umax");
     if (!v.item("var_off").empty() || !hi.empty() || !umax.empty())
         more += umax.empty() && hi.empty() ? ", moved by a number without bound" : ", moved by up to " + (hi.empty() ? umax : hi);

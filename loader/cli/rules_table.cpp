@@ -319,6 +319,8 @@ constexpr rule rows[] = {
     {"insn {insn}: calling kernel function #{n} is not supported", "the program calls a kernel function (BTF id $2), which modbpf does not have", "helpers", not_there},
     {"insn {insn}: {s} are not supported", "modbpf does not have $2", "", not_there},
     {"insn {insn}: {s} is not supported", "modbpf does not have $2", "", not_there},
+    {"{s} is not supported by modbpf: the program is safe, but cannot run", "the program is safe, but modbpf cannot run it: it has no $1",
+     "what `modbpf features` lists", "--verify-only asks the verifier alone"},
     {"the result of {s} is not supported", "modbpf does not have the result of $1", "", not_there},
     {"R{reg}: this kind of helper argument is not supported", "modbpf does not have helpers with an argument like the one in R$1", "", not_there},
     {"{s} is not supported", "modbpf does not have $1", "", not_there},

@@ -90,6 +90,11 @@ void print_text(const verdict &v, const explanation *e, const settings &s) {
             printf("    ... (the last %zu lines of the log; -v shows all)\n", lines);
         print_indented(shown);
     }
+    static bool hinted;
+    if (v.result == outcome::refused && !s.explain && !hinted && backend_name() == "process") {
+        puts("    (--explain says in words what is wrong, how it came about, and what to change)");
+        hinted = true;
+    }
     if (v.result == outcome::not_loaded || (v.result == outcome::refused && v.log.empty()))
         print_indented(v.notes);
 }

@@ -81,6 +81,7 @@ TEST(values, in_words) {
     EXPECT_EQ(describe_value("R1", "scalar(smax=9)"), "a signed number up to 9, or negative");
     EXPECT_EQ(describe_value("R1", "map_value_or_null(id=1,map=counts,ks=4,vs=8)"), "a pointer to a map's value counts (8 bytes), or NULL");
     EXPECT_EQ(describe_value("R1", "pkt(off=14,r=14)"), "a pointer into the packet, 14 bytes behind its start; 14 bytes from the start on are known to be there");
+    EXPECT_EQ(describe_value("R1", "mem(off=-4,sz=16)"), "a pointer to memory of 16 bytes, 4 bytes in front of its start");
     EXPECT_EQ(describe_value("R1", "fp-24"), "a pointer to the stack, at fp-24");
     EXPECT_EQ(describe_value("R1", "trusted_ptr_task_struct()"), "a pointer to kernel structure task_struct");
     EXPECT_EQ(describe_value("R1", "something_new(x=1)"), "a pointer of kind something_new");

@@ -25,6 +25,7 @@ ok() { # NAME EXPECTED-STATUS EXPECTED-TEXT COMMAND...
 ok "a verdict per program" 1 "3 accepted, 1 refused" $m verify $dir/sample.o
 ok "accepted" 0 "accepted   handle_exec (tracepoint/sched/sched_process_exec)" $m verify -p handle_exec $dir/sample.o
 ok "refused, with the log" 1 "R0 invalid mem access 'map_value_or_null'" $m verify -p refused $dir/sample.o
+ok "the way to an explanation" 1 "(--explain says in words" $m verify $dir/sample.o
 ok "errno of a refusal" 1 "Permission denied (EACCES)" $m verify -p refused $dir/sample.o
 ok "statistics" 0 "accepted   pass (xdp): processed 2 instructions" $m verify -p pass $dir/sample.o
 ok "whole log" 0 "R10=fp0" $m verify -vv -p pass $dir/sample.o
