@@ -349,7 +349,13 @@ void clear_caller_saved(env &e, func_state &f) {
     }
 }
 
-status hold_ref(env &e, u32 id) { return e.cur->refs.push({id, e.insn, callback_frame(*e.cur)}); }
+status hold_ref(env &e, u32 id) {
+    if (e.cur->refs.size() >= max_refs) {
+        verbose(e, "more than %d references are held\n", static_cast<int>(max_refs));
+        return fail(E2BIG);
+    }
+    return e.cur->refs.push({id, e.insn, callback_frame(*e.cur)});
+}
 
 /// At an exit: the program has none, a callback has released what it acquired.
 status check_reference_leak(env &e) {

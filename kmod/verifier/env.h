@@ -304,7 +304,8 @@ status check_func_call(env &e, const insn_desc &d);
 status return_from_func(env &e);
 /// A frame for `sub` on top of `st`: registers unreadable but for r10. ENOMEM, E2BIG.
 result<func_state *> push_frame(env &e, verifier_state &st, u32 sub, u32 callsite);
-/// The current path holds reference `id` from here on. ENOMEM.
+inline constexpr u32 max_refs = 1024; ///< held at a time: each checkpoint has a copy of them
+/// The current path holds reference `id` from here on. ENOMEM; E2BIG: too many.
 status hold_ref(env &e, u32 id);
 /// Number of the innermost frame of a synchronous callback, or 0.
 u32 callback_frame(const verifier_state &st);

@@ -91,7 +91,9 @@ result<bool> ends_here(env &e, verifier_state &st) {
             TRY(end_in_loop(e, st));
             return true;
         }
-        if (driver != loop_driver::may_goto)
+        // A drained iterator ends no loop. Linux goes on to the limit of instructions.
+        bool drained = driver == loop_driver::iterator && !iterates(e);
+        if (driver != loop_driver::may_goto && !drained)
             return false;
     }
     if (st.branches) {

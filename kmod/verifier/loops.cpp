@@ -21,19 +21,6 @@ u32 outermost(const env &e, u32 a, u32 b) {
     return e.loops[a].made <= e.loops[b].made ? a : b;
 }
 
-/// The iterator that r1 of the current frame points to has elements left.
-bool iterates(env &e) {
-    const reg_state &r1 = e.reg(BPF_REG_1);
-    if (r1.type != reg_type::stack || !r1.var.is_const())
-        return false;
-    s64 off = static_cast<s64>(r1.var.value()) + r1.off;
-    const auto &stack = e.cur->frame[r1.frame]->stack;
-    if (off >= 0 || off % static_cast<s64>(slot_bytes) || static_cast<u64>(-off) > stack.size() * slot_bytes)
-        return false;
-    const stack_slot &s = stack[static_cast<u64>(-off) / slot_bytes - 1];
-    return s.is_object() && s.spilled.iter == iter_state::active;
-}
-
 bool same_frames(const verifier_state &a, const verifier_state &b) {
     if (a.curframe != b.curframe)
         return false;
@@ -49,6 +36,18 @@ void widen_reg(const reg_state &previous, reg_state &r) {
 }
 
 }  // namespace
+
+bool iterates(env &e) {
+    const reg_state &r1 = e.reg(BPF_REG_1);
+    if (r1.type != reg_type::stack || !r1.var.is_const())
+        return false;
+    s64 off = static_cast<s64>(r1.var.value()) + r1.off;
+    const auto &stack = e.cur->frame[r1.frame]->stack;
+    if (off >= 0 || off % static_cast<s64>(slot_bytes) || static_cast<u64>(-off) > stack.size() * slot_bytes)
+        return false;
+    const stack_slot &s = stack[static_cast<u64>(-off) / slot_bytes - 1];
+    return s.is_object() && s.spilled.iter == iter_state::active;
+}
 
 bool loop_converges(env &e, const verifier_state &old) {
     switch (e.aux[e.insn].loop) {
