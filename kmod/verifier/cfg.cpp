@@ -3,6 +3,7 @@
 // (prune points) and where Linux would record a jump (jmp points). With CAP_BPF back edges are fine: exploration decides about loops.
 #include "helpers/callback.h"
 #include "verifier/env.h"
+#include "verifier/kfunc.h"
 
 namespace modbpf {
 
@@ -45,6 +46,13 @@ struct walk {
     result<bool> visit_call(u32 t, const insn_desc &d);
 };
 
+bool makes_packet_dynptrs(const env &e) {
+    for (const kfunc_desc &k : e.kfuncs)
+        if (k.row && k.row->effect == kfunc_effect::dynptr_from_skb)
+            return true;
+    return false;
+}
+
 /// A path comes back here from a callback; or it would start the same asynchronous callback again and again.
 void mark_callback(env &e, u32 t, const callback_proto &c) {
     insn_aux &a = e.aux[t];
@@ -60,12 +68,19 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
         if (const callback_proto *c = d.imm >= 0 ? find_callback(static_cast<u32>(d.imm)) : nullptr)
             mark_callback(e, t, *c);
         const helper_proto *fn = d.imm >= 0 ? find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type) : nullptr;
-        if (fn && (fn->flags & helper_changes_pkt || fn->flags & helper_tail_call))
-            e.subs[containing_subprog(e, t)].changes_pkt_data = true;
+        subprog_info &in = e.subs[containing_subprog(e, t)];
+        // Whether the dynptr is the packet's is not known here.
+        if (fn && ((fn->flags & (helper_changes_pkt | helper_tail_call)) || ((fn->flags & helper_writes_dynptr) && makes_packet_dynptrs(e))))
+            in.changes_pkt_data = true;
+        in.may_sleep |= fn && (fn->flags & helper_may_sleep);
     }
-    if (d.kind == insn_kind::call_kfunc && is_iter_next(e, t)) {
-        e.aux[t].prune_point = true;
-        e.aux[t].loop = loop_driver::iterator;
+    if (d.kind == insn_kind::call_kfunc) {
+        u32 flags = find_kfunc_call(e, t).flags;
+        e.subs[containing_subprog(e, t)].may_sleep |= (flags & kf_sleepable) != 0;
+        if (flags & kf_iter_next) {
+            e.aux[t].prune_point = true;
+            e.aux[t].loop = loop_driver::iterator;
+        }
     }
     if (mark[t] == discovered) {
         if (TRY(push(t, static_cast<s64>(t) + d.words, false)))
@@ -78,7 +93,9 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
     subprog_info &caller = e.subs[containing_subprog(e, t)];
     if (mark[t] < branch_done && TRY(push(t, d.target, true)))
         return true;
-    caller.changes_pkt_data |= e.subs[containing_subprog(e, static_cast<u32>(d.target))].changes_pkt_data;
+    const subprog_info &called = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
+    caller.changes_pkt_data |= called.changes_pkt_data;
+    caller.may_sleep |= called.may_sleep;
     return false;
 }
 

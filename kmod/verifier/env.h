@@ -73,6 +73,7 @@ struct subprog_info {
     bool tail_call_reachable = false;
     bool has_ld_abs = false;
     bool changes_pkt_data = false;
+    bool may_sleep = false; ///< it calls what may sleep, or a subprogram that does
     bool is_callback = false; ///< a function pointer names it
     bool is_async = false;    ///< seen to be an asynchronous callback
     bool called_back = false; ///< seen to be a callback
@@ -283,7 +284,6 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
 // kfunc_find.cpp, kfunc_call.cpp
 status add_kfunc(env &e, u32 insn); ///< the call instruction at `insn`, before anything else is known
 u32 kfunc_arg_count(const env &e, u32 insn);
-bool is_iter_next(const env &e, u32 insn);
 status check_kfunc_call(env &e);
 
 // call.cpp, func.cpp

@@ -4,6 +4,7 @@
 #include "verifier/callback.h"
 #include "verifier/dynptr.h"
 #include "verifier/marks.h"
+#include "verifier/sections.h"
 
 namespace modbpf {
 
@@ -63,6 +64,7 @@ status check_param(env &e, const subprog_info &s, u32 i) {
 
 status call_global(env &e, u32 sub) {
     subprog_info &s = e.subs[sub];
+    TRY(check_global_in_section(e, s.may_sleep));
     status st = prepare_func_args(e, sub);
     for (u32 i = 0; st.ok() && i < s.arg_count; i++)
         if (status p = check_param(e, s, i); !p) {

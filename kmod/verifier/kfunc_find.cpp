@@ -118,6 +118,4 @@ u32 kfunc_arg_count(const env &e, u32 insn) {
     return k ? min<u32>(k->proto->vlen(), 5) : 0;
 }
 
-bool is_iter_next(const env &e, u32 insn) { return find_kfunc_call(e, insn).is(kf_iter_next); }
-
 }  // namespace modbpf

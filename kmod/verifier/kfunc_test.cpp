@@ -287,4 +287,34 @@ TEST(Kfunc, LoopsOverIterators) {
     });
 }
 
+// A global function is verified by itself: what it does must be allowed wherever it is called.
+TEST(Kfunc, GlobalFunctions) {
+    btf_builder b;
+    u32 i = b.int32(), voidp = b.refer(btf_kind::pointer, 0);
+    u32 dyn = b.refer(btf_kind::pointer, b.composite(btf_kind::structure, "bpf_dynptr", 16, {{"opaque", b.integer("u64", 8, 64), 0}}));
+    u32 main_func = b.func("main_prog", b.proto(i, {{"ctx", voidp, 0}})), plain = b.func("f", b.proto(i, {})), of_dynptr = b.func("f", b.proto(i, {{"d", dyn, 0}}));
+    auto types = load_btf(b.bytes()).types;
+    ASSERT_TRUE(types);
+    auto check_call = [&](const prog &main, const prog &body, u32 func, u32 type, u32 flags, int err, const char *text) {
+        options o{.type = type, .flags = flags, .log_level = BPF_LOG_LEVEL2, .verify_only = true, .kernel = &*k().types, .types = &*types};
+        o.funcs = {{0, main_func}, {static_cast<u32>(main.size()), func}};
+        auto out = check(main + body, o);
+        EXPECT_EQ(out.err, err) << out.log;
+        EXPECT_NE(out.log.find(text), std::string::npos) << text << "\n" << out.log;
+    };
+    auto around = [](u32 before, u32 after) { return prog{kcall(before), call_pc(3), kcall(after)} + ret0; };
+    prog sleeps = prog{mov(r2, 8), mov(r4, 0), mov_x(r1, r10), add(r1, -8), kcall(k().user_str)} + ret0;
+    check_call(around(k().preempt_disable, k().preempt_enable), ret0, plain, filter, 0, EINVAL, "global function calls are not allowed with preemption disabled");
+    check_call(around(k().rcu_lock, k().rcu_unlock), ret0, plain, filter, 0, 0, "");
+    check_call(around(k().rcu_lock, k().rcu_unlock), sleeps, plain, kprobe, BPF_F_SLEEPABLE, EINVAL, "global functions that may sleep are not allowed");
+    check_call(prog{call_pc(2)} + ret0, sleeps, plain, kprobe, BPF_F_SLEEPABLE, 0, "");
+    // A dynptr argument: initialised, and not to be changed by the function.
+    prog pass = prog{mov_x(r1, r10), add(r1, -16), call_pc(6)} + end_dynptr(-16) + ret0, size = prog{kcall(k().size), exit_()};
+    check_call(reserve_dynptr(-16) + pass, size, of_dynptr, filter, 0, 0, "");
+    check_call(prog{mov_x(r1, r10), add(r1, -16), call_pc(2)} + ret0, size, of_dynptr, filter, 0, EINVAL, "Expected an initialized dynptr as arg #0");
+    check_call(reserve_dynptr(-16) + pass, prog{mov(r2, 0), call(BPF_FUNC_ringbuf_discard_dynptr)} + ret0, of_dynptr, filter, 0, EINVAL,
+               "cannot release unowned const bpf_dynptr");
+    check_call(reserve_dynptr(-16) + pass, prog{mov_x(r2, r10), add(r2, -16), kcall(k().clone)} + ret0, of_dynptr, filter, 0, 0, "type=local");
+}
+
 }  // namespace modbpf::test

@@ -81,6 +81,18 @@ status check_helper_sleeps(env &e, const helper_proto &fn, const char *name) {
     return fail(EINVAL);
 }
 
+status check_global_in_section(env &e, bool may_sleep) {
+    const path_modes &m = e.cur->modes;
+    if (m.preempt_depth) {
+        verbose(e, "global function calls are not allowed with preemption disabled,\nuse static function instead\n");
+        return fail(EINVAL);
+    }
+    if (!m.rcu_locked || !may_sleep)
+        return {};
+    verbose(e, "global functions that may sleep are not allowed inside bpf_rcu_read_lock-ed region\n");
+    return fail(EINVAL);
+}
+
 status check_sections_left(env &e) {
     const path_modes &m = e.cur->modes;
     if (m.rcu_locked)

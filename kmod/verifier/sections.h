@@ -10,6 +10,8 @@ namespace modbpf {
 status enter_or_leave_section(env &e, const kfunc_call &c);
 /// A helper that may sleep is called. EINVAL.
 status check_helper_sleeps(env &e, const helper_proto &fn, const char *name);
+/// A global function is called, whose body is verified by itself. EINVAL.
+status check_global_in_section(env &e, bool may_sleep);
 /// Nothing is open where the program ends.
 status check_sections_left(env &e);
 /// `what` ("tail_call", ...) cannot stand inside a section.
