@@ -51,7 +51,7 @@ unit: $(call unit_bin,$(D))
 
 # State embedding for longer than the unit test: SECONDS=n (60), SEED=n (the clock).
 FUZZ_SECONDS = $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
-$(B)/rel/fuzz_verifier: $(B)/rel/kmod/verifier/embed_test.o $(B)/rel/libcore.a
+$(B)/rel/fuzz_verifier: $(B)/rel/kmod/verifier/embed_test.o $(B)/rel/kmod/verifier/callback_fuzz_test.o $(B)/rel/libcore.a
 	$(CXX) $(REL) -pthread -o $@ $^ -lgtest -lgtest_main
 .PHONY: fuzz
 fuzz: $(B)/rel/fuzz_verifier

@@ -20,6 +20,7 @@ struct embed_generator {
     kind slots[8]{};
     u16 reserved = 0; ///< registers that hold a pointer for good, or a loop's counter
     bool in_sub = false;
+    bool no_calls = false; ///< of subprograms
     u32 depth = 0;
     std::vector<std::pair<size_t, u32>> calls;
     u32 subs = 0;
@@ -427,7 +428,7 @@ struct embed_generator {
             merge(before);
     }
     void call_sub() {
-        if (loop_in_low() || in_sub)
+        if (loop_in_low() || in_sub || no_calls)
             return;
         u8 a = number();
         emit(mov_x(r1, a));
