@@ -10,6 +10,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: sandbox BTF|- COMMAND...\n");
         return 2;
     }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     deny(modules, sizeof(modules) / sizeof(modules[0]));
     if (strcmp(argv[1], "-")) {
         private_view(argv[1]);
