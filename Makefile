@@ -133,6 +133,11 @@ test:
 	@scripts/deps test
 	@scripts/test
 
+# Upstream's own BPF selftests, from Debian's source packages.
+.PHONY: test-upstream
+test-upstream: loader
+	@selftests/upstream/test
+
 .PHONY: test-kasan
 test-kasan: loader progs
 	@scripts/deps test
@@ -199,6 +204,7 @@ help:
 	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
 	@echo "make prove      z3 proofs that the verifier's arithmetic loses no number (PROVE=\"--json --filter=TEXT --limit=SECONDS\")"
 	@echo "make bench      the verifier's time, instructions and memory beside the machine's own kernel (ARGS=... : see selftests/bench/verifier --help)"
+	@echo "make test-upstream  upstream's selftests (test_verifier, test_progs, test_maps, veristat) in process and in VMs"
 	@echo "make test-kasan the VM suite on a debug kernel (KASAN, lockdep), built once from linux-source"
 	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
 	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"

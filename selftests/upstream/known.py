@@ -11,8 +11,12 @@ def lines(name):
         return [l.rstrip("\n") for l in f if l.strip() and not l.startswith("# ")]
 
 
+def suites():
+    return [l[1:-1] for l in lines("expected.txt") if l.startswith("[") and l.endswith("]")]
+
+
 def expected(suite):
-    """{name: reason} of one suite: the lines under "[suite]" with "reason:" lines above the names that they hold for."""
+    """{name: reason} of one suite: the lines under "[suite]", each below the "reason:" that it has."""
     found, section, reason = {}, "", ""
     for line in lines("expected.txt"):
         if line.startswith("[") and line.endswith("]"):
@@ -22,6 +26,21 @@ def expected(suite):
         elif section == suite:
             found[line.strip()] = reason
     return found
+
+
+def write_expected(sections):
+    path = os.path.join(here, "expected.txt")
+    with open(path, encoding="utf-8") as f:
+        head = [l for l in f if l.startswith("# ")]
+    with open(path, "w", encoding="utf-8") as f:
+        f.writelines(head)
+        for suite, names in sections.items():
+            if not names:
+                continue
+            f.write(f"\n[{suite}]\n")
+            for reason in sorted(set(names.values())):
+                f.write(f"reason: {reason}\n")
+                f.writelines(f"    {n}\n" for n in names if names[n] == reason)
 
 
 def outcomes(name):
