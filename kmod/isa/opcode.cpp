@@ -394,8 +394,6 @@ refusal check_operand(const bpf_insn &insn) {
 
 refusal unsupported_encoding(const bpf_insn &insn) {
     switch (opcode(insn.code).kind) {
-        case insn_kind::may_goto:
-            return refuse(EOPNOTSUPP, "may_goto is not supported\n");
         case insn_kind::mov:
             if (insn.code == (BPF_ALU64 | BPF_MOV | BPF_X) && insn.off == BPF_ADDR_SPACE_CAST)
                 return refuse(EINVAL,

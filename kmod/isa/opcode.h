@@ -7,8 +7,8 @@
 // "kind" is what an
 // instruction does; engines and verifier switch over it and never look at opcode bits again.
 //
-// may_goto (BPF_JCOND) is known by name, as Linux knows its opcode; unsupported_encoding() says that modbpf refuses it.
-// addr_space_cast needs an arena and is refused likewise.
+// may_goto (BPF_JCOND) is known to the verifier; the engines do not run it.
+// addr_space_cast needs an arena; unsupported_encoding() says that modbpf refuses it.
 //
 // Pure functions on values: no locks, any context. Reference: RFC 9669; Linux 6.12 kernel/bpf/verifier.c for stages
 // and texts.
@@ -145,7 +145,7 @@ refusal check_encoding(const bpf_insn &insn);
 /// Stage 4c: "div by zero", "invalid shift %d".
 refusal check_operand(const bpf_insn &insn);
 
-/// What Linux 6.12 has and modbpf does not: may_goto, addr_space_cast. EOPNOTSUPP with a text
+/// What Linux 6.12 has and modbpf does not: addr_space_cast. EOPNOTSUPP with a text
 /// that names it.
 /// Call after check_encoding().
 refusal unsupported_encoding(const bpf_insn &insn);

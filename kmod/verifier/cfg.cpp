@@ -114,8 +114,10 @@ result<bool> walk::visit(u32 t) {
         if (TRY(push(t, d.target, true)))
             return true;
         return false;
-    case insn_kind::branch:
     case insn_kind::may_goto:
+        e.aux[t].loop = loop_driver::may_goto;
+        [[fallthrough]];
+    case insn_kind::branch:
         e.aux[t].prune_point = true;
         if (mark[t] == discovered && TRY(push(t, static_cast<s64>(t) + 1, false)))
             return true;

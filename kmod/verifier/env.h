@@ -69,6 +69,7 @@ struct subprog_info {
     u32 start = 0;
     u32 end = 0;
     u32 stack_depth = 0;
+    u32 stack_extra = 0; ///< behind it, for what the verified code adds
     bool has_tail_call = false;
     bool tail_call_reachable = false;
     bool has_ld_abs = false;

@@ -257,6 +257,9 @@ result<step> check_control(env &e, const insn_desc &d) {
     case insn_kind::call_kfunc:
         TRY(check_kfunc_call(e));
         break;
+    case insn_kind::may_goto:
+        TRY(check_may_goto(e, d));
+        return step::jumped;
     default:
         TRY(check_branch(e, d));
         return step::jumped;

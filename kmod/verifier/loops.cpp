@@ -111,4 +111,18 @@ void widen(env &e, const verifier_state &previous, verifier_state &st) {
     }
 }
 
+status check_may_goto(env &e, const insn_desc &d) {
+    const verifier_state *before = previous_turn(e, e.insn);
+    verifier_state &turn = *TRY(push_path(e, e.insn + 1, e.insn));
+    turn.may_goto_turns++;
+    TRY(settle_marks(e));
+    if (before)
+        widen(e, *before, turn);
+    e.next_insn = static_cast<u32>(d.target);
+    subprog_info &s = e.subs[containing_subprog(e, e.insn)];
+    s.stack_extra = slot_bytes; // its counter
+    note_absent(e, "instruction", "may_goto");
+    return {};
+}
+
 }  // namespace modbpf

@@ -43,4 +43,7 @@ const verifier_state *previous_turn(const env &e, u32 at, bool with_parent = fal
 /// behind the current instruction.
 void widen(env &e, const verifier_state &previous, verifier_state &st);
 
+/// A branch that falls through as long as a counter of its own allows: both arms are possible at any time. ENOMEM, E2BIG.
+status check_may_goto(env &e, const insn_desc &d);
+
 }  // namespace modbpf

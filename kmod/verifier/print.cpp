@@ -288,7 +288,7 @@ void print_stats(env &e) {
         verbose(e, "verification time %lld usec\n", static_cast<s64>(e.stats.time_ns / 1000));
         verbose(e, "stack depth ");
         for (u32 i = 0; i < e.subs.size(); i++)
-            verbose(e, "%s%d", i ? "+" : "", e.subs[i].stack_depth);
+            verbose(e, "%s%d", i ? "+" : "", e.subs[i].stack_depth + e.subs[i].stack_extra);
         verbose(e, "\n");
     }
     verbose(e,
