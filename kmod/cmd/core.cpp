@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Start-up and shutdown of the core.
+#include "btf/fields.h"
 #include "cmd/core.h"
 
 #include "attach/link.h"
@@ -15,6 +16,8 @@ void map_free_btf(map *m) {
     if (auto *b = static_cast<btf *>(m->btf_ref))
         b->put();
     m->btf_ref = nullptr;
+    destroy(const_cast<field_table *>(m->fields));
+    m->fields = nullptr;
 }
 
 void btf_gone(btf *b) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Commands on maps: create, elements one at a time, freeze. Order of checks and errno are Linux 6.12's.
+#include "btf/fields.h"
 #include "btf/prog_info.h"
 #include "cmd/attr.h"
 #include "prog/files.h"
@@ -53,6 +54,39 @@ bool may_write(const held_map &f) { return f.writable() && !map_frozen(f.get());
 /// No map of ours has values with a spin lock inside.
 bool lock_flag_bad(u64 flags) { return flags & BPF_F_LOCK; }
 
+constexpr u64 hash_like = bit(BPF_MAP_TYPE_HASH) | bit(BPF_MAP_TYPE_LRU_HASH), storages = bit(BPF_MAP_TYPE_SK_STORAGE) |
+    bit(BPF_MAP_TYPE_INODE_STORAGE) | bit(BPF_MAP_TYPE_TASK_STORAGE) | bit(BPF_MAP_TYPE_CGRP_STORAGE);
+
+/// Map types whose values may have such fields.
+constexpr struct {
+    u32 fields;
+    u64 maps;
+} field_maps[] = {
+    {field_bit(field_kind::spin_lock), bit(BPF_MAP_TYPE_HASH) | bit(BPF_MAP_TYPE_ARRAY) | bit(BPF_MAP_TYPE_CGROUP_STORAGE) | storages},
+    {field_bit(field_kind::timer) | field_bit(field_kind::workqueue), hash_like | bit(BPF_MAP_TYPE_ARRAY)},
+    {kptr_fields | field_bit(field_kind::refcount), hash_like | bit(BPF_MAP_TYPE_PERCPU_HASH) | bit(BPF_MAP_TYPE_LRU_PERCPU_HASH) |
+     bit(BPF_MAP_TYPE_ARRAY) | bit(BPF_MAP_TYPE_PERCPU_ARRAY) | storages},
+    {graph_roots, hash_like | bit(BPF_MAP_TYPE_ARRAY)},
+};
+
+/// The special fields of the value. Such values are not shared with what may only read or write them.
+status attach_fields(map *m, const btf &types, const map_create_attr &a) {
+    result<ref<btf>> kernel = btf::vmlinux();
+    u32 value = types.skip_modifiers(a.btf_value_type_id);
+    own<field_table> table = TRY(parse_fields(types, value, map_fields, kernel.ok() ? kernel->get() : nullptr));
+    if (!table->kinds)
+        return {};
+    if (!port_capable(PORT_CAP_BPF))
+        return error(EPERM);
+    if (a.map_flags & (BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG))
+        return error(EACCES);
+    for (const auto &row : field_maps)
+        if (table->has_any(row.fields) && !(bit(a.map_type) & row.maps))
+            return error(EOPNOTSUPP);
+    m->fields = table.release();
+    return {};
+}
+
 status attach_btf(map *m, const map_create_attr &a) {
     if (!a.btf_key_type_id && !a.btf_value_type_id && !a.btf_vmlinux_value_type_id)
         return {};
@@ -65,6 +99,7 @@ status attach_btf(map *m, const map_create_attr &a) {
     if (a.btf_value_type_id)
         TRY(btf_check_key_value(*types, a.btf_key_type_id, a.btf_value_type_id,
                                 {a.map_type, a.max_entries, a.key_size, a.value_size}));
+    TRY(attach_fields(m, *types, a));
     m->btf_key_type_id = a.btf_key_type_id;
     m->btf_value_type_id = a.btf_value_type_id;
     m->btf_ref = types.release();

@@ -23,6 +23,7 @@
 namespace modbpf {
 
 class btf;
+struct field_table;
 
 /// MAP_CREATE's parameters after the command has checked what is common to all types.
 struct map_params {
@@ -112,6 +113,7 @@ struct map : refcounted<map> {
     ref<map> inner;           ///< map-in-map: what the maps inside are like (maps/inner.cpp)
     map_owner owner;          ///< PROG_ARRAY; under freeze_lock
     void *btf_ref = nullptr;  ///< a btf reference, owned by cmd (base cannot name it); see cmd/map_cmd.cpp
+    const field_table *fields = nullptr; ///< special fields of its values (btf/fields.h), or null; goes with btf_ref
     u32 btf_key_type_id = 0;
     u32 btf_value_type_id = 0;
     port_rcu_head rcu{};

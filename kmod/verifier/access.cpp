@@ -2,6 +2,7 @@
 // Memory accesses: loads, stores, atomics, and the rule of each kind of memory (stack slots are in stack.cpp).
 #include "verifier/context.h"
 #include "verifier/marks.h"
+#include "verifier/special.h"
 #include "verifier/speculation.h"
 
 namespace modbpf {
@@ -217,6 +218,8 @@ status access_map_value(env &e, u32 regno, s32 off, u32 size, access t, s32 valu
     TRY(check_stored_value(e, t, value, "map"));
     TRY(check_map_access_type(e, r, off, static_cast<s32>(size), t));
     TRY(check_region(e, regno, off, static_cast<s32>(size), r.map_ptr->params.value_size, false));
+    if (const special_field *kptr = TRY(check_field_access(e, regno, off, static_cast<s32>(size), true)))
+        return access_kptr(e, *kptr, t, value);
     if (t == access::write || value < 0)
         return {};
     if (r.var.is_const() && map_is_rdonly(r.map_ptr) && r.map_ptr->ops->value_address)

@@ -2,6 +2,7 @@
 // Conditional jumps: which arms are possible, and what each arm tells about the operands: ranges, NULL, bytes of packet.
 #include "verifier/btf_match.h"
 #include "verifier/marks.h"
+#include "verifier/special.h"
 #include "verifier/speculation.h"
 
 namespace modbpf {
@@ -197,7 +198,7 @@ void drop_ref(verifier_state &st, u32 id) {
 }
 
 /// Every copy of an or_null pointer becomes NULL, or a pointer.
-void resolve_null(verifier_state &st, u32 regno, bool is_null) {
+void resolve_null(env &e, verifier_state &st, u32 regno, bool is_null) {
     u32 id = st.cur().regs[regno].id, ref = st.cur().regs[regno].ref_id;
     if (ref && ref == id && is_null)
         drop_ref(st, id); // nothing was acquired
@@ -209,7 +210,8 @@ void resolve_null(verifier_state &st, u32 regno, bool is_null) {
             return;
         }
         mark_not_null(r);
-        r.id = 0; // ref_id stays: it is released through the pointer
+        if (!tells_lock(e, r))
+            r.id = 0; // ref_id stays: it is released through the pointer
     });
 }
 
@@ -354,8 +356,8 @@ status both_arms(env &e, const insn_desc &d, const reg_state &dst, const reg_sta
     }
     learn_equal_pointers(d, dst, src, fall->cur(), jump->cur());
     if (!d.alu32() && !d.reg && d.imm == 0 && (d.op == BPF_JEQ || d.op == BPF_JNE) && dst.may_be_null()) {
-        resolve_null(*fall, d.dst, d.op == BPF_JNE);
-        resolve_null(*jump, d.dst, d.op == BPF_JEQ);
+        resolve_null(e, *fall, d.dst, d.op == BPF_JNE);
+        resolve_null(e, *jump, d.dst, d.op == BPF_JEQ);
     } else if (!learn_range(d, dst, src, *fall, *jump) && leaks(e, d.dst)) {
         return comparison_prohibited(e, d.dst);
     }

@@ -7,6 +7,7 @@
 #include "verifier/dynptr.h"
 #include "verifier/marks.h"
 #include "verifier/sections.h"
+#include "verifier/special.h"
 #include "verifier/speculation.h"
 
 namespace modbpf {
@@ -183,7 +184,11 @@ status result_pointer(env &e, reg_state &r, const call_meta &meta) {
         r.mem_size = static_cast<u32>(min<u64>(meta.alloc_size, max_record));
         return {};
     case ret_type::mem_or_btf_id: return result_percpu(e, r, flags, meta);
-    case ret_type::btf_id: return result_object(e, r, *meta.fn, flags);
+    case ret_type::btf_id:
+        if (!meta.kptr)
+            return result_object(e, r, *meta.fn, flags);
+        set_object(e, r, {meta.kptr->types, meta.kptr->type_id}, flags | exchanged_flags(*meta.kptr));
+        return {};
     default: break;
     }
     func_text name(meta.fn->id);

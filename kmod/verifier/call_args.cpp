@@ -6,6 +6,7 @@
 #include "verifier/dynptr.h"
 #include "verifier/marks.h"
 #include "verifier/speculation.h"
+#include "verifier/special.h"
 
 namespace modbpf {
 
@@ -89,6 +90,15 @@ status refuse_type(env &e, u32 regno, const reg_kinds &k) {
     return fail(EACCES);
 }
 
+/// The object that is put into a kernel pointer.
+status check_kptr_object(env &e, u32 regno, const special_field &f) {
+    if (e.reg(regno).may_be_null()) {
+        verbose(e, "Possibly NULL pointer passed to helper arg%d\n", regno);
+        return fail(EACCES);
+    }
+    return check_kptr_value(e, f, regno).ok() ? status() : status(fail(EACCES));
+}
+
 /// The register is a kernel object: of the right structure?
 status check_object(env &e, u32 regno, arg_type t, const call_meta &meta, const reg_kinds &k) {
     const reg_state &r = e.reg(regno);
@@ -102,6 +112,8 @@ status check_object(env &e, u32 regno, arg_type t, const call_meta &meta, const 
     if (&k != &object_kinds && &k != &any_sock_kinds)
         return {}; // what the argument's own check looks at
     bool sock = base_of(t) == arg_type::btf_id_sock_common, release = has(t, type_flag::release);
+    if (meta.kptr)
+        return check_kptr_object(e, regno, *meta.kptr);
     const char *name = sock ? "sock_common" : meta.fn->btf_types[regno - 1];
     if (!name)
         return verifier_bug(e, "helper argument without a type");
@@ -294,6 +306,10 @@ status check_kind(env &e, u32 regno, arg_type t, call_meta &meta) {
     case arg_type::func:
         meta.subprog = r.subprog;
         return {};
+    case arg_type::spin_lock:
+    case arg_type::timer:
+    case arg_type::kptr:
+        return check_special_arg(e, regno, t, meta);
     default:
         verbose(e, "R%d: this kind of helper argument is not supported\n", regno);
         return fail(EOPNOTSUPP);
@@ -361,7 +377,9 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
         return check_packet(e, regno, r.off, size, zero_ok);
     case reg_type::map_value:
         TRY(check_map_access_type(e, r, r.off, size, t));
-        return check_region(e, regno, r.off, size, r.map_ptr->params.value_size, zero_ok);
+        TRY(check_region(e, regno, r.off, size, r.map_ptr->params.value_size, zero_ok));
+        TRY(check_field_access(e, regno, r.off, size, false));
+        return {};
     case reg_type::map_key:
     case reg_type::mem:
         if (t == access::write && (r.type == reg_type::map_key || has(r.type, type_flag::rdonly))) {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "btf/btf.h"
+#include "btf/fields.h"
 #include "helpers/helper.h"
 #include "isa/opcode.h"
 #include "verifier/state.h"
@@ -128,6 +129,13 @@ struct kfunc_desc {
 
 inline constexpr u32 max_pending = 8192; ///< BPF_COMPLEXITY_LIMIT_JMP_SEQ
 
+/// What a structure of the program's own has of special fields (special.h).
+struct object_fields {
+    const btf *types;
+    u32 id;
+    own<field_table> table; ///< null: it can have none
+};
+
 /// A path that waits to be explored.
 struct pending_path {
     verifier_state *state;
@@ -155,6 +163,7 @@ struct verifier_env {
     vec<callback_edge> callbacks;
 
     vec<insn_desc> descs; ///< insns, decoded
+    vec<object_fields> objects;
 
     // Exploration.
     frame_pool frames; ///< outlives the states
@@ -334,6 +343,7 @@ struct call_meta {
     u32 release_regno = 0;  ///< the argument whose reference ends
     u32 subprog = 0;        ///< of the callback argument
     dynptr_facts dynptr;    ///< of the initialised dynptr argument
+    const special_field *kptr = nullptr; ///< that the kptr argument points to
 };
 
 // print.cpp

@@ -7,6 +7,7 @@
 #include "verifier/loops.h"
 #include "verifier/marks.h"
 #include "verifier/sections.h"
+#include "verifier/special.h"
 #include "verifier/speculation.h"
 
 namespace modbpf {
@@ -204,6 +205,7 @@ status refuse(env &e, const refusal &r) {
 }
 
 result<step> check_exit(env &e) {
+    TRY(check_lock_left(e));
     if (!e.cur->curframe)
         TRY(check_sections_left(e));
     TRY(check_reference_leak(e));
@@ -295,6 +297,7 @@ result<step> check_insn(env &e, const insn_desc &d) {
         TRY(check_ld_packet(e, d));
         return step::next;
     case insn_kind::jump:
+    case insn_kind::may_goto:
     case insn_kind::branch:
     case insn_kind::call_helper:
     case insn_kind::call_kfunc:

@@ -63,6 +63,10 @@ status check_param(env &e, const subprog_info &s, u32 i) {
 }
 
 status call_global(env &e, u32 sub) {
+    if (e.cur->modes.lock_ptr) {
+        verbose(e, "global function calls are not allowed while holding a lock,\nuse static function instead\n");
+        return fail(EINVAL);
+    }
     subprog_info &s = e.subs[sub];
     TRY(check_global_in_section(e, s.may_sleep));
     status st = prepare_func_args(e, sub);
