@@ -19,7 +19,19 @@ constexpr callback_proto table[] = {
     {.helper = BPF_FUNC_user_ringbuf_drain, .args = {dynptr, r3}},
 };
 
+constexpr callback_proto kfunc_table[] = {
+    {.helper = 0, .args = {graph_node, graph_node}, .name = "bpf_rbtree_add_impl"},
+    {.helper = 0, .args = {map, map_key, map_value}, .async = true, .ret_max = 0, .may_sleep = true, .name = "bpf_wq_set_callback_impl"},
+};
+
 }  // namespace
+
+const callback_proto *find_callback(const char *kfunc) {
+    for (const callback_proto &c : kfunc_table)
+        if (!strcmp(c.name, kfunc))
+            return &c;
+    return nullptr;
+}
 
 const callback_proto *find_callback(u32 helper) {
     for (const callback_proto &c : table)

@@ -28,10 +28,13 @@ struct callback_proto {
     bool counted = false; ///< the caller's r1 bounds the number of calls
     u64 map_types = 0;    ///< bit mask of the types of r1's map that it works on; 0: takes no map, or any
     s32 ret_min = 0, ret_max = 1; ///< what it may return
+    bool may_sleep = false;
     const char *name = nullptr;   ///< of a kernel function
 };
 
 /// The callback of a helper, or null when it calls none.
 const callback_proto *find_callback(u32 helper);
+/// The same of a kernel function.
+const callback_proto *find_callback(const char *kfunc);
 
 }  // namespace modbpf

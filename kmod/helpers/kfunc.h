@@ -40,7 +40,11 @@ enum class kfunc_effect : u8 {
     rdonly_cast,   ///< r0: untrusted pointer to the type that the constant names
     css_task_iter, ///< LSM, iter and sleepable programs only
     session_cookie, ///< r0: 8 writable bytes
-    object,        ///< allocated objects, lists and trees of them
+    object_new, percpu_new, ///< r0: an object of the program's type that the constant names
+    object_drop, percpu_drop,
+    refcount_acquire,
+    list_push, list_pop,
+    tree_add, tree_remove, tree_first,
     work_queue,
     throw_,
 };

@@ -3,6 +3,7 @@
 #include "btf/btf.h"
 #include "verifier/loops.h"
 #include "verifier/marks.h"
+#include "verifier/special.h"
 
 namespace modbpf {
 
@@ -15,6 +16,18 @@ void set_of_map(reg_state &r, reg_type t, const reg_state &r1) {
     r.set_pointer(t);
     r.map_ptr = r1.map_ptr;
     r.map_uid = r1.map_uid;
+}
+
+/// A node of the tree whose root `r1` points to: its lock is held, so it is there.
+status set_graph_node(env &e, const reg_state &r1, reg_state &r) {
+    const field_table *table = TRY(fields_of(e, r1));
+    s64 off = static_cast<s64>(r1.var.value()) + r1.off;
+    const special_field *root = table && off >= 0 ? table->at(static_cast<u32>(off), graph_roots) : nullptr;
+    if (!root)
+        return verifier_bug(e, "callback without a root");
+    set_object(e, r, {root->types, root->type_id}, type_flag::alloc);
+    r.off = static_cast<s32>(root->node_off);
+    return set_non_owning(e, r);
 }
 
 status set_arg(env &e, callback_arg a, const func_state &caller, reg_state &r) {
@@ -47,11 +60,16 @@ status set_arg(env &e, callback_arg a, const func_state &caller, reg_state &r) {
         r.id = ++e.id_gen;
         return {};
     case callback_arg::vma:
+        if (typed vma = kernel_struct(e, "vm_area_struct")) {
+            set_object(e, r, vma, type_flag::none);
+            return {};
+        }
+        verbose(e, "the kernel's types have no vm_area_struct\n");
+        return fail(EOPNOTSUPP);
     case callback_arg::graph_node:
-        break;
+        return set_graph_node(e, caller.regs[BPF_REG_1], r);
     }
-    verbose(e, "this kind of callback is not supported\n");
-    return fail(EOPNOTSUPP);
+    return verifier_bug(e, "argument of a callback");
 }
 
 status set_args(env &e, const callback_proto &proto, const func_state &caller, func_state &callee) {
@@ -73,6 +91,7 @@ status enter_async(env &e, const callback_proto &proto, u32 sub) {
     f.regs[BPF_REG_10].set_pointer(reg_type::stack);
     TRY(set_args(e, proto, e.cur->cur(), f));
     st->async_depth = e.cur->async_depth + 1;
+    st->modes.in_sleepable = proto.may_sleep;
     TRY(e.pending.push({st.get(), e.subs[sub].start, e.insn, e.log.position()}));
     (void)st.release();
     if (e.pending.size() <= max_pending)

@@ -75,9 +75,11 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
         in.may_sleep |= fn && (fn->flags & helper_may_sleep);
     }
     if (d.kind == insn_kind::call_kfunc) {
-        u32 flags = find_kfunc_call(e, t).flags;
-        e.subs[containing_subprog(e, t)].may_sleep |= (flags & kf_sleepable) != 0;
-        if (flags & kf_iter_next) {
+        kfunc_call k = find_kfunc_call(e, t);
+        if (const callback_proto *c = k.fn ? find_callback(k.fn->name) : nullptr)
+            mark_callback(e, t, *c);
+        e.subs[containing_subprog(e, t)].may_sleep |= (k.flags & kf_sleepable) != 0;
+        if (k.flags & kf_iter_next) {
             e.aux[t].prune_point = true;
             e.aux[t].loop = loop_driver::iterator;
         }

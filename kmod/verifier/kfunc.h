@@ -22,6 +22,12 @@ struct kfunc_call {
     u32 ref_id = 0;   ///< of the last argument with a reference
     u32 release_regno = 0;
     u32 iter_frame = 0, iter_slot = 0;
+    const btf *object_types = nullptr; ///< of the allocated object that is dropped or counted
+    u32 object_id = 0;
+    const special_field *root = nullptr; ///< of the list or tree
+    u32 subprog = 0;  ///< the callback
+    const map *map_ptr = nullptr; ///< that the work queue is in
+    u32 map_uid = 0;
     dynptr_facts dynptr;
 
     const btf &types() const { return *fn->types; }
@@ -45,13 +51,24 @@ kfunc_param param_of(const kfunc_call &c, u32 i);
 /// The function of the call instruction at `insn` and its row for this program; null row: it may not call it. Null fn: call of id 0.
 kfunc_call find_kfunc_call(const env &e, u32 insn);
 bool is_number(const btf_type *t);
+/// A structure of numbers, of structures of numbers...; says so when it is too deep.
+bool is_plain_data(env &e, const btf &b, const btf_type *t);
 
 // kfunc_args.cpp
 status check_kfunc_args(env &e, kfunc_call &c);
 
 // kfunc_objects.cpp
 /// Functions of allocated objects, lists, trees and work queues.
-status check_object_kfunc(env &e, const kfunc_call &c);
+status check_special_kfunc_arg(env &e, kfunc_call &c, u32 i, const kfunc_param &p);
+/// While a lock is held only what works on lists and trees may be called.
+status check_lock_for_kfunc(env &e, const kfunc_call &c);
+bool works_on_graphs(kfunc_effect x);
+/// Calls back, where the function does.
+status call_kfunc_callback(env &e, const kfunc_call &c);
+/// The list or tree owns what was pushed or added.
+status change_owner(env &e, const kfunc_call &c);
+bool gives_object(kfunc_effect x);
+status set_object_result(env &e, const kfunc_call &c, reg_state &r);
 
 // iter.cpp
 status check_iter_arg(env &e, u32 regno, kfunc_call &c);

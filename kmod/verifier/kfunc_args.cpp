@@ -61,7 +61,8 @@ bool is_special(const kfunc_call &c, const kfunc_param &p) {
     return p.ends_with("__alloc") || p.ends_with("__refcounted_kptr");
 }
 
-/// A structure of numbers, of structures of numbers...: `depth` levels.
+}  // namespace
+
 bool is_plain_data(env &e, const btf &b, const btf_type *t) {
     constexpr u32 max_depth = 4;
     struct level {
@@ -96,6 +97,8 @@ bool is_plain_data(env &e, const btf &b, const btf_type *t) {
         stack[++depth] = {m, 0};
     }
 }
+
+namespace {
 
 bool is_size_of(const env &e, const kfunc_call &c, u32 i) {
     if (i >= c.arg_count())
@@ -361,9 +364,10 @@ status check_by_kind(env &e, kfunc_call &c, u32 i, const kfunc_param &p, kfunc_a
             verbose(e, "arg%d expected pointer to func\n", i);
             return fail(EINVAL);
         }
-        return check_object_kfunc(e, c);
+        c.subprog = r.subprog;
+        return {};
     default:
-        return check_object_kfunc(e, c);
+        return check_special_kfunc_arg(e, c, i, p);
     }
 }
 
@@ -392,7 +396,7 @@ status check_pointer(env &e, kfunc_call &c, u32 i, const kfunc_param &p, bool *t
         verbose(e, "pointer in R%d isn't map pointer\n", regno);
         return fail(EINVAL);
     }
-    if (kind == kfunc_arg::map || kind == kfunc_arg::object)
+    if (kind == kfunc_arg::map || kind == kfunc_arg::object || (kind == kfunc_arg::special && p.ends_with("__alloc")))
         TRY(check_trust(e, c, regno));
     TRY(check_offset(e, regno, c.is(kf_release) && r.ref_id));
     *takes_size = kind == kfunc_arg::memory_and_size;

@@ -5,6 +5,7 @@
 #include "verifier/dynptr.h"
 #include "verifier/kfunc.h"
 #include "verifier/sections.h"
+#include "verifier/special.h"
 
 namespace modbpf {
 
@@ -109,6 +110,8 @@ status set_pointer_result(env &e, const kfunc_call &c, const btf_type *t) {
     const btf_type *to = b.type(target);
     if (has_special_result(c.row->effect)) {
         TRY(set_special_result(e, c, r));
+    } else if (gives_object(c.row->effect)) {
+        TRY(set_object_result(e, c, r));
     } else if (!to) {
         r.set_unknown(); // void *: a number
     } else if (!is_struct(to)) {
@@ -127,12 +130,16 @@ status set_pointer_result(env &e, const kfunc_call &c, const btf_type *t) {
         r.type = r.type | type_flag::maybe_null;
         r.id = ++e.id_gen;
     }
-    if (!c.is(kf_acquire))
-        return {};
-    u32 id = TRY(acquire_ref(e));
-    if (c.is(kf_ret_null))
-        r.id = id;
-    r.ref_id = id;
+    if (c.is(kf_acquire)) {
+        u32 id = TRY(acquire_ref(e));
+        if (c.is(kf_ret_null))
+            r.id = id;
+        r.ref_id = id;
+    } else if (c.row->effect == kfunc_effect::tree_first) {
+        TRY(set_non_owning(e, r));
+    }
+    if (is_alloc_object(r) && !r.id && tells_lock(e, r))
+        r.id = ++e.id_gen;
     return {};
 }
 
@@ -140,7 +147,7 @@ status set_result(env &e, const kfunc_call &c) {
     const btf &b = c.types();
     const btf_type *t = b.type(b.skip_modifiers(c.fn->proto->size_or_type));
     bool to_struct = t && t->kind() == btf_kind::pointer && is_struct(b.type(b.skip_modifiers(t->size_or_type)));
-    if (c.is(kf_acquire) && !to_struct) {
+    if (c.is(kf_acquire) && !to_struct && !gives_object(c.row->effect)) {
         verbose(e, "acquire kernel function does not return PTR_TO_BTF_ID\n");
         return fail(EINVAL);
     }
@@ -162,16 +169,21 @@ status check_kfunc_call(env &e) {
     kfunc_call c = find_kfunc_call(e, e.insn);
     if (MODBPF_BUG_ON(!c.fn))
         return error(EFAULT);
+    TRY(check_lock_for_kfunc(e, c));
     TRY(check_allowed(e, c));
-    if (c.row->effect == kfunc_effect::object || c.row->effect == kfunc_effect::work_queue || c.row->effect == kfunc_effect::throw_)
-        return check_object_kfunc(e, c);
+    if (c.row->effect == kfunc_effect::throw_) {
+        verbose(e, "kernel function %s: exceptions are not supported\n", c.fn->name);
+        return fail(EOPNOTSUPP);
+    }
     TRY(check_kfunc_args(e, c));
+    TRY(call_kfunc_callback(e, c));
     TRY(enter_or_leave_section(e, c));
     if (c.release_regno)
         if (status s = release_ref(e, e.reg(c.release_regno).ref_id); !s) {
             verbose(e, "kfunc %s#%d reference has not been acquired before\n", c.fn->name, c.fn->id);
             return s;
         }
+    TRY(change_owner(e, c));
     clear_caller_saved(e, e.cur->cur());
     TRY(set_result(e, c));
     note_absent(e, "kfunc", c.fn->name);

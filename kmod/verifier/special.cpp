@@ -285,7 +285,12 @@ status check_kptr_arg(env &e, u32 regno, call_meta &meta) {
 
 status check_special_arg(env &e, u32 regno, arg_type t, call_meta &meta) {
     switch (base_of(t)) {
-    case arg_type::spin_lock: return check_lock_arg(e, regno, *meta.fn);
+    case arg_type::spin_lock:
+        if (in_tree_callback(*e.cur)) {
+            verbose(e, "can't spin_{lock,unlock} in rbtree cb\n");
+            return fail(EACCES);
+        }
+        return check_lock_arg(e, regno, *meta.fn);
     case arg_type::timer: return check_timer_arg(e, regno, meta);
     case arg_type::kptr: return check_kptr_arg(e, regno, meta);
     default: return verifier_bug(e, "kind of a special argument");

@@ -31,6 +31,10 @@ status access_kptr(env &e, const special_field &f, access t, s32 value);
 
 /// A spin_lock, timer or kptr argument.
 status check_special_arg(env &e, u32 regno, arg_type t, call_meta &meta);
+/// The object is in a list or tree whose lock is held.
+status set_non_owning(env &e, reg_state &r);
+/// Inside the comparison of a tree's elements, which runs under the tree's lock.
+bool in_tree_callback(const verifier_state &st);
 /// "bpf_spin_unlock is missing"
 status check_lock_left(env &e);
 
