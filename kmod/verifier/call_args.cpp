@@ -131,7 +131,10 @@ status check_arg_kind(env &e, u32 regno, arg_type t, const call_meta &meta) {
     const reg_kinds *k = kinds_of(t);
     if (!k)
         return verifier_bug(e, "kind of a helper argument");
-    if (!k->has(folded(r.type, t)))
+    reg_type seen = folded(r.type, t);
+    if (meta.kptr && base_of(t) == arg_type::btf_id) // the program's own objects too
+        seen = without(seen, type_flag::alloc | type_flag::percpu);
+    if (!k->has(seen))
         return refuse_type(e, regno, *k);
     return r.base() == reg_type::btf_ptr ? check_object(e, regno, t, meta, *k) : status();
 }
