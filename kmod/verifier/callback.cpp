@@ -84,6 +84,7 @@ status enter_async(env &e, const callback_proto &proto, u32 sub) {
     own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
     if (!st || !(st->frame[0] = make<func_state>(PORT_SLEEPING)))
         return error(ENOMEM);
+    st->pool = &e.frames;
     func_state &f = *st->frame[0];
     f.subprog = sub;
     for (reg_state &r : f.regs)

@@ -42,6 +42,7 @@ struct walk {
         e.aux[i].prune_point = true;
         e.aux[i].jmp_point = true;
     }
+    status from(u32 start);
     result<bool> visit(u32 t);
     result<bool> visit_call(u32 t, const insn_desc &d);
 };
@@ -79,6 +80,7 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
         if (const callback_proto *c = k.fn ? find_callback(k.fn->name) : nullptr)
             mark_callback(e, t, *c);
         e.subs[containing_subprog(e, t)].may_sleep |= (k.flags & kf_sleepable) != 0;
+        e.subs[containing_subprog(e, t)].may_throw |= k.row && k.row->effect == kfunc_effect::throw_;
         if (k.flags & kf_iter_next) {
             e.aux[t].prune_point = true;
             e.aux[t].loop = loop_driver::iterator;
@@ -98,7 +100,22 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
     const subprog_info &called = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
     caller.changes_pkt_data |= called.changes_pkt_data;
     caller.may_sleep |= called.may_sleep;
+    caller.may_throw |= called.may_throw;
     return false;
+}
+
+/// Everything that can be reached from `start`.
+status walk::from(u32 start) {
+    TRY(stack.push(start));
+    mark[start] = discovered;
+    while (!stack.empty()) {
+        u32 t = stack.back();
+        if (TRY(visit(t)))
+            continue;
+        mark[t] = explored;
+        stack.pop();
+    }
+    return {};
 }
 
 result<bool> walk::visit(u32 t) {
@@ -140,15 +157,9 @@ result<bool> walk::visit(u32 t) {
 status check_cfg(env &e) {
     walk w{e, {}, {}};
     TRY(w.mark.resize(e.count()));
-    TRY(w.stack.push(0));
-    w.mark[0] = discovered;
-    while (!w.stack.empty()) {
-        u32 t = w.stack.back();
-        if (TRY(w.visit(t)))
-            continue;
-        w.mark[t] = explored;
-        w.stack.pop();
-    }
+    TRY(w.from(0));
+    if (e.exception_callback && w.mark[e.subs[e.exception_callback].start] == undiscovered)
+        TRY(w.from(e.subs[e.exception_callback].start));
     for (u32 i = 0; i < e.count(); i++) {
         if (w.mark[i] != explored) {
             verbose(e, "unreachable insn %d\n", i);

@@ -79,6 +79,7 @@ struct subprog_info {
     bool is_callback = false; ///< a function pointer names it
     bool is_async = false;    ///< seen to be an asynchronous callback
     bool called_back = false; ///< seen to be a callback
+    bool may_throw = false;
     // From func_info.
     bool global = false;
     bool called = false;   ///< global: by code that was explored
@@ -161,6 +162,7 @@ struct verifier_env {
     vec<u32> pred;
     vec<u32> mark_queue;
     vec<callback_edge> callbacks;
+    u32 exception_callback = 0; ///< subprogram, or 0
 
     vec<insn_desc> descs; ///< insns, decoded
     vec<object_fields> objects;
@@ -242,9 +244,9 @@ status explore(env &e);
 /// A copy of the current state that starts at `insn`; a borrow, valid until the next push. ENOMEM, E2BIG.
 result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn);
 /// "At program exit the register R0 ..." and the other checks of a main exit.
-status check_return_code(env &e);
+status check_return_code(env &e, u32 regno = BPF_REG_0);
 /// "At <where> the register R0 has smin=... should have been in [lo, hi]", where r is not in that range.
-status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char *where);
+status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char *where, u32 regno = BPF_REG_0);
 
 // alu.cpp
 status check_alu(env &e, const insn_desc &d);
@@ -294,7 +296,8 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
 // kfunc_find.cpp, kfunc_call.cpp
 status add_kfunc(env &e, u32 insn); ///< the call instruction at `insn`, before anything else is known
 u32 kfunc_arg_count(const env &e, u32 insn);
-status check_kfunc_call(env &e);
+/// False: the program ends here (bpf_throw).
+result<bool> check_kfunc_call(env &e);
 
 // call.cpp, func.cpp
 status check_helper_call(env &e, const insn_desc &d);

@@ -4,6 +4,7 @@
 // number of instructions processed (and with it the 1M limit) is comparable.
 #include "verifier/callback.h"
 #include "verifier/dynptr.h"
+#include "verifier/exception.h"
 #include "verifier/loops.h"
 #include "verifier/marks.h"
 #include "verifier/sections.h"
@@ -257,8 +258,10 @@ result<step> check_control(env &e, const insn_desc &d) {
         TRY(check_helper_call(e, d));
         break;
     case insn_kind::call_kfunc:
-        TRY(check_kfunc_call(e));
-        break;
+        if (TRY(check_kfunc_call(e)))
+            break;
+        TRY(check_throw(e));
+        return step::path_done;
     case insn_kind::may_goto:
         TRY(check_may_goto(e, d));
         return step::jumped;
@@ -441,6 +444,8 @@ status enter(env &e, u32 sub) {
     }
     verbose(e, "Validating %s() func#%d...\n", e.subs[sub].name, sub);
     TRY(prepare_func_args(e, sub));
+    if (sub == e.exception_callback)
+        TRY(check_exception_callback(e, e.subs[sub]));
     for (u32 i = 0; i < e.subs[sub].arg_count; i++)
         set_arg(e, e.subs[sub], i);
     return {};
@@ -489,42 +494,44 @@ const return_rule *find_return_rule(const env &e) {
     return nullptr;
 }
 
-status check_known_return(env &e, const reg_state &r, s32 lo, s32 hi, const char *where) {
+status check_known_return(env &e, u32 regno, s32 lo, s32 hi, const char *where) {
+    const reg_state &r = e.reg(regno);
     if (!r.is_scalar()) {
-        verbose(e, "%s the register R0 is not a known value (%s)\n", where, reg_type_name(e, r.type));
+        verbose(e, "%s the register R%d is not a known value (%s)\n", where, regno, reg_type_name(e, r.type));
         return fail(EINVAL);
     }
-    TRY(demand_reg(e, BPF_REG_0));
-    return check_return_range(e, r, lo, hi, where);
+    TRY(demand_reg(e, regno));
+    return check_return_range(e, r, lo, hi, where, regno);
 }
 
 }  // namespace
 
-status check_return_code(env &e) {
-    TRY(read_reg(e, BPF_REG_0));
-    if (leaks(e, BPF_REG_0)) {
-        verbose(e, "R0 leaks addr as return value\n");
+status check_return_code(env &e, u32 regno) {
+    TRY(read_reg(e, regno));
+    if (leaks(e, regno)) {
+        verbose(e, "R%d leaks addr as return value\n", regno);
         return fail(EACCES);
     }
-    const reg_state &r = e.reg(BPF_REG_0);
+    const reg_state &r = e.reg(regno);
+    u32 sub = e.cur->frame[0]->subprog;
     if (const callback_proto *c = e.cur->frame[0]->callback)
-        return check_known_return(e, r, c->ret_min, c->ret_max, "At async callback return");
-    if (e.cur->frame[0]->subprog) {
+        return check_known_return(e, regno, c->ret_min, c->ret_max, "At async callback return");
+    if (sub && sub != e.exception_callback) {
         if (r.is_scalar())
             return {};
-        verbose(e, "At subprogram exit the register R0 is not a scalar value (%s)\n", reg_type_name(e, r.type));
+        verbose(e, "At subprogram exit the register R%d is not a scalar value (%s)\n", regno, reg_type_name(e, r.type));
         return fail(EINVAL);
     }
     const return_rule *rule = find_return_rule(e);
     if (!rule)
         return {};
-    return check_known_return(e, r, rule->min, rule->max, "At program exit");
+    return check_known_return(e, regno, rule->min, rule->max, "At program exit");
 }
 
-status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char *where) {
+status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char *where, u32 regno) {
     if (r.var.smin >= lo && r.var.smax <= hi)
         return {};
-    verbose(e, "%s the register R0 has", where);
+    verbose(e, "%s the register R%d has", where, regno);
     if (r.var.smin > -9223372036854775807ll - 1)
         verbose(e, " smin=%lld", r.var.smin);
     if (r.var.smax < 9223372036854775807ll)
@@ -537,6 +544,7 @@ status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char
 
 status explore(env &e) {
     TRY(explore_from(e, 0));
+    e.subs[e.exception_callback].called = true;
     for (bool again = true; again;) {
         again = false;
         for (u32 i = 1; i < e.subs.size(); i++) {

@@ -2,6 +2,7 @@
 // Calls between subprograms: a static function is explored at each call in a new frame; a global function's arguments are checked
 // against its BTF, its body is verified once by itself, and its result is any number.
 #include "verifier/callback.h"
+#include "verifier/exception.h"
 #include "verifier/dynptr.h"
 #include "verifier/marks.h"
 #include "verifier/sections.h"
@@ -79,6 +80,7 @@ status call_global(env &e, u32 sub) {
         }
     if (!st)
         return st;
+    TRY(check_may_throw(e, s));
     verbose(e, "Func#%d ('%s') is global and assumed valid.\n", sub, s.name);
     if (s.changes_pkt_data)
         clear_packet_pointers(e);

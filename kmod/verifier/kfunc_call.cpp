@@ -163,31 +163,31 @@ status set_result(env &e, const kfunc_call &c) {
 
 }  // namespace
 
-status check_kfunc_call(env &e) {
+result<bool> check_kfunc_call(env &e) {
     if (!e.insns[e.insn].imm)
-        return {}; // refused behind the verdict, unless it is dead
+        return true; // refused behind the verdict, unless it is dead
     kfunc_call c = find_kfunc_call(e, e.insn);
     if (MODBPF_BUG_ON(!c.fn))
         return error(EFAULT);
     TRY(check_lock_for_kfunc(e, c));
     TRY(check_allowed(e, c));
-    if (c.row->effect == kfunc_effect::throw_) {
-        verbose(e, "kernel function %s: exceptions are not supported\n", c.fn->name);
-        return fail(EOPNOTSUPP);
-    }
     TRY(check_kfunc_args(e, c));
     TRY(call_kfunc_callback(e, c));
     TRY(enter_or_leave_section(e, c));
     if (c.release_regno)
         if (status s = release_ref(e, e.reg(c.release_regno).ref_id); !s) {
             verbose(e, "kfunc %s#%d reference has not been acquired before\n", c.fn->name, c.fn->id);
-            return s;
+            return s.err();
         }
     TRY(change_owner(e, c));
+    note_absent(e, "kfunc", c.fn->name);
+    if (c.row->effect == kfunc_effect::throw_)
+        return false;
     clear_caller_saved(e, e.cur->cur());
     TRY(set_result(e, c));
-    note_absent(e, "kfunc", c.fn->name);
-    return c.is(kf_iter_next) ? fork_iter_next(e, c) : status();
+    if (c.is(kf_iter_next))
+        TRY(fork_iter_next(e, c));
+    return true;
 }
 
 }  // namespace modbpf

@@ -2,6 +2,8 @@
 // Subprograms: discovery from call instructions, jump ranges, what BTF says of them, and the stack depth of call chains.
 #include "btf/btf.h"
 #include "verifier/env.h"
+#include "verifier/exception.h"
+#include "verifier/kfunc.h"
 
 namespace modbpf {
 
@@ -87,6 +89,12 @@ status find_subprogs(env &e) {
             TRY(add_subprog(e, static_cast<s64>(i) + in.imm + 1));
         if (kfunc)
             TRY(add_kfunc(e, i));
+    }
+    if (u32 at = TRY(find_exception_callback(e))) {
+        TRY(add_subprog(e, at));
+        e.exception_callback = static_cast<u32>(find_start(e, at));
+        subprog_info &s = e.subs[e.exception_callback];
+        s.called_back = s.is_async = true; // it has a stack of its own
     }
     for (u32 i = 0; i < e.subs.size(); i++)
         e.subs[i].end = i + 1 < e.subs.size() ? e.subs[i + 1].start : e.count();
@@ -329,15 +337,31 @@ void callers_reach_tail_call(env &e, const chain &c) {
 
 namespace {
 
-/// Does the instruction take stack for the function that it calls or points to? What runs later has a stack of its own.
-result<bool> stacks_callee(env &e, u32 i) {
+bool kfunc_throws(const env &e, u32 i) {
     const bpf_insn &in = e.insns[i];
+    if (in.code != (BPF_JMP | BPF_CALL) || in.src_reg != BPF_PSEUDO_KFUNC_CALL || in.off)
+        return false;
+    kfunc_call c = find_kfunc_call(e, i);
+    return c.row && c.row->effect == kfunc_effect::throw_;
+}
+
+/// Does the instruction take stack for the function that it calls or points to? What runs later has a stack of its own.
+result<bool> stacks_callee(env &e, const chain &c, u32 sub, u32 i) {
+    const bpf_insn &in = e.insns[i];
+    if (kfunc_throws(e, i) && in_callback(e, c, sub)) {
+        verbose(e, "bpf_throw kfunc (insn %d) cannot be called from callback subprog %d\n", i, sub);
+        return fail(EINVAL);
+    }
     if (!is_pseudo_call(in) && !is_pseudo_func(in))
         return false;
     const subprog_info &s = e.subs[static_cast<u32>(find_start(e, static_cast<s64>(i) + in.imm + 1))];
     if (s.is_async && s.has_tail_call) {
         verbose(e, "verifier bug. subprog has tail_call and async cb\n"); // Linux's words
         return fail(EFAULT);
+    }
+    if (is_pseudo_call(in) && &s == &e.subs[e.exception_callback] && e.exception_callback) {
+        verbose(e, "insn %d cannot call exception cb directly\n", i);
+        return fail(EINVAL);
     }
     return !s.is_async || is_pseudo_call(in);
 }
@@ -348,7 +372,7 @@ status check_chains(env &e, vec<fit> &fits, u32 sub) {
     u32 i = e.subs[sub].start;
     TRY(enter_subprog(e, c, sub));
     for (;;) {
-        while (i < e.subs[sub].end && !TRY(stacks_callee(e, i)))
+        while (i < e.subs[sub].end && !TRY(stacks_callee(e, c, sub, i)))
             i++;
         if (i == e.subs[sub].end) {
             if (e.subs[sub].has_tail_call)
