@@ -348,21 +348,79 @@ const special_field *field_table::at(u32 off, u32 mask) const {
 
 const char *field_name(field_kind k) { return row_of(k).name; }
 
-result<own<field_table>> parse_fields(const btf &types, u32 id, u32 mask, const btf *kernel) {
+result<own<field_table>> find_fields(const btf &types, u32 id, u32 mask, const btf *kernel) {
     own<field_table> table(make<field_table>(PORT_SLEEPING));
     own<search> s(make<search>(PORT_SLEEPING, types, mask));
     if (!table || !s)
         return error(ENOMEM);
-    status st = s->run(id);
-    if (st)
-        st = [&]() -> status { return fill(types, kernel, *s, *table); }();
-    if (!st && st.err().code() == ENOMEM)
-        return st.err();
-    if (!st) {
-        table->fields.clear();
-        table->kinds = 0;
-    }
+    TRY(s->run(id));
+    TRY(fill(types, kernel, *s, *table));
     return table;
+}
+
+result<own<field_table>> parse_fields(const btf &types, u32 id, u32 mask, const btf *kernel) {
+    result<own<field_table>> found = find_fields(types, id, mask, kernel);
+    if (found || found.err().code() == ENOMEM)
+        return found;
+    own<field_table> none(make<field_table>(PORT_SLEEPING));
+    return none ? result<own<field_table>>(move(none)) : error(ENOMEM);
+}
+
+bool same_fields(const field_table *a, const field_table *b) {
+    size_t n = a ? a->fields.size() : 0;
+    if (n != (b ? b->fields.size() : 0))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const special_field &x = a->fields[i], &y = b->fields[i];
+        bool typed = (kptr_fields | graph_roots) & field_bit(x.kind);
+        if (x.kind != y.kind || x.off != y.off || (typed && (x.types != y.types || x.type_id != y.type_id || x.node_off != y.node_off)))
+            return false;
+    }
+    return true;
+}
+
+result<own<field_table>> copy_fields(const field_table &from) {
+    own<field_table> table(make<field_table>(PORT_SLEEPING));
+    if (!table)
+        return error(ENOMEM);
+    for (const special_field &f : from.fields)
+        TRY(table->fields.push(f));
+    table->kinds = from.kinds;
+    return table;
+}
+
+status check_object_structs(const btf &types, const btf *kernel) {
+    own<search> s(make<search>(PORT_SLEEPING, types, object_fields_mask));
+    vec<u8> telling; // types of members by which a structure is one to look at
+    if (!s)
+        return error(ENOMEM);
+    TRY(telling.resize(types.type_count()));
+    bool any = false;
+    for (u32 id = 1; id < types.type_count(); id++) {
+        found unused{};
+        const btf_type *t = types.type(id);
+        result<bool> kptr = t ? s->pointer(*t, unused) : result<bool>(false);
+        telling[id] = kptr.ok() && *kptr;
+        any |= telling[id];
+    }
+    for (const kind_row &r : rows)
+        if (u32 id = r.type && (object_fields_mask & field_bit(r.kind)) ? types.find(r.type, btf_kind::structure) : 0) {
+            telling[id] = 1;
+            any = true;
+        }
+    for (u32 id = 1; any && id < types.type_count(); id++) {
+        const btf_type *t = types.type(id);
+        bool look = false;
+        for (u32 i = 0; t && t->is_composite() && i < t->vlen(); i++)
+            look |= telling[types.tail<btf_member>(t)[i].type];
+        if (!look)
+            continue;
+        own<field_table> table = TRY(find_fields(types, id, object_fields_mask, kernel));
+        if (!table->kinds)
+            return error(EFAULT);
+        port_cond_resched();
+    }
+    return {};
 }
 
 }  // namespace modbpf

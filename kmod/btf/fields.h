@@ -54,4 +54,13 @@ const char *field_name(field_kind k);
 /// ENOMEM; EINVAL, E2BIG, EEXIST, ENOENT: they are not as they should be: then they are no fields at all (a table without any).
 result<own<field_table>> parse_fields(const btf &types, u32 id, u32 mask, const btf *kernel);
 
+/// The same, with the error where they are not as they should be.
+result<own<field_table>> find_fields(const btf &types, u32 id, u32 mask, const btf *kernel);
+/// Have two values the same fields? Null: none.
+bool same_fields(const field_table *a, const field_table *b);
+result<own<field_table>> copy_fields(const field_table &from);
+/// BTF_LOAD: every structure with a member that is such a field must be one that programs could allocate. As find_fields; EFAULT: a field
+/// by its type is none by its place.
+status check_object_structs(const btf &types, const btf *kernel);
+
 }  // namespace modbpf

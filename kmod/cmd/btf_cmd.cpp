@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // BTF_LOAD.
+#include "btf/fields.h"
 #include "cmd/attr.h"
 #include "prog/files.h"
 
@@ -14,7 +15,10 @@ result<ref<btf>> parse(const btf_load_attr &a, verifier_log &log) {
     TRY(data.resize(a.btf_size));
     if (a.btf_size && port_copy_from_user(data.data(), a.btf, a.btf_size))
         return error(EFAULT);
-    return btf::parse(move(data), log);
+    ref<btf> b = TRY(btf::parse(move(data), log));
+    result<ref<btf>> kernel = btf::vmlinux();
+    TRY(check_object_structs(*b, kernel.ok() ? kernel->get() : nullptr));
+    return b;
 }
 
 /// The log is finished whatever the verdict, and its true size written back if the caller's attr has the field.

@@ -175,6 +175,8 @@ result<ref<map>> take_template(const map_create_attr &a) {
         types->get();
         t->btf_ref = types;
     }
+    if (like->fields)
+        t->fields = TRY(copy_fields(*like->fields)).release();
     return t;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What maps inside of maps must have in common. The template stands for any of them in the verifier: it has their parameters and types
 // and no elements, and is never frozen, so that nothing is concluded from the contents of the map that it was made of.
+#include "btf/fields.h"
 #include "maps/map.h"
 
 namespace modbpf {
@@ -41,7 +42,8 @@ result<map *> make_inner_template(map *m) {
 
 bool map_meta_equal(const map *meta, const map *m) {
     const map_params &a = meta->params, &b = m->params;
-    if (a.type != b.type || a.key_size != b.key_size || a.value_size != b.value_size || a.flags != b.flags)
+    if (a.type != b.type || a.key_size != b.key_size || a.value_size != b.value_size || a.flags != b.flags ||
+        !same_fields(meta->fields, m->fields))
         return false;
     bool sized = a.type == BPF_MAP_TYPE_XSKMAP || (a.type == BPF_MAP_TYPE_ARRAY && !(a.flags & BPF_F_INNER_MAP));
     return !sized || a.max_entries == b.max_entries;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Which maps a program may name at all, whatever it does with them. Facts and texts of Linux 6.12 (check_map_prog_compatibility).
+#include "btf/fields.h"
 #include "verifier/env.h"
 
 namespace modbpf {
@@ -16,11 +17,33 @@ constexpr u64 sleepable_maps =
 /// Maps that belong to the program as a whole.
 constexpr u64 single_maps = bit(BPF_MAP_TYPE_CGROUP_STORAGE) | bit(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE) | bit(BPF_MAP_TYPE_ARENA);
 
+constexpr u64 probes = bit(BPF_PROG_TYPE_KPROBE) | bit(BPF_PROG_TYPE_TRACEPOINT) | bit(BPF_PROG_TYPE_PERF_EVENT) |
+                       bit(BPF_PROG_TYPE_RAW_TRACEPOINT) | bit(BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE);
+
+/// Values with such fields are not for programs of these types.
+struct field_rule {
+    u32 fields;
+    u64 prog_types;
+    const char *text;
+};
+constexpr field_rule field_rules[] = {
+    {graph_roots, probes, "tracing progs cannot use bpf_{list_head,rb_root} yet\n"},
+    {field_bit(field_kind::spin_lock), bit(BPF_PROG_TYPE_SOCKET_FILTER), "socket filter progs cannot use bpf_spin_lock yet\n"},
+    {field_bit(field_kind::spin_lock), probes, "tracing progs cannot use bpf_spin_lock yet\n"},
+    {field_bit(field_kind::timer), probes, "tracing progs cannot use bpf_timer yet\n"},
+    {field_bit(field_kind::workqueue), probes, "tracing progs cannot use bpf_wq yet\n"},
+};
+
 bool among(u64 types, const map &m) { return m.params.type < 64 && (types & bit(m.params.type)); }
 
 }  // namespace
 
 status check_map_for_program(env &e, const map &m) {
+    for (const field_rule &r : field_rules)
+        if (m.fields && m.fields->has_any(r.fields) && (r.prog_types & bit(e.req.type->type))) {
+            verbose(e, "%s", r.text);
+            return fail(EINVAL);
+        }
     if (m.params.type == BPF_MAP_TYPE_STRUCT_OPS) {
         verbose(e, "bpf_struct_ops map cannot be used in prog\n");
         return fail(EINVAL);
@@ -40,10 +63,16 @@ status check_new_map(env &e, const map &m) {
             verbose(e, arena ? "Only one arena per program\n" : "only one cgroup storage of each type is allowed\n");
             return fail(EBUSY);
         }
-    if (!arena || (e.req.perfmon && e.req.bpf))
+    if (!arena)
         return {};
-    verbose(e, "CAP_BPF and CAP_PERFMON are required to use arena\n");
-    return fail(EPERM);
+    if (!e.req.perfmon || !e.req.bpf) {
+        verbose(e, "CAP_BPF and CAP_PERFMON are required to use arena\n");
+        return fail(EPERM);
+    }
+    if (m.params.extra || __atomic_load_n(&m.writers, __ATOMIC_ACQUIRE)) // user space said where, or has mapped it
+        return {};
+    verbose(e, "arena's user address must be set via map_extra or mmap()\n");
+    return fail(EINVAL);
 }
 
 }  // namespace modbpf
