@@ -97,12 +97,16 @@ std::vector<int> states_to_show(const recording &r) {
 std::string page_program(const char *path, const verdict &v, const recording &r, const explanation *e) {
     value_table values;
     std::map<int, int> number;
-    std::string insns, ends, visits = page_visits(r, states_to_show(r), number, values);
+    std::vector<int> shown = states_to_show(r);
+    std::string insns, ends, visits = page_visits(r, shown, number, values);
     for (const instruction &i : r.insns)
         insns += (insns.empty() ? "" : ",") + page_insn(i);
     for (const path_end &end : r.ends)
         if (number.contains(end.visit))
             ends += std::string(ends.empty() ? "" : ",") + "[" + std::to_string(number[end.visit]) + "," + std::to_string(static_cast<int>(end.fate)) + "]";
+    for (size_t i = 0; i < shown.size(); i++) // where the beginning of a long exploration breaks off
+        if (index(shown[i]) == i && i + 1 < r.visits.size() && (i + 1 == shown.size() || index(shown[i + 1]) != i + 1))
+            ends += std::string(ends.empty() ? "" : ",") + "[" + std::to_string(i) + ",3]";
     return "{\"file\":" + json_string(path) + ",\"program\":" + json_string(v.program) + ",\"section\":" + json_string(v.section) +
            ",\"verdict\":" + json_string(word(v.result)) + ",\"error\":" + json_string(v.error ? error_text(v.error) : "") +
            ",\"log\":" + json_string(v.log.empty() ? v.notes : v.log) + ",\"visited\":" + std::to_string(r.visits.size()) +

@@ -72,6 +72,21 @@ shows "clicks" 'slider: Path 1, step 5 of 24' 'button: Path 1, step 6 of 24' 'in
 	'on the other path: Path 2, step 7 of 8, in front of 24: '
 shows "the choice of a program, and from its explanation to the cause" 'refused: Path 1, step 7 of 7, in front of 7: (79) r0 = *(u64 *)(r0 +0): refused [R0 may be NULL here' \
 	'cause: Path 1, step 6 of 7, in front of 6: (85) call bpf_map_lookup_elem#1' 'wild_index: Path 1, step 12 of 12' '[8 bytes at offset 64 lie outs' 'class="caret">	^~~~~~~~~~~~~~</span>'
+# More than the page shows: it says so where it breaks off.
+cat >"$dir/long.bpf.c" <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+char LICENSE[] SEC("license") = "GPL";
+SEC("xdp") int turns(struct xdp_md *ctx)
+{
+	asm volatile("r6 = 11000\n1:\n\tr6 += -1\n\tif r6 != 0 goto 1b" : : : "r6");
+	return 0;
+}
+C
+clang-19 -O2 -g -target bpf -I/usr/include/x86_64-linux-gnu -c "$dir/long.bpf.c" -o "$dir/long.o" || exit 1
+$m verify --html="$dir/long.html" "$dir/long.o" >/dev/null || { $m verify "$dir/long.o"; fails=1; }
+browse long.html "#path=0&step=15999"
+shows "a long exploration" ', 16000 shown' 'step 16000 of 16000' 'goes on, which is not shown'
 # What looks like markup in a file's text stays text.
 cat >"$dir/hostile.bpf.c" <<'C'
 #include <linux/bpf.h>
