@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Objects of the program's own, lists of them, and exceptions: each rule beside what it lets pass.
+#include "btf/btf_builder_test.h"
+#include "btf/fields.h"
+#include "verifier/verdict_rows.h"
+
+namespace modbpf::test {
+
+namespace {
+
+constexpr int list_fd = 2100; ///< 1 element: a list of `element` and its lock
+
+/// Types that stand for the kernel's.
+struct kernel_like {
+    ref<btf> types;
+    u32 obj_new, obj_drop, push, pop, throw_;
+    kernel_like() {
+        btf_builder b;
+        using K = btf_kind;
+        u32 i = b.int32(), w = b.integer("u64", 8, 64), voidp = b.refer(K::pointer, 0);
+        u32 head = b.refer(K::pointer, b.composite(K::structure, "bpf_list_head", 16, {{"o", w, 0}}));
+        u32 node = b.refer(K::pointer, b.composite(K::structure, "bpf_list_node", 24, {{"o", w, 0}}));
+        auto func = [&](const char *name, u32 ret, const std::vector<btf_builder::member> &params) {
+            return b.func(name, b.proto(ret, params), BTF_FUNC_STATIC);
+        };
+        obj_new = func("bpf_obj_new_impl", voidp, {{"local_type_id__k", w}, {"meta__ign", voidp}});
+        obj_drop = func("bpf_obj_drop_impl", 0, {{"p__alloc", voidp}, {"meta__ign", voidp}});
+        push = func("bpf_list_push_front_impl", i, {{"head", head}, {"node", node}, {"meta__ign", voidp}, {"off", w}});
+        pop = func("bpf_list_pop_front", node, {{"head", head}});
+        throw_ = func("bpf_throw", 0, {{"cookie", w}});
+        auto a = load_btf(b.bytes());
+        EXPECT_EQ(a.err, 0) << a.log;
+        types = a.types;
+    }
+};
+const kernel_like &k() {
+    static kernel_like l;
+    return l;
+}
+
+struct program_types {
+    ref<btf> types;
+    u32 element, list, number;
+    program_types() {
+        btf_builder b;
+        using K = btf_kind;
+        u32 i = b.int32(), w = b.integer("u64", 8, 64);
+        u32 lock = b.composite(K::structure, "bpf_spin_lock", 4, {{"val", i, 0}});
+        u32 node = b.composite(K::structure, "bpf_list_node", 24, {{"o", w, 0}});
+        u32 head = b.composite(K::structure, "bpf_list_head", 16, {{"o", w, 0}});
+        element = b.composite(K::structure, "element", 32, {{"x", w, 0}, {"n", node, 64}});
+        list = b.composite(K::structure, "list", 24, {{"head", head, 0}, {"lock", lock, 128}});
+        b.type("contains:element:n", b.info(K::decl_tag), list, {0});
+        number = i;
+        auto a = load_btf(b.bytes());
+        EXPECT_EQ(a.err, 0) << a.log;
+        types = a.types;
+    }
+};
+const program_types &own_types() {
+    static program_types t;
+    return t;
+}
+
+struct list_map {
+    map *m = nullptr;
+    list_map() {
+        map_params p{.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 24, .max_entries = 1};
+        m = find_map_ops(BPF_MAP_TYPE_ARRAY)->create(p).value();
+        m->user_get();
+        m->btf_ref = const_cast<btf *>(&*own_types().types);
+        m->fields = move(parse_fields(*own_types().types, own_types().list, map_fields, nullptr)).value().release();
+    }
+    ~list_map() {
+        destroy(const_cast<field_table *>(m->fields));
+        m->btf_ref = nullptr, m->fields = nullptr;
+        m->user_put();
+        m->put();
+        map_free_barrier();
+    }
+    static result<ref<map>> from_fd(int fd) {
+        static list_map l;
+        return fd == list_fd ? ref<map>(l.m) : verifier_maps::from_fd(fd);
+    }
+};
+
+bpf_insn kcall(u32 id) { return raw(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, static_cast<s32>(id)); }
+/// r6 = a new element, or the program ends.
+prog make_new() {
+    return prog{mov(r1, static_cast<s32>(own_types().element)), mov(r2, 0), kcall(k().obj_new), jmp(BPF_JNE, r0, 0, 2)} + ret0 + prog{mov_x(r6, r0)};
+}
+prog drop(u8 reg = r6) { return {mov_x(r1, reg), mov(r2, 0), kcall(k().obj_drop)}; }
+prog lock() { return ld_value(r1, list_fd, 16) + prog{call(BPF_FUNC_spin_lock)}; }
+prog unlock() { return ld_value(r1, list_fd, 16) + prog{call(BPF_FUNC_spin_unlock)}; }
+prog push(s32 off = 8) { return ld_value(r1, list_fd, 0) + prog{mov_x(r2, r6), add(r2, off), mov(r3, 0), mov(r4, 0), kcall(k().push)}; }
+prog pop() { return ld_value(r1, list_fd, 0) + prog{kcall(k().pop), mov_x(r7, r0)}; }
+
+std::vector<row> object_rows() {
+    return {
+        {"an object is made and dropped", make_new() + drop() + ret0, cls},
+        {"an object is left", make_new() + ret0, cls, EINVAL, "Unreleased reference id="},
+        {"it may be NULL", prog{mov(r1, static_cast<s32>(own_types().element)), mov(r2, 0), kcall(k().obj_new), mov_x(r6, r0)} + drop() + ret0, cls, EACCES,
+         "Possibly NULL pointer passed to trusted arg0"},
+        {"it is dropped once", make_new() + drop() + drop() + ret0, cls, EINVAL, ""},
+        {"dropped where it starts", make_new() + prog{add(r6, 8)} + drop() + ret0, cls, EINVAL, "R1 must have zero offset when passed to release func"},
+        {"a number is no object", prog{mov(r6, 7)} + drop() + ret0, cls, EINVAL, ""},
+        {"of a structure", prog{mov(r1, static_cast<s32>(own_types().number)), mov(r2, 0), kcall(k().obj_new)} + ret0, cls, EINVAL,
+         "bpf_obj_new/bpf_percpu_obj_new type ID argument must be of a struct"},
+        {"of a known type", prog{call(BPF_FUNC_get_prandom_u32), mov_x(r1, r0), mov(r2, 0), kcall(k().obj_new)} + ret0, cls, EINVAL,
+         "R1 must be a known constant"},
+
+        {"pushed under the lock", make_new() + lock() + push() + unlock() + ret0, cls},
+        {"not without", make_new() + push() + ret0, cls, EINVAL, "bpf_spin_lock at off=16 must be held for bpf_list_head"},
+        {"the list owns it", make_new() + lock() + push() + unlock() + drop() + ret0, cls, EINVAL, ""},
+        {"pushed once", make_new() + lock() + push() + push() + unlock() + ret0, cls, EINVAL, "arg#1 expected pointer to allocated object"},
+        {"by its node", make_new() + lock() + push(0) + unlock() + ret0, cls, EINVAL, "bpf_list_node not found at offset=0"},
+        {"popped and dropped",
+         lock() + pop() + unlock() + prog{jmp(BPF_JNE, r7, 0, 2)} + ret0 + prog{add(r7, -8)} + drop(r7) + ret0, cls},
+        {"popped and left", lock() + pop() + unlock() + ret0, cls, EINVAL, "Unreleased reference id="},
+        {"popped: at its node", lock() + pop() + unlock() + prog{jmp(BPF_JNE, r7, 0, 2)} + ret0 + drop(r7) + ret0, cls, EINVAL,
+         "R1 must have zero offset when passed to release func"},
+        {"no other function under the lock", lock() + make_new() + drop() + unlock() + ret0, cls, EINVAL,
+         "function calls are not allowed while holding a lock"},
+
+        {"a throw ends the program", prog{mov(r1, 0), kcall(k().throw_)} + ret0, cls},
+        {"nothing is held there", make_new() + prog{mov(r1, 0), kcall(k().throw_)} + drop() + ret0, cls, EINVAL, "Unreleased reference id="},
+        {"in any frame", make_new() + prog{call_pc(5)} + drop() + ret0 + prog{mov(r1, 0), kcall(k().throw_)} + ret0, cls, EINVAL, "Unreleased reference id="},
+        {"dropped before", make_new() + drop() + prog{mov(r1, 0), kcall(k().throw_)} + ret0, cls},
+    };
+}
+
+TEST(Objects, Rows) {
+    verifier_maps::get();
+    for (bool no_pruning : {false, true})
+        for (u32 flags : {0u, u32{BPF_F_TEST_STATE_FREQ}})
+            for (const row &r : object_rows()) {
+                options o{.type = r.type, .flags = flags, .no_pruning = no_pruning, .verify_only = true, .kernel = &*k().types, .map_from_fd = list_map::from_fd};
+                o.types = &*own_types().types;
+                auto out = check(r.p, o);
+                EXPECT_EQ(out.err, r.err) << r.name << "\n" << out.log;
+                EXPECT_NE(out.log.find(r.text), std::string::npos) << r.name << "\n" << out.log;
+                EXPECT_EQ(out.log.find("verifier bug"), std::string::npos) << r.name << "\n" << out.log;
+            }
+}
+
+}  // namespace
+
+}  // namespace modbpf::test
