@@ -3,6 +3,7 @@
 #include "base/sha1.h"
 #include "btf/prog_info.h"
 #include "isa/code.h"
+#include "prog/attach_target.h"
 #include "prog/files.h"
 #include "prog/prog.h"
 #include "prog/state.h"
@@ -51,18 +52,6 @@ status check_rights(const prog_load_attr &a) {
     return {};
 }
 
-/// No type that modbpf has attaches to another program or to a BTF type.
-status check_attach_target(const prog_load_attr &a) {
-    if (a.attach_prog_fd) {
-        result<ref<program>> other = prog_from_fd(static_cast<int>(a.attach_prog_fd));
-        if (other)
-            return error(EINVAL);
-        result<ref<btf>> types = btf_from_fd(static_cast<int>(a.attach_prog_fd));
-        return error(types.ok() && !types.value()->kernel ? ENOTSUPP : EINVAL);
-    }
-    return a.attach_btf_id ? status(error(EINVAL)) : status();
-}
-
 /// The attach type that the program is for: some types stand for one when none is named.
 u32 meant_attach_type(const prog_load_attr &a) {
     const prog_type_info *t = find_prog_type(a.prog_type);
@@ -91,6 +80,7 @@ struct load_job {
     u64 uattr;
     u32 usize;
     program &p;
+    const load_target &target;
     vec<bpf_insn> insns{};
     vec<func_info> funcs{};
     vec<line_info> lines{};
@@ -183,13 +173,19 @@ status run_verifier(load_job &j) {
         .types = j.p.types.get(),
         .funcs = j.funcs.view(),
         .lines = j.lines.view(),
+        .attach = j.target.request,
         .fd_array = j.a.fd_array,
         .map_from_fd = map_from_fd,
+        .btf_from_fd = btf_from_fd,
         .verify_only = verify_only,
     };
 #ifndef MODBPF_KERNEL
     req.observer = load_observer;
 #endif
+    if (req.attach.extension) { // verified as a part of the program that it changes
+        req.type = j.target.prog->type;
+        req.expected_attach_type = j.target.prog->expected_attach_type;
+    }
     j.p.verified = TRY(verify(req, j.log));
     return {};
 }
@@ -293,7 +289,8 @@ result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size) {
         return error(!any.ok() && any.err().code() == EBADF ? EBADF : EINVAL);
     }
     TRY(check_rights(a));
-    TRY(check_attach_target(a));
+    load_target target;
+    TRY(target.find(a));
     TRY(check_attach_type(a));
     own<program> p(make<program>(PORT_SLEEPING));
     if (!p)
@@ -305,7 +302,10 @@ result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size) {
     p->sleepable = a.prog_flags & BPF_F_SLEEPABLE;
     p->xdp_has_frags = a.prog_flags & BPF_F_XDP_HAS_FRAGS;
     p->created_by_uid = static_cast<u32>(port_current_uid_gid());
-    load_job job{a, uattr, size, *p};
+    p->attach_types = target.types;
+    p->attach_prog = target.prog;
+    p->attach_btf_id = a.attach_btf_id;
+    load_job job{a, uattr, size, *p, target};
     TRY(fill(job));
     return ref<program>(adopt, p.release());
 }

@@ -46,6 +46,9 @@ struct program : runnable, refcounted<program> {
     jit_image image;
     vec<prog_tag> func_tags;  ///< one a subprogram; empty when there is only one
     ref<btf> types;
+    ref<btf> attach_types;    ///< of the kernel or a module: what attach_btf_id counts in
+    ref<program> attach_prog; ///< the program that it is for
+    u32 attach_btf_id = 0;
     prog_stats *stats = nullptr; ///< per CPU
     port_rcu_head rcu{};
     reap_item reap{};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Memory accesses: loads, stores, atomics, and the rule of each kind of memory (stack slots are in stack.cpp).
+#include "verifier/btf_access.h"
 #include "verifier/context.h"
 #include "verifier/marks.h"
 #include "verifier/special.h"
@@ -42,7 +43,18 @@ bool map_is_rdonly(const map *m) {
 namespace {
 
 /// As in Linux, the map's own type of access is kept for the instruction: the fix-ups of context accesses depend on it.
-bool base_matters(reg_type t) { return t == reg_type::ctx || is_sock(t); }
+bool base_matters(reg_type t) {
+    switch (base_of(t)) {
+    case reg_type::ctx:
+    case reg_type::socket:
+    case reg_type::sock_common:
+    case reg_type::tcp_sock:
+    case reg_type::xdp_sock:
+    case reg_type::btf_ptr:
+    case reg_type::arena: return true;
+    default: return false;
+    }
+}
 
 status out_of_region(env &e, u32 regno, s64 off, s32 size, u32 mem_size) {
     const reg_state &r = e.reg(regno);
@@ -146,11 +158,16 @@ status check_ptr_off(env &e, const reg_state &r, u32 regno, bool fixed_ok) {
     return {};
 }
 
-status record_ptr_type(env &e, reg_type t) {
+status record_ptr_type(env &e, reg_type t, bool trust_may_differ) {
     insn_aux &a = e.aux[e.insn];
     if (!a.has_ptr_type) {
         a.has_ptr_type = true;
         a.ptr_type = t;
+        return {};
+    }
+    bool objects = base_of(t) == reg_type::btf_ptr && base_of(a.ptr_type) == reg_type::btf_ptr;
+    if (trust_may_differ && objects && a.ptr_type != t) {
+        a.ptr_type = reg_type::btf_ptr | type_flag::untrusted; // on some path the pointer may be stale
         return {};
     }
     if (a.ptr_type != t && (base_matters(a.ptr_type) || base_matters(t))) {
@@ -312,11 +329,11 @@ status access_packet(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
 
 status access_memory(env &e, u32 regno, s32 off, u32 size, access t, s32 value) {
     const reg_state &r = e.reg(regno);
-    TRY(check_stored_value(e, t, value, "mem"));
     if (t == access::write && has(r.type, type_flag::rdonly)) {
         verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
         return fail(EACCES);
     }
+    TRY(check_stored_value(e, t, value, "mem"));
     TRY(check_region(e, regno, off, static_cast<s32>(size), r.mem_size, false));
     if (t == access::read && value >= 0)
         e.reg(static_cast<u32>(value)).set_unknown();
@@ -353,7 +370,13 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
         TRY(check_stack_bounds(e, regno, off, static_cast<s32>(size), false, t));
         return t == access::read ? check_stack_load(e, regno, off, size, value)
                                  : check_stack_store(e, regno, off, size, value);
+    case reg_type::map_ptr:
+        return access_map_struct(e, regno, off, size, t, value);
     default:
+        if (r.base() == reg_type::btf_ptr && !r.may_be_null())
+            return access_object(e, regno, off, size, t, value);
+        if (r.base() == reg_type::buf && !r.may_be_null())
+            return access_buffer(e, regno, off, size, t, value);
         verbose(e, "R%d invalid mem access '%s'\n", regno, reg_type_name(e, r.type));
         return fail(EACCES);
     }
@@ -382,7 +405,7 @@ status check_load(env &e, const insn_desc &d) {
     TRY(write_reg(e, d.dst));
     reg_type base = e.reg(d.src).type;
     TRY(check_mem(e, d.src, d.off, d.width, access::read, d.dst, false, d.is_signed));
-    TRY(record_ptr_type(e, base));
+    TRY(record_ptr_type(e, base, true));
     return check_scalar_state(e, e.reg(d.dst), "ldx");
 }
 

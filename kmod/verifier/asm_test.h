@@ -104,6 +104,7 @@ struct options {
     u32 attach = 0; ///< expected attach type
     result<ref<map>> (*map_from_fd)(int fd) = nullptr; ///< null: verifier_maps
     const btf *types = nullptr;
+    attach_request target{};
     std::vector<func_info> funcs{};
     std::vector<line_info> lines{};
     const verify_observer *observer = nullptr;
@@ -185,6 +186,7 @@ inline outcome check(const prog &p, const options &o = {}) {
     req.kernel = o.kernel;
     req.bpf = o.bpf;
     req.types = o.types;
+    req.attach = o.target;
     req.funcs = {o.funcs.data(), o.funcs.size()};
     req.lines = {o.lines.data(), o.lines.size()};
     req.map_from_fd = o.map_from_fd ? o.map_from_fd : verifier_maps::from_fd;

@@ -11,8 +11,8 @@ namespace {
 constexpr u32 max_nesting = 64; // structures within structures; the kernel's own have some ten
 
 const char *text_of(const btf &types, u32 name_off) {
-    const char *s = types.string(name_off);
-    return s ? s : "";
+    const char *s = name_off ? types.string(name_off) : "(anon)";
+    return s ? s : "(invalid-name-offset)";
 }
 
 /// Where the walk stands: an access relative to a structure.
@@ -180,7 +180,7 @@ result<walk_hit> struct_walk::step(u32 from, s32 off, u32 size) {
     for (u32 i = 0; i < max_nesting; i++) {
         const btf_type *t = types.type(types.skip_modifiers(from));
         if (!t || !t->is_composite()) {
-            log.printf("Type '%s' is not a struct\n", t ? text_of(types, t->name_off) : "");
+            log.printf("Type '%s' is not a struct\n", text_of(types, t ? t->name_off : 0));
             return error(EINVAL);
         }
         place_in p{t, text_of(types, t->name_off), off, size};

@@ -91,7 +91,7 @@ std::vector<walk_row> rows() {
         {"across two members", l.outer, 0, 8, EACCES, "access beyond the end of member x (mend:4) in struct inner with off 0 size 8"},
         {"part of a number", l.inner, 1, 1},
         {"a pointer in a structure without name", l.outer, 8, 8, 0, "", P, l.task},
-        {"half a pointer", l.outer, 8, 4, EACCES, "cannot access ptr member deep with moff 0 in struct  with off 0 size 4"},
+        {"half a pointer", l.outer, 8, 4, EACCES, "cannot access ptr member deep with moff 0 in struct (anon) with off 0 size 4"},
         {"a pointer's second half", l.outer, 12, 4, EACCES, "cannot access ptr member deep with moff 0"},
         {"an element of an array of arrays", l.outer, 36, 4},
         {"across two elements that are structures", l.outer, 20, 8, EACCES, "access beyond struct inner at off 4 size 8"},
@@ -121,7 +121,7 @@ std::vector<walk_row> rows() {
         {"a bit-field behind others", l.bits, 4, 2},
         {"half a bit-field", l.bits, 4, 1, EINVAL, "struct bits doesn't have field at offset 4"},
         {"not a structure", l.number, 0, 4, EINVAL, "Type 'int' is not a struct"},
-        {"no type", 0, 0, 4, EINVAL, "Type '' is not a struct"},
+        {"no type", 0, 0, 4, EINVAL, "Type '(anon)' is not a struct"},
     };
 }
 

@@ -80,6 +80,7 @@ struct subprog_info {
     bool is_async = false;    ///< seen to be an asynchronous callback
     bool called_back = false; ///< seen to be a callback
     bool may_throw = false;
+    bool unreliable = true; ///< what BTF says of it may not be what it does
     // From func_info.
     bool global = false;
     bool called = false;   ///< global: by code that was explored
@@ -101,6 +102,25 @@ struct subprog_info {
 struct callback_edge {
     u32 sub;
     u32 next; ///< of the same call: index plus one
+};
+
+/// What a program with typed arguments stands at: a kernel function, a hook, a tracepoint, a function of another program.
+struct attach_info {
+    const btf *types = nullptr;       ///< that describe it
+    u32 id = 0;                       ///< as PROG_LOAD named it
+    const char *name = "";            ///< function, tracepoint, or member of `ops`
+    const btf_type *proto = nullptr;  ///< null: a function of a program whose types are not reliable
+    bool skip_first = false;          ///< the prototype has a first argument that is not in the context
+    const char *ops = nullptr;        ///< struct_ops: the structure's name
+    const btf_type *stub = nullptr;   ///< struct_ops: prototype whose parameter names tell which may be NULL, or null
+};
+
+/// A kernel variable or function whose address a load gives (btf_ksym.cpp).
+struct kernel_symbol {
+    reg_type kind;
+    u32 size_or_id; ///< bytes of memory, or type id of an object
+    const btf *types;
+    const char *name;
 };
 
 /// Which id of a current state stands for which of a checkpoint (states are compared up to the numbering of ids).
@@ -155,6 +175,9 @@ struct verifier_env {
     vec<kfunc_desc> kfuncs;
     ref<btf> kernel_btf; ///< kernel_types()
     bool kernel_btf_asked = false;
+    attach_info target;  ///< btf_target.cpp
+    vec<kernel_symbol> ksyms;
+    vec<ref<btf>> used_btfs; ///< of modules whose symbols are loaded
     verified_program *out = nullptr;
 
     // Predecessors within a subprogram, in compressed rows: pred[pred_start[i] .. pred_start[i + 1]).
@@ -270,10 +293,12 @@ status check_packet(env &e, u32 regno, s32 off, s32 size, bool zero_ok);
 status check_ptr_off(env &e, const reg_state &r, u32 regno, bool fixed_ok = false);
 bool packet_access_allowed(const env &e, const helper_proto *fn, access t);
 bool map_is_rdonly(const map *m);
-status record_ptr_type(env &e, reg_type t);
+/// An instruction meets one kind of pointer where that decides how it runs; pointers to objects may differ in trust where a load can fault.
+status record_ptr_type(env &e, reg_type t, bool trust_may_differ = false);
 /// The row that allows the access, or null.
 const ctx_field *find_ctx_field(const verify_request &req, s32 off, u32 size, access t);
 status refuse_ctx_access(env &e, s32 off, u32 size); ///< "invalid bpf_context access off=%d size=%d"
+
 
 // btf_ctx.cpp
 /// Access of a context that the BTF of the attach target describes; the pointer's offset is checked and is part of `off`.

@@ -6,6 +6,8 @@
 #include "verifier/dynptr.h"
 #include "verifier/exception.h"
 #include "verifier/loops.h"
+#include "verifier/btf_ksym.h"
+#include "verifier/btf_target.h"
 #include "verifier/marks.h"
 #include "verifier/sections.h"
 #include "verifier/special.h"
@@ -225,6 +227,9 @@ status check_ld_imm64(env &e, const insn_desc &d) {
     switch (d.src) {
     case 0:
         r.set_const(static_cast<u64>(d.imm));
+        return {};
+    case BPF_PSEUDO_BTF_ID:
+        load_ksym(e, r, e.ksyms[a.map_index]);
         return {};
     case BPF_PSEUDO_MAP_FD:
     case BPF_PSEUDO_MAP_IDX:
@@ -507,6 +512,9 @@ status check_known_return(env &e, u32 regno, s32 lo, s32 hi, const char *where) 
 }  // namespace
 
 status check_return_code(env &e, u32 regno) {
+    u32 entered = e.cur->frame[0]->subprog;
+    if ((!entered || entered == e.exception_callback) && returns_nothing(e))
+        return {};
     TRY(read_reg(e, regno));
     if (leaks(e, regno)) {
         verbose(e, "R%d leaks addr as return value\n", regno);
@@ -522,10 +530,17 @@ status check_return_code(env &e, u32 regno) {
         verbose(e, "At subprogram exit the register R%d is not a scalar value (%s)\n", regno, reg_type_name(e, r.type));
         return fail(EINVAL);
     }
-    const return_rule *rule = find_return_rule(e);
-    if (!rule)
+    typed_return range = return_range(e);
+    if (const return_rule *rule = range.limited ? nullptr : find_return_rule(e))
+        range = {true, rule->min, rule->max, false};
+    if (!range.limited)
         return {};
-    return check_known_return(e, regno, rule->min, rule->max, "At program exit");
+    if (range.low_half && r.is_scalar() && r.var.s32_min >= range.lo && r.var.s32_max <= range.hi)
+        return demand_reg(e, regno);
+    status st = check_known_return(e, regno, range.lo, range.hi, "At program exit");
+    if (!st && st.err().code() == EINVAL)
+        explain_return(e);
+    return st;
 }
 
 status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char *where, u32 regno) {

@@ -29,6 +29,10 @@ struct fixer {
     status emit_info();
 };
 
+u8 flags_of_func(const subprog_info &p) {
+    return static_cast<u8>((p.unreliable ? func_unreliable : 0) | (p.changes_pkt_data ? func_changes_packet : 0));
+}
+
 bpf_insn jump_by(s16 off) { return make_insn(BPF_JMP | BPF_JA, 0, 0, off, 0); }
 bool is_long_jump(const bpf_insn &i) { return i.code == (BPF_JMP32 | BPF_JA); }
 
@@ -116,7 +120,8 @@ status fixer::convert_ctx(u32 i) {
 
 status fixer::convert_map(u32 i) {
     bpf_insn *w = &run[i];
-    if (w->code != (BPF_LD | BPF_IMM | BPF_DW) || !w->src_reg || w->src_reg == BPF_PSEUDO_FUNC)
+    bool symbol = w->src_reg == BPF_PSEUDO_BTF_ID; // a program that names kernel symbols cannot run
+    if (w->code != (BPF_LD | BPF_IMM | BPF_DW) || !w->src_reg || w->src_reg == BPF_PSEUDO_FUNC || symbol)
         return {};
     map *m = e.maps[e.aux[i].map_index].get();
     bool value = w->src_reg == BPF_PSEUDO_MAP_VALUE || w->src_reg == BPF_PSEUDO_MAP_IDX_VALUE;
@@ -171,8 +176,10 @@ status fixer::emit() {
             continue;
         TRY(e.out->image.subprogs.push({position[p.start], position[p.end], static_cast<u16>(p.stack_depth), p.has_tail_call,
                                         p.tail_call_reachable}));
-        if (s < e.req.funcs.size())
+        if (s < e.req.funcs.size()) {
             TRY(e.out->funcs.push({position[p.start], e.req.funcs[s].type_id}));
+            TRY(e.out->func_flags.push(flags_of_func(p)));
+        }
     }
     return {};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // First look at every word: opcodes, and the maps behind 64-bit immediate loads.
-#include "verifier/env.h"
+#include "verifier/btf_ksym.h"
 
 namespace modbpf {
 
@@ -73,11 +73,10 @@ status resolve_loads(env &e) {
         if (in.code != (BPF_LD | BPF_IMM | BPF_DW))
             continue;
         if (in.src_reg == BPF_PSEUDO_BTF_ID) {
-            verbose(e, "insn %d: kernel variables (pseudo btf id) are not supported\n", i);
-            return fail(EOPNOTSUPP);
-        }
-        if (in.src_reg && in.src_reg != BPF_PSEUDO_FUNC)
+            TRY(resolve_ksym(e, i));
+        } else if (in.src_reg && in.src_reg != BPF_PSEUDO_FUNC) {
             TRY(resolve_map(e, i));
+        }
         i++;
     }
     return {};

@@ -113,6 +113,10 @@ void print_reg(env &e, u32 frame, const reg_state &r) {
         return;
     }
     verbose(e, "%s", reg_type_name(e, r.type));
+    if (r.base() == reg_type::btf_ptr && r.types) {
+        const char *name = r.types->name(r.btf_id);
+        verbose(e, "%s", name ? name : "");
+    }
     if (r.type == reg_type::stack) {
         if (frame != r.frame)
             verbose(e, "[%d]", r.frame);

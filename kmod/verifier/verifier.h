@@ -43,6 +43,26 @@ struct verify_observer {
     void (*path)(void *priv, path_event event, u32 insn, u32 place) = nullptr;
 };
 
+/// What is known of each function of a verified program, beside its func_info.
+enum : u8 { func_unreliable = 1, func_changes_packet = 2, func_exception_cb = 4 };
+
+/// Another program that a program is to be attached to.
+struct target_program {
+    u32 type;
+    u32 attach_type;
+    const btf *types;             ///< or null
+    span<const func_info> funcs;
+    span<const u8> func_flags;    ///< of each of them
+    bool traces_program;          ///< is attached to a program itself (fentry, fexit)
+};
+/// PROG_LOAD's attach_btf_id, attach_btf_obj_fd and attach_prog_fd.
+struct attach_request {
+    u32 btf_id = 0;
+    const btf *types = nullptr;            ///< the kernel's or a module's; null with `prog`
+    const target_program *prog = nullptr;
+    bool extension = false; ///< replaces a function of `prog`: verify_request::type and attach type are then the target's
+};
+
 struct verify_request {
     span<const bpf_insn> insns;
     const prog_type_info *type;
@@ -57,9 +77,12 @@ struct verify_request {
     const btf *types;     ///< or null
     span<const func_info> funcs;   ///< from func_info_parse, or empty; verify() calls func_info_check (or _absent_check)
     span<const line_info> lines;   ///< from line_info_parse, or empty; verify() calls line_info_check
+    attach_request attach{};
     u64 fd_array;         ///< user address for BPF_PSEUDO_MAP_IDX*, or 0
     /// The map behind an fd, with a reference; EBADF, EINVAL as the fd look-up gives them.
     result<ref<map>> (*map_from_fd)(int fd);
+    /// The types behind an fd, with a reference; null: there are no fds of types.
+    result<ref<btf>> (*btf_from_fd)(int fd) = nullptr;
     /// Stop behind the verdict: a program may use what modbpf cannot run (verified_program::absent says what).
     bool verify_only = false;
 
@@ -87,6 +110,7 @@ struct verified_program {
     vec<bpf_insn> xlated;          ///< what OBJ_GET_INFO shows: the same instructions with map ids instead of addresses
     vec<ref<map>> maps;            ///< maps that the program uses; the program holds them
     vec<func_info> funcs;          ///< adjusted to the instructions that are left
+    vec<u8> func_flags;            ///< of each of funcs
     vec<line_info> lines;
     u32 max_ctx_offset = 0;        ///< one past the highest context byte accessed
     char absent[64]{};             ///< what the program needs and modbpf cannot run, e.g. "helper bpf_sk_fullsock"; "": it can run

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // verify(): the stages in order, and what is reported whatever their outcome.
+#include "verifier/btf_target.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -15,7 +16,7 @@ status check_sleepable(env &e) {
         verbose(e, "Syscall programs can only be sleepable\n");
         return fail(EINVAL);
     }
-    if (!sleeps || (t.sleeps == sleep_rule::may && in_attach_set(t.sleep_attach, e.req.expected_attach_type)))
+    if (!sleeps || (!e.req.attach.extension && t.sleeps == sleep_rule::may && in_attach_set(t.sleep_attach, e.req.expected_attach_type)))
         return {};
     verbose(e, "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable\n");
     return fail(EINVAL);
@@ -41,12 +42,15 @@ status run_stages(env &e) {
     TRY(resolve_loads(e));
     TRY(check_cfg(e));
     TRY(check_sleepable(e));
+    TRY(resolve_target(e));
     TRY(build_marks(e));
     TRY(explore(e));
     TRY(check_stack_depth(e));
     note_absent_maps(e);
     if (e.req.type->verify_only)
         note_absent(e, "program type", e.req.type->name);
+    if (e.req.attach.extension)
+        note_absent(e, "program type", "ext");
     return fix_up(e);
 }
 
