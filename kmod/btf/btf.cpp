@@ -2,6 +2,7 @@
 // Look-ups in parsed BTF, and the kernel's own BTF.
 #include "btf/btf.h"
 
+#include "btf/core_relo.h"
 #include "btf/format.h"
 #include "port/port.h"
 
@@ -74,9 +75,10 @@ const char *btf::name(u32 id) const {
 
 namespace {
 
+/// Of a name without its flavor.
 u32 name_hash(const char *s) {
     u32 h = 2166136261u; // FNV-1a
-    for (; *s; s++)
+    for (size_t n = essential_length(s); n; n--, s++)
         h = (h ^ static_cast<u8>(*s)) * 16777619u;
     return h;
 }
@@ -99,6 +101,23 @@ u32 btf::find(const char *wanted, btf_kind kind) const {
     for (u32 id = 1; id < offsets_.size(); id++)
         if (is_named(id, wanted, kind))
             return id;
+    return 0;
+}
+
+u32 btf::next_candidate(u32 after, const char *name_start, size_t len, btf_kind kind) const {
+    bool indexed = !first_.empty();
+    char essence[256];
+    if (len >= sizeof(essence))
+        return 0;
+    memcpy(essence, name_start, len);
+    essence[len] = 0;
+    u32 id = !indexed ? after + 1 : after ? next_[after] : first_[name_hash(essence) & (first_.size() - 1)];
+    for (; id && id < type_count(); id = indexed ? next_[id] : id + 1) {
+        const btf_type *t = type(id);
+        const char *n = t->kind() == kind ? string(t->name_off) : nullptr;
+        if (n && essential_length(n) == len && !strncmp(n, essence, len))
+            return id;
+    }
     return 0;
 }
 

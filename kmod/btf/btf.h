@@ -63,6 +63,8 @@ public:
     template <class T> const T *tail(const btf_type *t) const { return reinterpret_cast<const T *>(t + 1); }
     /// First id with this kind and name, or 0.
     u32 find(const char *name, btf_kind kind) const;
+    /// Next id behind `after` whose name begins with these `len` characters, without a flavor (CO-RE); 0: none.
+    u32 next_candidate(u32 after, const char *name, size_t len, btf_kind kind) const;
     /// Follows typedef, const, volatile, restrict, type_tag. -> id, or 0 for void.
     u32 skip_modifiers(u32 id) const;
     /// Size in bytes of a complete type, through modifiers, variables and arrays; false when it has none.
@@ -95,7 +97,7 @@ private:
     u32 types_len_ = 0;
     u32 strings_len_ = 0;
     vec<u32> offsets_; ///< of each type in types_, by id; [0] unused
-    vec<u32> first_;   ///< by hash of a name: first type id, or 0. Empty: no index, look-ups scan
+    vec<u32> first_;   ///< by hash of a name without flavor: first type id, or 0. Empty: no index, look-ups scan
     vec<u32> next_;    ///< by type id: the next one of the same hash, ascending
     deferred free_{};
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // PROG_LOAD: from the caller's attributes to a registered program. The order of checks is Linux 6.12's.
 #include "base/sha1.h"
+#include "btf/core_relo.h"
 #include "btf/prog_info.h"
 #include "isa/code.h"
 #include "prog/attach_target.h"
@@ -143,6 +144,36 @@ status load_line_info(load_job &j) {
     return {};
 }
 
+/// Adapts the instructions to the kernel's types. A record may be longer than a core_relo: the rest must be zero.
+status load_core_relos(load_job &j) {
+    const prog_load_attr &a = j.a;
+    constexpr u32 known = sizeof(core_relo), max_records = 0x7fffffff / known;
+    if (!a.core_relo_cnt)
+        return {};
+    if (a.core_relo_cnt > max_records || a.core_relo_rec_size < known || a.core_relo_rec_size > 252 ||
+        a.core_relo_rec_size % sizeof(u32))
+        return error(EINVAL);
+    vec<u8> raw;
+    TRY(copy_records(raw, a.core_relos, a.core_relo_cnt, a.core_relo_rec_size));
+    auto kernel = btf::vmlinux();
+    for (u32 i = 0; i < a.core_relo_cnt; i++) {
+        span<const u8> record = raw.view().sub(static_cast<size_t>(i) * a.core_relo_rec_size, a.core_relo_rec_size);
+        for (u32 b = known; b < record.size(); b++)
+            if (record[b]) {
+                j.log.printf("nonzero tailing record in core_relo");
+                return tell_record_size(j, error(E2BIG), __builtin_offsetof(prog_load_attr, core_relo_rec_size), known);
+            }
+        core_relo r;
+        memcpy(&r, record.data(), known);
+        if (r.insn_off % sizeof(bpf_insn) || r.insn_off / sizeof(bpf_insn) >= j.insns.size()) {
+            j.log.printf("Invalid core_relo[%u].insn_off:%u prog->len:%u\n", i, r.insn_off, static_cast<u32>(j.insns.size()));
+            return error(EINVAL);
+        }
+        TRY(core_apply(r, i, *j.p.types, kernel.ok() ? kernel->get() : nullptr, j.insns.view(), j.log));
+    }
+    return {};
+}
+
 status load_debug_info(load_job &j) {
     const prog_load_attr &a = j.a;
     if (!a.func_info_cnt && !a.line_info_cnt)
@@ -152,11 +183,7 @@ status load_debug_info(load_job &j) {
         return error(EACCES);
     TRY(load_func_info(j));
     TRY(load_line_info(j));
-    if (a.core_relo_cnt) {
-        j.log.printf("CO-RE relocation by the kernel is not supported\n");
-        return error(EOPNOTSUPP);
-    }
-    return {};
+    return load_core_relos(j);
 }
 
 status run_verifier(load_job &j) {
