@@ -175,6 +175,8 @@ const helper_proto *any_helper(u32 id);
 const char *helper_name(u32 id);
 span<const helper_proto> all_helpers();
 
+/// What a struct_ops program that is `member` of the kernel's `structure` may call.
+struct_ops_kind struct_ops_kind_of(const char *structure, const char *member);
 /// May the LSM hook (with its prefix "bpf_lsm_") sleep?
 bool lsm_hook_may_sleep(const char *function);
 /// May a program that attaches to `function` (its name, or null) call what has this rule?

@@ -71,6 +71,59 @@ TEST(table, licence_and_maps_as_linux) {
     EXPECT_FALSE(takes(BPF_FUNC_map_push_elem, BPF_MAP_TYPE_ARRAY));
 }
 
+/// The prototype depends on the program and on where it attaches.
+TEST(table, rows_of_one_id) {
+    auto at = [](u32 id, u32 type, u32 attach) { return find_helper(id, type, attach); };
+    EXPECT_TRUE(at(BPF_FUNC_bind, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_CONNECT));
+    EXPECT_FALSE(at(BPF_FUNC_bind, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_BIND));
+    EXPECT_TRUE(at(BPF_FUNC_setsockopt, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UNIX_CONNECT));
+    EXPECT_FALSE(at(BPF_FUNC_setsockopt, BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UNIX_GETSOCKNAME));
+    EXPECT_TRUE(at(BPF_FUNC_seq_printf, BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER));
+    EXPECT_FALSE(at(BPF_FUNC_seq_printf, BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY));
+    EXPECT_TRUE(at(BPF_FUNC_get_func_ret, BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT));
+    EXPECT_FALSE(at(BPF_FUNC_get_func_ret, BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP));
+    auto ops = [&](u32 id, struct_ops_kind k) { return at(id, BPF_PROG_TYPE_STRUCT_OPS, static_cast<u32>(k)); };
+    EXPECT_TRUE(ops(BPF_FUNC_setsockopt, struct_ops_kind::tcp));
+    EXPECT_FALSE(ops(BPF_FUNC_setsockopt, struct_ops_kind::tcp_release));
+    EXPECT_FALSE(ops(BPF_FUNC_tcp_send_ack, struct_ops_kind::sched_ext));
+    EXPECT_TRUE(ops(BPF_FUNC_task_storage_get, struct_ops_kind::sched_ext));
+    EXPECT_FALSE(at(BPF_FUNC_sk_assign, BPF_PROG_TYPE_SK_LOOKUP, BPF_SK_LOOKUP)->args[1] ==
+                 at(BPF_FUNC_sk_assign, BPF_PROG_TYPE_SCHED_CLS, 0)->args[1]);
+    EXPECT_TRUE(at(BPF_FUNC_get_smp_processor_id, BPF_PROG_TYPE_XDP, 0)->flags & helper_fastcall);
+    EXPECT_FALSE(at(BPF_FUNC_get_smp_processor_id, BPF_PROG_TYPE_SOCKET_FILTER, 0)->flags & helper_fastcall);
+    // A syscall program may trace without CAP_PERFMON.
+    EXPECT_FALSE(at(BPF_FUNC_trace_printk, BPF_PROG_TYPE_SYSCALL, 0)->flags & helper_needs_perfmon);
+    EXPECT_TRUE(at(BPF_FUNC_trace_printk, BPF_PROG_TYPE_XDP, 0)->flags & helper_needs_perfmon);
+    for (u32 id = 1; id < func_id_count; id++)
+        EXPECT_TRUE(any_helper(id)) << helper_name(id);
+    EXPECT_FALSE(any_helper(0));
+    EXPECT_FALSE(any_helper(func_id_count));
+}
+
+TEST(table, hooks) {
+    auto may = [](hook_rule r, u32 type, u32 attach, const char *name) { return hook_allows(r, type, attach, name); };
+    constexpr u32 tracing = BPF_PROG_TYPE_TRACING, lsm = BPF_PROG_TYPE_LSM;
+    EXPECT_TRUE(may(hook_rule::d_path, tracing, BPF_TRACE_FENTRY, "dentry_open"));
+    EXPECT_FALSE(may(hook_rule::d_path, tracing, BPF_TRACE_FENTRY, "dentry_open2"));
+    EXPECT_FALSE(may(hook_rule::d_path, tracing, BPF_TRACE_FENTRY, nullptr));
+    EXPECT_TRUE(may(hook_rule::d_path, tracing, BPF_TRACE_ITER, "bpf_iter_task_file"));
+    EXPECT_TRUE(may(hook_rule::d_path, lsm, BPF_LSM_MAC, "bpf_lsm_file_open"));
+    EXPECT_FALSE(may(hook_rule::d_path, lsm, BPF_LSM_MAC, "file_open"));
+    EXPECT_TRUE(may(hook_rule::sleepable_lsm, lsm, BPF_LSM_MAC, "bpf_lsm_bprm_committed_creds"));
+    EXPECT_FALSE(may(hook_rule::sleepable_lsm, lsm, BPF_LSM_MAC, "bpf_lsm_task_free_"));
+    EXPECT_FALSE(may(hook_rule::not_sk_storage, tracing, BPF_TRACE_FENTRY, "bpf_sk_storage_free"));
+    EXPECT_TRUE(may(hook_rule::not_sk_storage, tracing, BPF_TRACE_FENTRY, "tcp_connect"));
+    EXPECT_FALSE(may(hook_rule::not_sk_storage, tracing, BPF_MODIFY_RETURN, "tcp_connect"));
+    EXPECT_TRUE(may(hook_rule::iter_sockets, tracing, BPF_TRACE_ITER, "bpf_iter_tcp"));
+    EXPECT_FALSE(may(hook_rule::iter_sockets, tracing, BPF_TRACE_ITER, "bpf_iter_udp"));
+    EXPECT_TRUE(may(hook_rule::lsm_sockets, lsm, BPF_LSM_CGROUP, "bpf_lsm_socket_post_create"));
+    EXPECT_FALSE(may(hook_rule::lsm_sockets, lsm, BPF_LSM_CGROUP, "bpf_lsm_socket_bind"));
+    EXPECT_EQ(struct_ops_kind_of("tcp_congestion_ops", "release"), struct_ops_kind::tcp_release);
+    EXPECT_EQ(struct_ops_kind_of("tcp_congestion_ops", "init"), struct_ops_kind::tcp);
+    EXPECT_EQ(struct_ops_kind_of("bpf_dummy_ops", "test_1"), struct_ops_kind::none);
+    EXPECT_EQ(struct_ops_kind_of("hid_bpf_ops", "hid_device_event"), struct_ops_kind::plain);
+}
+
 /// Two pages, the second one not accessible.
 class guarded {
 public:

@@ -96,4 +96,14 @@ bool hook_allows(hook_rule r, u32 prog_type, u32 attach_type, const char *functi
     return false;
 }
 
+struct_ops_kind struct_ops_kind_of(const char *structure, const char *member) {
+    if (same(structure, "bpf_dummy_ops"))
+        return struct_ops_kind::none;
+    if (same(structure, "sched_ext_ops"))
+        return struct_ops_kind::sched_ext;
+    if (same(structure, "tcp_congestion_ops"))
+        return same(member, "release") ? struct_ops_kind::tcp_release : struct_ops_kind::tcp;
+    return struct_ops_kind::plain;
+}
+
 }  // namespace modbpf
