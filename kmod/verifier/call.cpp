@@ -25,16 +25,21 @@ constexpr u64 max_record = 0x7fffffff; // more is never reserved: ringbuf_reserv
 
 // ---- may the program call it here? ----------------------------------------------------------------------------------------
 
+/// The kernel function or iterator that the program attaches to, or null.
+const char *attached_to(const env &e) { return e.target.name[0] ? e.target.name : nullptr; }
+
 /// The prototype for this program, or null.
 const helper_proto *visible_proto(const env &e, u32 id) {
     const verify_request &q = e.req;
-    u32 hook = q.type->type == BPF_PROG_TYPE_STRUCT_OPS ? static_cast<u32>(q.ops_kind) : q.expected_attach_type;
+    u32 hook = q.expected_attach_type;
+    if (q.type->type == BPF_PROG_TYPE_STRUCT_OPS)
+        hook = static_cast<u32>(struct_ops_kind_of(e.target.ops ? e.target.ops : "", e.target.name));
     const helper_proto *p = find_helper(id, q.type->type, hook);
     if (!p || ((p->flags & helper_needs_perfmon) && !q.perfmon) || ((p->flags & helper_needs_bpf) && !q.bpf))
         return nullptr;
     // These rules choose the prototype; the others are told apart in check_place.
     bool chooses = p->hook == hook_rule::iter_sockets || p->hook == hook_rule::lsm_sockets;
-    return chooses && !hook_allows(p->hook, q.type->type, q.expected_attach_type, q.attach_name) ? nullptr : p;
+    return chooses && !hook_allows(p->hook, q.type->type, q.expected_attach_type, attached_to(e)) ? nullptr : p;
 }
 
 status check_place(env &e, const helper_proto &p) {
@@ -42,7 +47,7 @@ status check_place(env &e, const helper_proto &p) {
         verbose(e, "cannot call GPL-restricted function from non-GPL compatible program\n");
         return fail(EINVAL);
     }
-    if (!hook_allows(p.hook, e.req.type->type, e.req.expected_attach_type, e.req.attach_name)) {
+    if (!hook_allows(p.hook, e.req.type->type, e.req.expected_attach_type, attached_to(e))) {
         verbose(e, "helper call is not allowed in probe\n");
         return fail(EINVAL);
     }
@@ -291,6 +296,15 @@ status check_zero_flags(env &e, const helper_proto &p) {
     return fail(EINVAL);
 }
 
+/// A hook without a return value has none to set.
+status check_retval_hook(env &e, const helper_proto &p) {
+    bool lsm = e.req.type->type == BPF_PROG_TYPE_LSM && e.req.expected_attach_type == BPF_LSM_CGROUP;
+    if (!(p.flags & helper_sets_retval) || !lsm || (e.target.proto && e.target.proto->size_or_type))
+        return {};
+    verbose(e, "BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!\n");
+    return fail(EINVAL);
+}
+
 /// The address of the probed function is known where a probe or a trampoline runs the program.
 status check_func_ip(env &e, const helper_proto &p) {
     u32 type = e.req.type->type, attach = e.req.expected_attach_type;
@@ -317,6 +331,7 @@ status apply_call(env &e, call_meta &meta) {
         TRY(check_tail_map(e, meta.map_ptr));
     }
     TRY(check_zero_flags(e, p));
+    TRY(check_retval_hook(e, p));
     TRY(check_format_args(e, meta));
     if ((p.flags & helper_dynptr_from_mem) && e.reg(BPF_REG_1).type != reg_type::map_value) {
         verbose(e, "Unsupported reg type %s for bpf_dynptr_from_mem data\n", reg_type_name(e, e.reg(BPF_REG_1).type));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Subprograms: discovery from call instructions, jump ranges, what BTF says of them, and the stack depth of call chains.
 #include "btf/btf.h"
+#include "verifier/btf_target.h"
 #include "verifier/env.h"
 #include "verifier/exception.h"
 #include "verifier/kfunc.h"
@@ -153,15 +154,8 @@ namespace {
 
 /// The name that a program type's context has in the user's types.
 bool is_ctx_type(const env &e, const btf &b, u32 id) {
-    const char *want = nullptr;
-    switch (e.req.type->type) {
-    case BPF_PROG_TYPE_SOCKET_FILTER:
-    case BPF_PROG_TYPE_SCHED_CLS: want = "__sk_buff"; break;
-    case BPF_PROG_TYPE_XDP: want = "xdp_md"; break;
-    case BPF_PROG_TYPE_KPROBE: want = "bpf_user_pt_regs_t"; break;
-    case BPF_PROG_TYPE_RAW_TRACEPOINT: want = "bpf_raw_tracepoint_args"; break;
-    default: return false;
-    }
+    u32 prog_type = e.req.type->type;
+    bool probe = prog_type == BPF_PROG_TYPE_KPROBE;
     // A typedef counts by its own name, a structure behind modifiers by its tag.
     for (u32 i = 0; id && i < 32; i++) {
         const btf_type *t = b.type(id);
@@ -169,9 +163,8 @@ bool is_ctx_type(const env &e, const btf &b, u32 id) {
             return false;
         bool named = t->kind() == btf_kind::structure || t->kind() == btf_kind::typedef_ || t->kind() == btf_kind::forward;
         const char *n = b.name(id);
-        if (named && n && !strcmp(n, want))
-            return true;
-        if (named && n && e.req.type->type == BPF_PROG_TYPE_KPROBE && t->kind() == btf_kind::structure && !strcmp(n, "pt_regs"))
+        bool regs = probe && t->kind() != btf_kind::structure;
+        if (named && n && (regs ? !strcmp(n, "bpf_user_pt_regs_t") : is_ctx_struct(prog_type, n)))
             return true;
         if (t->kind() != btf_kind::typedef_ && t->kind() != btf_kind::const_ && t->kind() != btf_kind::volatile_ &&
             t->kind() != btf_kind::type_tag && t->kind() != btf_kind::restrict_)

@@ -67,8 +67,6 @@ struct verify_request {
     span<const bpf_insn> insns;
     const prog_type_info *type;
     u32 expected_attach_type;
-    const char *attach_name = nullptr; ///< the kernel function or iterator that the program attaches to, or null
-    struct_ops_kind ops_kind = struct_ops_kind::plain; ///< of a struct_ops program: whose structure it is for
     u32 prog_flags;       ///< BPF_F_* of PROG_LOAD
     bool gpl_compatible;
     bool perfmon;         ///< CAP_PERFMON: pointers may leak, uninitialised stack be read; helpers that need it; no guards
