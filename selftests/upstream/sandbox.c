@@ -2,7 +2,7 @@
 // Runs a program of the suites so that it does not touch this machine: in a private view of the files that decide what it
 // tests, and with no way to the kernel's own BPF or to its modules.
 //
-// usage: sandbox BTF COMMAND...     (as root; BTF: the raw BTF of the kernel that the programs are for)
+// usage: sandbox BTF COMMAND...     (BTF: the raw BTF of the kernel that the programs are for)
 //        sandbox - COMMAND...       in a VM: only keeps the suites' test module out of the kernel
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,7 +42,25 @@ static void show_instead(const char *target, const char *text) {
     unlink(path);
 }
 
+static void write_file(const char *path, const char *text) {
+    int fd = open(path, O_WRONLY);
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        fail(path);
+    close(fd);
+}
+
+/// Whoever is not root is it in a user namespace of its own.
+static void become_root(void) {
+    char map[32];
+    snprintf(map, sizeof(map), "0 %u 1", geteuid());
+    if (unshare(CLONE_NEWUSER))
+        fail("a user namespace: run this as root");
+    write_file("/proc/self/uid_map", map);
+}
+
 static void private_view(const char *btf) {
+    if (geteuid() != 0)
+        become_root();
     if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
         fail("a private mount namespace");
     bind_over(btf, "/sys/kernel/btf/vmlinux");
@@ -80,6 +98,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // without it a filter needs root
     deny(modules, sizeof(modules) / sizeof(modules[0]));
     if (strcmp(argv[1], "-")) {
         private_view(argv[1]);
