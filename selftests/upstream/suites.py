@@ -64,6 +64,9 @@ def parse_verifier(text):
 
 
 def judge_case(title, who, log):
+    title, _, btf_problem = title.partition("Failed to load BTF spec: ")
+    if btf_problem:
+        return f"{title.strip()}/{who}", Outcome("FAIL", f"its BTF is refused: {btf_problem}")
     name, status = CASE_END.match(title).groups()
     name = f"{name}/{who}"
     if "OK" in status and not status.startswith(("FAIL", "SKIP", "(run")):
