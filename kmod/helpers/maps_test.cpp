@@ -44,6 +44,7 @@ __attribute__((noinline)) bool enters(map *m, size_t used) {
 TEST(tail_call_helper, stops_before_the_stack_does) {
     static runnable target;
     target.entry = [](const void *) -> u64 { return 0; };
+    target.tail_entry = &target;
     prog_hooks = {
         .get = [](map *, int) -> result<runnable *> { return &target; },
         .put = [](runnable *) {},
@@ -60,6 +61,8 @@ TEST(tail_call_helper, stops_before_the_stack_does) {
             EXPECT_TRUE(enters(m.m, 0)) << left;  // no deeper than a program may go without tail calls
             EXPECT_EQ(enters(m.m, 3000), left >= 4096) << left;
         }
+        target.tail_entry = nullptr;  // loaded for its verdict only
+        EXPECT_FALSE(enters(m.m, 0));
     }
     prog_hooks = {};
 }
