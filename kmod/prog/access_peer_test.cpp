@@ -227,8 +227,9 @@ TEST_F(access_peer, helpers_of_program_types) {
             std::vector<bpf_insn> c{{BPF_JMP | BPF_CALL, 0, 0, 0, static_cast<s32>(id)}, mov1, leave};
             load(false, {t.type}, c);
             bool ours = !hidden();
-            const helper_proto *p = find_helper(id);
-            EXPECT_EQ(ours, p && (p->prog_types >> t.type & 1)) << t.name << " " << helper_name(id);
+            EXPECT_EQ(ours, find_helper(id, t.type, 0) != nullptr) << t.name << " " << helper_name(id);
+            if (id == BPF_FUNC_probe_write_user || id == BPF_FUNC_override_return)
+                continue; // a kernel that is locked down, or lacks the option, has them not
             load(true, {t.type}, c);
             EXPECT_FALSE(ours && hidden()) << t.name << " " << helper_name(id);
         }

@@ -15,7 +15,7 @@ constexpr u32 filter = BPF_PROG_TYPE_SOCKET_FILTER, cls = BPF_PROG_TYPE_SCHED_CL
               sysctl = BPF_PROG_TYPE_CGROUP_SYSCTL, sockopt = BPF_PROG_TYPE_CGROUP_SOCKOPT, perf = BPF_PROG_TYPE_PERF_EVENT,
               raw_tp = BPF_PROG_TYPE_RAW_TRACEPOINT, raw_tp_w = BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
               syscall_ = BPF_PROG_TYPE_SYSCALL, lirc = BPF_PROG_TYPE_LIRC_MODE2, act = BPF_PROG_TYPE_SCHED_ACT,
-              netfilter = BPF_PROG_TYPE_NETFILTER, tracing = BPF_PROG_TYPE_TRACING, kprobe = BPF_PROG_TYPE_KPROBE;
+              netfilter = BPF_PROG_TYPE_NETFILTER, kprobe = BPF_PROG_TYPE_KPROBE;
 
 u8 size_code(u32 size) { return size == 1 ? BPF_B : size == 2 ? BPF_H : size == 4 ? BPF_W : BPF_DW; }
 
@@ -108,7 +108,7 @@ const access_row accesses[] = {
     {raw_tp_w, 0, 4, 4, load, yes}, {raw_tp_w, 0, 4, 4, store, no}, {raw_tp_w, 0, 8, 4, load, yes}, {raw_tp_w, 0, 96, 8, load, no}, {raw_tp, 0, 0, 4, load, yes},
     {syscall_, 0, 0, 8, store, yes}, {syscall_, 0, 32760, 8, load, yes}, {syscall_, 0, 2, 4, load, no},
     {lirc, 0, 0, 4, load, yes}, {lirc, 0, 0, 2, load, no}, {lirc, 0, 0, 4, store, no},
-    {tracing, BPF_TRACE_FENTRY, 0, 4, load, no}, {netfilter, BPF_NETFILTER, 0, 4, load, no}, {netfilter, BPF_NETFILTER, 0, 8, store, no},
+    {netfilter, BPF_NETFILTER, 0, 4, load, no}, {netfilter, BPF_NETFILTER, 0, 8, store, no},
 };
 // clang-format on
 
