@@ -156,6 +156,7 @@ status add_checkpoint(env &e) {
     own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
     if (!st)
         return error(ENOMEM);
+    st->pool = &e.frames;
     TRY(st->copy_from(*e.cur));
     e.stats.total_states++;
     e.stats.peak_states++;
@@ -472,6 +473,7 @@ result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
     own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
     if (!st)
         return error(ENOMEM);
+    st->pool = &e.frames;
     TRY(st->copy_from(*e.cur));
     st->branches = 1;
     verifier_state *raw = st.get();

@@ -66,7 +66,6 @@ status verifier_state::copy_from(const verifier_state &o) {
     for (u32 f = o.curframe + 1; f <= curframe; f++)
         drop_frame(f);
     curframe = o.curframe;
-    pool = o.pool;
     for (u32 f = 0; f <= o.curframe; f++) {
         if (!frame[f] && !(frame[f] = pool ? pool->get() : make<func_state>(PORT_SLEEPING)))
             return error(ENOMEM);

@@ -238,7 +238,7 @@ struct verifier_state {
     verifier_state() = default;
     verifier_state(const verifier_state &) = delete;
     ~verifier_state();
-    /// Deep copy of everything but the checkpoint fields. ENOMEM leaves a state that may only be destroyed.
+    /// Deep copy of everything but the checkpoint fields and the pool, which is this state's own. ENOMEM leaves a state that may only be destroyed.
     status copy_from(const verifier_state &o);
     func_state &cur() { return *frame[curframe]; }
     const func_state &cur() const { return *frame[curframe]; }
