@@ -70,7 +70,7 @@ prove:
 
 # The maps with their tests under ThreadSanitizer. Not interrupt_test: signals that a sanitizer delays interrupt nothing.
 TSAN := -O1 -fsanitize=thread -Wno-tsan -fno-omit-frame-pointer -DMODBPF_DEBUG=1
-TSAN_SRC := $(filter-out %_test.cpp,$(wildcard kmod/base/*.cpp kmod/port/user/*.cpp)) \
+TSAN_SRC := $(filter-out %_test.cpp,$(wildcard kmod/base/*.cpp kmod/btf/*.cpp kmod/port/user/*.cpp)) \
 	$(filter-out %/interrupt_test.cpp,$(wildcard kmod/maps/*.cpp))
 $(B)/tsan/%.o: %.cpp
 	@mkdir -p $(@D)
