@@ -77,23 +77,4 @@ void load_ksym(env &, reg_state &r, const kernel_symbol &s) {
         r.types = s.types, r.btf_id = s.size_or_id;
 }
 
-status set_percpu_result(env &e, reg_state &r, typed var, type_flag flags, bool allocated) {
-    u32 plain = var.types->skip_modifiers(var.id), size = 0;
-    const btf_type *t = var.types->type(plain);
-    if (is_composite(t)) {
-        set_object(e, r, var, allocated ? type_flag::alloc | type_flag::rcu | (flags & type_flag::maybe_null) : flags & ~type_flag::rdonly);
-        return {};
-    }
-    if (!var.types->size_of(plain, &size)) {
-        const char *name = var.types->name(plain);
-        verbose(e, "unable to resolve the size of type '%s': %d\n", name ? name : "", -EINVAL);
-        return fail(EINVAL);
-    }
-    r.set_pointer(reg_type::mem | flags);
-    r.mem_size = size;
-    if (r.may_be_null())
-        r.id = ++e.id_gen;
-    return {};
-}
-
 }  // namespace modbpf
