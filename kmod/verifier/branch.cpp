@@ -189,12 +189,8 @@ status find_links(env &e, const insn_desc &d, links &l) {
 
 void drop_ref(verifier_state &st, u32 id) {
     for (u32 i = 0; i < st.refs.size(); i++)
-        if (st.refs[i].id == id) {
-            for (; i + 1 < st.refs.size(); i++)
-                st.refs[i] = st.refs[i + 1];
-            st.refs.pop();
-            return;
-        }
+        if (st.refs[i].id == id)
+            return st.drop_ref(i);
 }
 
 /// Every copy of an or_null pointer becomes NULL, or a pointer.

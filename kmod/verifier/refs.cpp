@@ -17,9 +17,7 @@ status release_ref(env &e, u32 id) {
             continue;
         if (refs[i].callback_frame != callback_frame(*e.cur))
             break; // a callback may run any number of times: it leaves alone what it did not acquire
-        for (; i + 1 < refs.size(); i++)
-            refs[i] = refs[i + 1];
-        refs.pop();
+        e.cur->drop_ref(i);
         e.cur->for_each_reg([&](reg_state &r) {
             if (r.ref_id == id)
                 forget_pointer(e, r);

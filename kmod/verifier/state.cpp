@@ -62,6 +62,12 @@ verifier_state::~verifier_state() {
 
 void verifier_state::pop_frame() { drop_frame(curframe--); }
 
+void verifier_state::drop_ref(u32 i) {
+    for (; i + 1 < refs.size(); i++)
+        refs[i] = refs[i + 1];
+    refs.pop();
+}
+
 status verifier_state::copy_from(const verifier_state &o) {
     for (u32 f = o.curframe + 1; f <= curframe; f++)
         drop_frame(f);

@@ -243,6 +243,8 @@ struct verifier_state {
     func_state &cur() { return *frame[curframe]; }
     const func_state &cur() const { return *frame[curframe]; }
     void pop_frame();
+    /// refs[i] is held no longer; the others keep their order.
+    void drop_ref(u32 i);
 
 private:
     void drop_frame(u32 f);
