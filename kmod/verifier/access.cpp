@@ -340,6 +340,19 @@ status access_memory(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
     return {};
 }
 
+constexpr u32 flow_keys_size = 56; // struct bpf_flow_keys
+
+status access_flow_keys(env &e, s32 off, u32 size, access t, s32 value) {
+    TRY(check_stored_value(e, t, value, "flow keys"));
+    if (off < 0 || static_cast<u32>(off) + size > flow_keys_size) {
+        verbose(e, "invalid access to flow keys off=%d size=%d\n", off, static_cast<int>(size));
+        return fail(EACCES);
+    }
+    if (t == access::read && value >= 0)
+        e.reg(static_cast<u32>(value)).set_unknown();
+    return {};
+}
+
 status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool sign) {
     const reg_state &r = e.reg(regno);
     if (r.base() == reg_type::mem && !r.may_be_null())
@@ -366,6 +379,8 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
     case reg_type::packet:
     case reg_type::packet_meta:
         return access_packet(e, regno, off, size, t, value);
+    case reg_type::flow_keys:
+        return access_flow_keys(e, off, size, t, value);
     case reg_type::stack:
         TRY(check_stack_bounds(e, regno, off, static_cast<s32>(size), false, t));
         return t == access::read ? check_stack_load(e, regno, off, size, value)
@@ -427,7 +442,7 @@ status check_atomic(env &e, const insn_desc &d) {
     }
     TRY(check_stored_value(e, access::write, d.src, "mem"));
     const reg_state &base = e.reg(d.dst);
-    if (base.type == reg_type::ctx || base.is_packet() || is_sock(base.type)) {
+    if (base.type == reg_type::ctx || base.is_packet() || base.type == reg_type::flow_keys || is_sock(base.type)) {
         verbose(e, "BPF_ATOMIC stores into R%d %s is not allowed\n", d.dst, reg_type_name(e, base.type));
         return fail(EACCES);
     }

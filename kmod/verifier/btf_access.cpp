@@ -6,6 +6,7 @@
 #include "verifier/btf_lists.h"
 #include "verifier/btf_match.h"
 #include "verifier/btf_walk.h"
+#include "verifier/special.h"
 
 namespace modbpf {
 
@@ -130,6 +131,24 @@ type_flag trust_of_load(env &e, const reg_state &r, const struct_walk &w) {
     return w.flags & ~trusting;
 }
 
+/// An object of bpf_obj_new: the program's own memory but for its special fields. What it stores there is not trusted to be a pointer.
+status access_own_object(env &e, const reg_state &r, s32 off, u32 size, access t, s32 value) {
+    if (!r.ref_id && !has(r.type, type_flag::non_owning | type_flag::rcu))
+        return verifier_bug(e, "object of bpf_obj_new without a reference");
+    if (const field_table *table = TRY(fields_of(e, r)))
+        for (const special_field &f : table->fields)
+            if (static_cast<u32>(off) < f.off + f.size && f.off < static_cast<u32>(off) + size) {
+                verbose(e, "direct access to %s is disallowed\n", field_name(f.kind));
+                return fail(EACCES);
+            }
+    struct_walk w{*r.types, e.log, false};
+    TRY(w.access(r.btf_id, off, size));
+    note_absent(e, "direct access to", "objects of bpf_obj_new");
+    if (t == access::read && value >= 0)
+        e.reg(static_cast<u32>(value)).set_unknown();
+    return {};
+}
+
 void set_loaded(env &e, s32 value, walk_hit hit, typed to, type_flag flags) {
     if (value < 0)
         return;
@@ -145,10 +164,9 @@ void set_loaded(env &e, s32 value, walk_hit hit, typed to, type_flag flags) {
 status access_object(env &e, u32 regno, s32 off, u32 size, access t, s32 value) {
     TRY(check_object_base(e, regno, off, t));
     const reg_state r = e.reg(regno);
-    if (is_alloc_object(r)) {
-        verbose(e, "access to objects of bpf_obj_new is not supported\n");
-        return fail(EOPNOTSUPP);
-    } else if (t == access::write) {
+    if (is_alloc_object(r))
+        return access_own_object(e, r, off, size, t, value);
+    if (t == access::write) {
         bool has_rules;
         TRY(check_write_rules(e, r, off, size, &has_rules));
         if (has_rules) {
@@ -158,10 +176,8 @@ status access_object(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
         verbose(e, "only read is supported\n");
         return fail(EACCES);
     }
-    struct_walk w{*r.types, e.log, !is_alloc_object(r)};
+    struct_walk w{*r.types, e.log, true};
     walk_hit hit = TRY(w.access(r.btf_id, off, size));
-    if (is_alloc_object(r))
-        hit = walk_hit::scalar; // what programs store there is not trusted to be a pointer
     note_absent(e, "direct access to", "kernel objects");
     if (t == access::read)
         set_loaded(e, value, hit, {r.types, w.id}, trust_of_load(e, r, w));

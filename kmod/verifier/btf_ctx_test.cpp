@@ -72,6 +72,8 @@ std::vector<typed_row> argument_rows() {
     constexpr u32 entry = BPF_TRACE_FENTRY, end = BPF_TRACE_FEXIT, tp = BPF_TRACE_RAW_TP, iter = BPF_TRACE_ITER;
     auto arg = [](s16 off, u8 size = BPF_DW) { return prog{ldx(size, r2, r1, off)}; };
     const prog deref{ldx(BPF_W, r3, r2, 0)};
+    // r2 as r1, with a size
+    auto buffer = [](s32 off) { return prog{jmp(BPF_JNE, r2, 0, 2)} + leave + prog{mov_x(r1, r2), add(r1, off), mov(r2, 4)}; };
     return {
         {"object", tracing, entry, k().plain, arg(0) + leave, 0, "R2_w=ptr_task_struct()"},
         {"what it says in the log", tracing, entry, k().plain, arg(0) + leave, 0, "func 'plain' arg0 has btf_id"},
@@ -106,6 +108,12 @@ std::vector<typed_row> argument_rows() {
         {"iterator's meta", tracing, iter, k().iter_task, arg(0) + leave, 0, "R2_w=trusted_ptr_bpf_iter_meta()"},
         {"iterator's buffer", tracing, iter, k().iter_elem, arg(16) + leave, 0, "R2_w=rdonly_buf_or_null(id=1)"},
         {"buffer to write", tracing, iter, k().iter_elem, arg(24) + leave, 0, "R2_w=buf_or_null(id=1)"},
+        {"iterator's buffer, read by a helper", tracing, iter, k().iter_elem, arg(16) + buffer(0) + prog{call(BPF_FUNC_trace_printk)} + leave},
+        {"from where it starts on", tracing, iter, k().iter_elem, arg(16) + buffer(-1) + prog{call(BPF_FUNC_trace_printk)} + leave, EACCES,
+         "R1 invalid rdonly buffer access: off=-1, size=4"},
+        {"not written", tracing, iter, k().iter_elem, arg(16) + buffer(0) + prog{mov(r3, 0), call(BPF_FUNC_probe_read_kernel)} + leave, EACCES,
+         "R1 type=rdonly_buf expected="},
+        {"the other one is", tracing, iter, k().iter_elem, arg(24) + buffer(0) + prog{mov(r3, 0), call(BPF_FUNC_probe_read_kernel)} + leave},
         {"hook's object is trusted", lsm, BPF_LSM_MAC, k().hook_int, arg(0) + leave, 0, "R2_w=trusted_ptr_task_struct()"},
         {"but not half gone", lsm, BPF_LSM_MAC, k().hook_untrusted, arg(0) + exit_(), 0, "R2_w=ptr_task_struct()"},
         {"hook's result so far", lsm, BPF_LSM_MAC, k().hook_int, prog{ldx(BPF_DW, r0, r1, 8), exit_()}},

@@ -112,7 +112,7 @@ constexpr const char *noreturn_functions[] = {
 };
 
 constexpr const char *modifiable_functions[] = {
-    "bpf_modify_return_test", "bpf_modify_return_test2", "bpf_modify_return_test_tp", "bpf_fentry_test1",
+    "bpf_modify_return_test", "bpf_modify_return_test2", "bpf_modify_return_test_tp", "bpf_fentry_test1", "update_socket_protocol",
 };
 
 constexpr iter_arg iter_args[] = {
@@ -226,7 +226,7 @@ bool is_bool_lsm_hook(const char *func) { return hook_listed(bool_hooks, func); 
 bool is_denied_function(const char *func) { return listed(denied_functions, func); }
 bool is_noreturn_function(const char *func) { return listed(noreturn_functions, func); }
 
-bool is_modifiable_test_function(const char *func) { return listed(modifiable_functions, func); }
+bool is_modifiable_function(const char *func) { return listed(modifiable_functions, func); }
 bool is_sleepable_test_function(const char *func) { return !strcmp(func, "bpf_fentry_test1"); }
 
 namespace {

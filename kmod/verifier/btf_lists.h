@@ -47,7 +47,7 @@ bool is_denied_function(const char *func);    ///< fentry and the like may not s
 bool is_noreturn_function(const char *func);
 
 bool is_sleepable_test_function(const char *func);  ///< the kernel's own functions for tests of fmod_ret
-bool is_modifiable_test_function(const char *func);
+bool is_modifiable_function(const char *func);
 
 /// An argument of an iterator program that is more than its prototype says.
 struct iter_arg {

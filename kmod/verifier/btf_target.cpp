@@ -173,7 +173,7 @@ status check_modify_return(env &e) {
         return fail(EINVAL);
     }
     constexpr const char *hooks = "security_";
-    if (!strncmp(e.target.name, hooks, strlen(hooks)) || is_modifiable_test_function(e.target.name))
+    if (!strncmp(e.target.name, hooks, strlen(hooks)) || is_modifiable_function(e.target.name))
         return {};
     verbose(e, "%s() is not modifiable\n", e.target.name);
     return fail(EINVAL);

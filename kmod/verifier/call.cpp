@@ -152,8 +152,10 @@ status result_percpu(env &e, reg_state &r, type_flag flags, const call_meta &met
     typed object{meta.object_types, meta.object_id};
     const btf_type *t = object.type();
     if (t && (t->kind() == btf_kind::structure || t->kind() == btf_kind::union_)) {
-        // Read-only is memory's: what may be written to an object is known by its type.
-        set_object(e, r, object, flags & ~type_flag::rdonly);
+        // Read-only is memory's: what may be written to an object is known by its type. Linux takes the result for an own object never to
+        // be NULL, which it is for a CPU that is not there.
+        flags = flags & ~type_flag::rdonly;
+        set_object(e, r, object, meta.own_object ? (flags & type_flag::maybe_null) | type_flag::alloc | type_flag::rcu : flags);
         return {};
     }
     u32 size;
@@ -253,6 +255,8 @@ status release_arg(env &e, const call_meta &meta) {
     if (!meta.release_regno || e.reg(meta.release_regno).is_null())
         return {};
     bool dynptr = base_of(meta.fn->args[meta.release_regno - 1]) == arg_type::dynptr;
+    if (meta.kptr)
+        keep_exchanged(e, meta.ref_id);
     status s = dynptr ? release_dynptr(e, meta.release_regno) : release_ref(e, meta.ref_id);
     if (!s) {
         func_text name(meta.fn->id);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Arguments of helper calls: which registers each kind takes, and what is checked of their memory, size, object or reference.
+#include "verifier/btf_access.h"
 #include "verifier/btf_match.h"
 #include "verifier/call.h"
 #include "verifier/context.h"
@@ -305,6 +306,7 @@ status check_kind(env &e, u32 regno, arg_type t, call_meta &meta) {
             return fail(EACCES);
         }
         meta.object_types = r.types, meta.object_id = r.btf_id;
+        meta.own_object = has(r.type, type_flag::rcu) && !r.types->kernel;
         return {};
     case arg_type::func:
         meta.subprog = r.subprog;
@@ -392,6 +394,12 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
         if (r.type == reg_type::map_key)
             return check_region(e, regno, r.off, size, r.map_ptr->params.key_size, false);
         return check_region(e, regno, r.off, size, r.mem_size, zero_ok);
+    case reg_type::buf:
+        if (t == access::write && has(r.type, type_flag::rdonly)) {
+            verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
+            return fail(EACCES);
+        }
+        return check_buffer(e, regno, r.off, static_cast<u32>(size), t);
     case reg_type::stack:
         return check_stack_range(e, regno, r.off, size, zero_ok, true, meta);
     case reg_type::ctx:

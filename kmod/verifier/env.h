@@ -362,6 +362,7 @@ struct call_meta {
     u32 map_uid = 0;
     const btf *object_types = nullptr; ///< of the per-CPU argument
     u32 object_id = 0;
+    bool own_object = false; ///< the per-CPU argument is an object of the program's own
     bool raw = false;       ///< the memory argument at hand is only written
     u32 raw_regno = 0;      ///< constant-offset stack memory that the call fills
     s32 raw_size = 0;

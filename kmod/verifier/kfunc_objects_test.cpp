@@ -8,12 +8,13 @@ namespace modbpf::test {
 
 namespace {
 
+constexpr int cell_fd = 2101; ///< 1 element: a pointer to a per-CPU `cell`
 constexpr int list_fd = 2100; ///< 1 element: a list of `element` and its lock
 
 /// Types that stand for the kernel's.
 struct kernel_like {
     ref<btf> types;
-    u32 obj_new, obj_drop, push, pop, throw_;
+    u32 obj_new, obj_drop, percpu_new, percpu_drop, push, pop, throw_;
     kernel_like() {
         btf_builder b;
         using K = btf_kind;
@@ -25,6 +26,8 @@ struct kernel_like {
         };
         obj_new = func("bpf_obj_new_impl", voidp, {{"local_type_id__k", w}, {"meta__ign", voidp}});
         obj_drop = func("bpf_obj_drop_impl", 0, {{"p__alloc", voidp}, {"meta__ign", voidp}});
+        percpu_new = func("bpf_percpu_obj_new_impl", voidp, {{"local_type_id__k", w}, {"meta__ign", voidp}});
+        percpu_drop = func("bpf_percpu_obj_drop_impl", 0, {{"p__alloc", voidp}, {"meta__ign", voidp}});
         push = func("bpf_list_push_front_impl", i, {{"head", head}, {"node", node}, {"meta__ign", voidp}, {"off", w}});
         pop = func("bpf_list_pop_front", node, {{"head", head}});
         throw_ = func("bpf_throw", 0, {{"cookie", w}});
@@ -40,7 +43,7 @@ const kernel_like &k() {
 
 struct program_types {
     ref<btf> types;
-    u32 element, list, number;
+    u32 element, list, number, cell, holder;
     program_types() {
         btf_builder b;
         using K = btf_kind;
@@ -51,6 +54,9 @@ struct program_types {
         element = b.composite(K::structure, "element", 32, {{"x", w, 0}, {"n", node, 64}});
         list = b.composite(K::structure, "list", 24, {{"head", head, 0}, {"lock", lock, 128}});
         b.type("contains:element:n", b.info(K::decl_tag), list, {0});
+        cell = b.composite(K::structure, "cell", 16, {{"a", w, 0}, {"b", w, 64}});
+        u32 pointer = b.refer(K::pointer, b.type("percpu_kptr", b.info(K::type_tag), cell));
+        holder = b.composite(K::structure, "holder", 8, {{"p", pointer, 0}});
         number = i;
         auto a = load_btf(b.bytes());
         EXPECT_EQ(a.err, 0) << a.log;
@@ -62,16 +68,17 @@ const program_types &own_types() {
     return t;
 }
 
-struct list_map {
+/// An array of one element with special fields.
+struct typed_map {
     map *m = nullptr;
-    list_map() {
-        map_params p{.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 24, .max_entries = 1};
+    typed_map(u32 type, u32 size) {
+        map_params p{.type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = size, .max_entries = 1};
         m = find_map_ops(BPF_MAP_TYPE_ARRAY)->create(p).value();
         m->user_get();
         m->btf_ref = const_cast<btf *>(&*own_types().types);
-        m->fields = move(parse_fields(*own_types().types, own_types().list, map_fields, nullptr)).value().release();
+        m->fields = move(parse_fields(*own_types().types, type, map_fields, nullptr)).value().release();
     }
-    ~list_map() {
+    ~typed_map() {
         destroy(const_cast<field_table *>(m->fields));
         m->btf_ref = nullptr, m->fields = nullptr;
         m->user_put();
@@ -79,8 +86,8 @@ struct list_map {
         map_free_barrier();
     }
     static result<ref<map>> from_fd(int fd) {
-        static list_map l;
-        return fd == list_fd ? ref<map>(l.m) : verifier_maps::from_fd(fd);
+        static typed_map list(own_types().list, 24), cells(own_types().holder, 8);
+        return fd == list_fd ? ref<map>(list.m) : fd == cell_fd ? ref<map>(cells.m) : verifier_maps::from_fd(fd);
     }
 };
 
@@ -95,8 +102,42 @@ prog unlock() { return ld_value(r1, list_fd, 16) + prog{call(BPF_FUNC_spin_unloc
 prog push(s32 off = 8) { return ld_value(r1, list_fd, 0) + prog{mov_x(r2, r6), add(r2, off), mov(r3, 0), mov(r4, 0), kcall(k().push)}; }
 prog pop() { return ld_value(r1, list_fd, 0) + prog{kcall(k().pop), mov_x(r7, r0)}; }
 
+/// r7 = the per-CPU cell in the map, or the program ends.
+prog cell() { return ld_value(r6, cell_fd, 0) + prog{ldx(BPF_DW, r7, r6, 0), jmp(BPF_JNE, r7, 0, 2)} + ret0; }
+prog this_cpu() { return {mov_x(r1, r7), call(BPF_FUNC_this_cpu_ptr)}; }
+/// r7 = a new one, put into the map; what was there is dropped.
+prog exchange() {
+    return prog{mov(r1, static_cast<s32>(own_types().cell)), mov(r2, 0), kcall(k().percpu_new), jmp(BPF_JNE, r0, 0, 2)} + ret0 +
+           prog{mov_x(r7, r0)} + ld_value(r1, cell_fd, 0) + prog{mov_x(r2, r7), call(BPF_FUNC_kptr_xchg)};
+}
+
 std::vector<row> object_rows() {
     return {
+        {"its fields are read and written", make_new() + prog{st(BPF_DW, r6, 0, 5), ldx(BPF_DW, r1, r6, 0)} + drop() + ret0, cls},
+        {"not beyond", make_new() + prog{ldx(BPF_DW, r1, r6, 32)} + drop() + ret0, cls, EACCES, "access beyond struct element at off 32 size 8"},
+        {"nor before", make_new() + prog{ldx(BPF_DW, r1, r6, -8)} + drop() + ret0, cls, EACCES, "invalid negative access: off=-8"},
+        {"not its node", make_new() + prog{st(BPF_DW, r6, 24, 0)} + drop() + ret0, cls, EACCES, "direct access to bpf_list_node is disallowed"},
+        {"nor a part of it", make_new() + prog{ldx(BPF_B, r1, r6, 31)} + drop() + ret0, cls, EACCES, "direct access to bpf_list_node is disallowed"},
+        {"a pointer in it is a number", make_new() + prog{stx(BPF_DW, r6, r10, 0), ldx(BPF_DW, r1, r6, 0), ldx(BPF_DW, r1, r1, 0)} + drop() + ret0, cls,
+         EACCES, "R1 invalid mem access 'scalar'"},
+        {"not when it is dropped", make_new() + drop() + prog{ldx(BPF_DW, r1, r6, 0)} + ret0, cls, EACCES, "R6 invalid mem access 'scalar'"},
+        {"read while the list's lock is held", make_new() + lock() + push() + prog{ldx(BPF_DW, r1, r6, 0)} + unlock() + ret0, cls},
+        {"not behind", make_new() + lock() + push() + unlock() + prog{ldx(BPF_DW, r1, r6, 0)} + ret0, cls, EACCES, "R6 invalid mem access 'scalar'"},
+
+        {"a CPU's copy", cell() + this_cpu() + prog{st(BPF_DW, r0, 8, 1)} + ret0, cls},
+        {"not beyond it", cell() + this_cpu() + prog{st(BPF_DW, r0, 16, 1)} + ret0, cls, EACCES, "access beyond struct cell at off 16 size 8"},
+        {"not the pointer itself", cell() + prog{ldx(BPF_DW, r0, r7, 0)} + ret0, cls, EACCES, "access percpu memory"},
+        {"of a CPU that is there", cell() + prog{mov_x(r1, r7), mov(r2, 0), call(BPF_FUNC_per_cpu_ptr), jmp(BPF_JEQ, r0, 0, 1), st(BPF_DW, r0, 8, 1)} + ret0, cls},
+        // Linux takes this one for a pointer that is never NULL.
+        {"which may not be", cell() + prog{mov_x(r1, r7), mov(r2, 0), call(BPF_FUNC_per_cpu_ptr), st(BPF_DW, r0, 8, 1)} + ret0, cls, EACCES,
+         "R0 invalid mem access '"},
+        {"in the map it stays for the section",
+         exchange() + prog{jmp(BPF_JEQ, r0, 0, 2)} + ret0 + this_cpu() + prog{st(BPF_DW, r0, 0, 1)} + ret0, cls, EINVAL, "Unreleased reference id="},
+        {"in an empty map", exchange() + prog{mov_x(r8, r0)} + this_cpu() + prog{st(BPF_DW, r0, 0, 1), jmp(BPF_JEQ, r8, 0, 3), mov_x(r1, r8), mov(r2, 0)} +
+         prog{kcall(k().percpu_drop)} + ret0, cls},
+        {"but is owned no more", exchange() + prog{mov_x(r8, r0), jmp(BPF_JEQ, r8, 0, 3), mov_x(r1, r8), mov(r2, 0), kcall(k().percpu_drop), mov_x(r1, r7), mov(r2, 0),
+         kcall(k().percpu_drop)} + ret0, cls, EINVAL, ""},
+
         {"an object is made and dropped", make_new() + drop() + ret0, cls},
         {"an object is left", make_new() + ret0, cls, EINVAL, "Unreleased reference id="},
         {"it may be NULL", prog{mov(r1, static_cast<s32>(own_types().element)), mov(r2, 0), kcall(k().obj_new), mov_x(r6, r0)} + drop() + ret0, cls, EACCES,
@@ -134,7 +175,7 @@ TEST(Objects, Rows) {
     for (bool no_pruning : {false, true})
         for (u32 flags : {0u, u32{BPF_F_TEST_STATE_FREQ}})
             for (const row &r : object_rows()) {
-                options o{.type = r.type, .flags = flags, .no_pruning = no_pruning, .verify_only = true, .kernel = &*k().types, .map_from_fd = list_map::from_fd};
+                options o{.type = r.type, .flags = flags, .no_pruning = no_pruning, .verify_only = true, .kernel = &*k().types, .map_from_fd = typed_map::from_fd};
                 o.types = &*own_types().types;
                 auto out = check(r.p, o);
                 EXPECT_EQ(out.err, r.err) << r.name << "\n" << out.log;

@@ -9,7 +9,7 @@ result<const field_table *> fields_of_object(env &e, typed object) {
         return nullptr;
     for (const object_fields &o : e.objects)
         if (o.types == object.types && o.id == object.id)
-            return o.table.get();
+            return o.table && o.table->kinds ? o.table.get() : nullptr;
     const btf_type *t = object.type();
     own<field_table> table;
     if (t && t->kind() == btf_kind::structure)
@@ -110,6 +110,16 @@ type_flag exchanged_flags(const special_field &f) {
     if (f.types->kernel)
         return type_flag::none;
     return f.kind == field_kind::kptr_percpu ? type_flag::alloc | type_flag::percpu : type_flag::alloc;
+}
+
+void keep_exchanged(env &e, u32 ref_id) {
+    constexpr type_flag own_percpu = type_flag::alloc | type_flag::percpu;
+    if (!ref_id || !in_rcu_section(e))
+        return;
+    e.cur->for_each_reg([&](reg_state &r) {
+        if (r.ref_id == ref_id && r.base() == reg_type::btf_ptr && (flags_of(r.type) & own_percpu) == own_percpu)
+            r.ref_id = 0, r.type = without(r.type, type_flag::alloc) | type_flag::rcu;
+    });
 }
 
 status check_kptr_value(env &e, const special_field &f, u32 regno) {

@@ -26,6 +26,8 @@ result<const special_field *> check_field_access(env &e, u32 regno, s32 off, s32
 status check_kptr_value(env &e, const special_field &f, u32 regno);
 /// What an exchange gives: an object of the program's own, or the kernel's.
 type_flag exchanged_flags(const special_field &f);
+/// The reference goes into a kernel pointer: a per-CPU object of the program's own stays for as long as RCU readers may look at it.
+void keep_exchanged(env &e, u32 ref_id);
 /// A load or store of a kernel pointer. `value`: register, or -1.
 status access_kptr(env &e, const special_field &f, access t, s32 value);
 

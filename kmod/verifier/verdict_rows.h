@@ -422,6 +422,20 @@ inline std::vector<row> flag_rows() {
     };
 }
 
+inline std::vector<row> flow_keys_rows() {
+    constexpr u32 dissector = BPF_PROG_TYPE_FLOW_DISSECTOR;
+    const prog keys{ldx(BPF_DW, r6, r1, 144)};
+    return {
+        {"flow keys", keys + prog{ldx(BPF_W, r2, r6, 52), stx(BPF_H, r6, r2, 0)} + ret0, dissector},
+        {"flow keys, behind the end", keys + prog{ldx(BPF_W, r2, r6, 53)} + ret0, dissector, EACCES, "invalid access to flow keys off=53 size=4"},
+        {"flow keys, before", keys + prog{st(BPF_B, r6, -1, 0)} + ret0, dissector, EACCES, "invalid access to flow keys off=-1 size=1"},
+        {"flow keys, moved", keys + prog{add(r6, 48), st(BPF_DW, r6, 0, 0)} + ret0, dissector},
+        {"flow keys, moved too far", keys + prog{add(r6, 49), st(BPF_DW, r6, 0, 0)} + ret0, dissector, EACCES, "invalid access to flow keys off=49"},
+        {"flow keys, atomic", keys + prog{mov(r2, 1), atomic(BPF_W, BPF_ADD, r6, r2, 52)} + ret0, dissector, EACCES,
+         "BPF_ATOMIC stores into R6 flow_keys is not allowed"},
+    };
+}
+
 /// Linux accepts the refused ones of these, and should not.
 inline std::vector<row> stricter_rows() {
     prog checksum = prog{mov_x(r1, r0), mov(r2, 8), mov(r3, 0), mov(r4, 0), mov(r5, 0), call(BPF_FUNC_csum_diff)};
@@ -439,7 +453,7 @@ inline std::vector<row> stricter_rows() {
 
 inline std::vector<row> all_rows() {
     std::vector<row> all;
-    for (auto f : {basic_rows, stack_rows, map_rows, helper_rows, ref_rows, ctx_rows, packet_rows, range_rows, prune_rows, call_rows, flag_rows, stricter_rows})
+    for (auto f : {basic_rows, stack_rows, map_rows, helper_rows, ref_rows, ctx_rows, packet_rows, range_rows, prune_rows, call_rows, flag_rows, flow_keys_rows, stricter_rows})
         for (auto &r : f())
             all.push_back(r);
     return all;
