@@ -31,7 +31,7 @@ status write_reg(env &e, u32 regno) {
         verbose(e, "frame pointer is read only\n");
         return fail(EACCES);
     }
-    e.reg(regno).written = true;
+    e.mark_written(regno);
     return {};
 }
 

@@ -131,7 +131,7 @@ status move_pointer(env &e, const insn_desc &d, reg_state ptr, reg_state off, bo
         return fail(EACCES);
     }
     if (!dst_is_ptr)
-        dst.copy_from(ptr);
+        dst = ptr;
     off.off = 0; // of a linked number: no part of its value
     if (!sane_offset(e, off, ptr.type) || !sane_offset(e, ptr, ptr.type))
         return fail(EINVAL);
@@ -248,7 +248,7 @@ status move_reg(env &e, const insn_desc &d) {
     reg_state &src = e.reg(d.src), &dst = e.reg(d.dst);
     if (!d.sx_bytes && !d.alu32()) {
         link_for_copy(e, src);
-        dst.copy_from(src);
+        dst = src;
         return {};
     }
     if (leaks(e, d.src)) {
@@ -264,7 +264,7 @@ status move_reg(env &e, const insn_desc &d) {
     bool same = d.sx_bytes ? fits(src, d.sx_bytes * 8u - 1) : fits(src, 32);
     if (same)
         link_for_copy(e, src);
-    dst.copy_from(src);
+    dst = src;
     if (!same)
         dst.clear_id();
     if (d.sx_bytes)

@@ -104,7 +104,7 @@ struct links {
                 if (tied(f.regs[r], id) && take(f.regs[r], regs[n] & reg_bit(r)))
                     regs[n] |= reg_bit(r), callers |= n != st.curframe;
             for (u32 s = 0; s < f.stack.size(); s++)
-                if (f.stack[s].is_spill() && tied(f.stack[s].spilled, id) && take(f.stack[s].spilled, slots[n] >> s & 1))
+                if (f.stack[s].is_spill() && tied(f.stack[s].spilled, id) && take(f.stack.edit(s).spilled, slots[n] >> s & 1))
                     slots[n] |= 1ull << s, callers |= n != st.curframe && !slots_followed;
         }
     }
@@ -129,7 +129,7 @@ void follow(reg_state &r, const reg_state &known) {
     if (&r == &known || !r.is_scalar() || (r.id & ~id_add_const) != (known.id & ~id_add_const))
         return;
     if (!((r.id | known.id) & id_add_const) || (((r.id & known.id) & id_add_const) && r.off == known.off)) {
-        r.copy_from(known);
+        r = known;
         return;
     }
     s32 delta = ((r.id & id_add_const) ? r.off : 0) - ((known.id & id_add_const) ? known.off : 0);
@@ -147,7 +147,7 @@ void follow_all(verifier_state &st, const links &l, u32 known_reg) {
                 follow(f.regs[r], known);
         for (u32 s = 0; s < f.stack.size(); s++)
             if (l.slots[n] >> s & 1)
-                follow(f.stack[s].spilled, known);
+                follow(f.stack.edit(s).spilled, known);
     }
 }
 
@@ -198,9 +198,7 @@ void resolve_null(env &e, verifier_state &st, u32 regno, bool is_null) {
     u32 id = st.cur().regs[regno].id, ref = st.cur().regs[regno].ref_id;
     if (ref && ref == id && is_null)
         drop_ref(st, id); // nothing was acquired
-    st.for_each_reg([&](reg_state &r) {
-        if (!r.may_be_null() || r.id != id)
-            return;
+    st.for_each_reg([&](const reg_state &r) { return r.may_be_null() && r.id == id; }, [&](reg_state &r) {
         if (is_null) {
             r.set_const(0);
             return;
@@ -220,10 +218,8 @@ void give_range(verifier_state &st, reg_state ptr, bool right_open) {
     if (ptr.var.umax > static_cast<u64>(max_packet_off) || ptr.var.umax + static_cast<u64>(ptr.off) > static_cast<u64>(max_packet_off))
         return;
     s32 range = ptr.off + right_open;
-    st.for_each_reg([&](reg_state &r) {
-        if (r.type == ptr.type && r.id == ptr.id)
-            r.range = max(r.range, range);
-    });
+    st.for_each_reg([&](const reg_state &r) { return r.type == ptr.type && r.id == ptr.id && r.range < range; },
+                    [&](reg_state &r) { r.range = range; });
 }
 
 void mark_at_end(verifier_state &st, u32 regno, bool beyond) {

@@ -218,7 +218,7 @@ status result_reference(env &e, reg_state &r, const call_meta &meta) {
 
 status set_result(env &e, const call_meta &meta) {
     reg_state &r = e.reg(BPF_REG_0);
-    r.written = true;
+    e.mark_written(BPF_REG_0);
     if (meta.fn->ret == ret_type::integer) {
         r.set_unknown();
         refine_result(e, meta);
@@ -357,17 +357,16 @@ status apply_call(env &e, call_meta &meta) {
 }  // namespace
 
 void clear_packet_pointers(env &e) {
-    e.cur->for_each_reg([&](reg_state &r) {
-        bool slice = r.base() == reg_type::mem && has(r.type, type_flag::dynptr_skb | type_flag::dynptr_xdp);
-        if (r.is_packet_any() || slice)
-            forget_pointer(e, r);
-    });
+    auto leads_to_packet = [](const reg_state &r) {
+        return r.is_packet_any() || (r.base() == reg_type::mem && has(r.type, type_flag::dynptr_skb | type_flag::dynptr_xdp));
+    };
+    e.cur->for_each_reg(leads_to_packet, [&](reg_state &r) { forget_pointer(e, r); });
 }
 
 void clear_caller_saved(env &e, func_state &f) {
     for (u32 r = BPF_REG_0; r <= BPF_REG_5; r++) {
         f.regs[r].set_not_init();
-        f.regs[r].written = true;
+        f.written_regs |= 1u << r;
         if (f.frameno == e.cur->curframe)
             e.scratch_reg(r);
     }

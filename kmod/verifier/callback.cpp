@@ -82,15 +82,11 @@ status set_args(env &e, const callback_proto &proto, const func_state &caller, f
 status enter_async(env &e, const callback_proto &proto, u32 sub) {
     e.subs[sub].is_async = true;
     own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
-    if (!st || !(st->frame[0] = make<func_state>(PORT_SLEEPING)))
+    if (!st)
         return error(ENOMEM);
     st->pool = &e.frames;
-    func_state &f = *st->frame[0];
-    f.subprog = sub;
-    for (reg_state &r : f.regs)
-        r.set_not_init();
-    f.regs[BPF_REG_10].set_pointer(reg_type::stack);
-    TRY(set_args(e, proto, e.cur->cur(), f));
+    st->frame[0] = TRY(make_frame(e, sub, func_state::no_callsite, 0));
+    TRY(set_args(e, proto, e.cur->cur(), *st->frame[0]));
     st->async_depth = e.cur->async_depth + 1;
     st->modes.in_sleepable = proto.may_sleep;
     TRY(e.pending.push({st.get(), e.subs[sub].start, e.insn, e.log.position()}));

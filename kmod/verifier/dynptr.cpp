@@ -68,11 +68,11 @@ status make_dynptr(env &e, u32 regno, dynptr_kind kind, u32 clone_ref) {
             ref = TRY(acquire_ref(e));
     }
     for (u32 i = 0; i < dynptr_slots; i++) {
-        stack_slot &s = f.stack[static_cast<u32>(at) - i];
+        stack_slot &s = f.stack.edit(static_cast<u32>(at) - i);
         s.spilled.set_pointer(reg_type::dynptr);
         s.spilled.dynptr = kind, s.spilled.first_slot = i == 0;
         s.spilled.id = id, s.spilled.ref_id = ref;
-        s.spilled.written = true;
+        f.written_slots |= 1ull << (static_cast<u32>(at) - i);
         for (auto &k : s.kind)
             k = slot_kind::dynptr;
         scratch(e, f, static_cast<u32>(at) - i);
@@ -131,7 +131,7 @@ status observe_object(env &e, const reg_state &r, u32 slot, u32 slots) {
 
 void clear_object(env &e, func_state &f, u32 slot, u32 slots) {
     for (u32 i = 0; i < slots; i++) {
-        stack_slot &s = f.stack[slot - i];
+        stack_slot &s = f.stack.edit(slot - i);
         s.spilled.set_not_init();
         for (auto &k : s.kind)
             k = slot_kind::invalid;
@@ -150,10 +150,10 @@ status overwrite_dynptr(env &e, func_state &f, u32 slot) {
         return fail(EINVAL);
     }
     clear_object(e, f, slot, dynptr_slots);
-    e.cur->for_each_reg([&](reg_state &r) {
-        if ((r.type == reg_type::mem || r.type == reg_type::mem_or_null) && r.dynptr_id && r.dynptr_id == d.id)
-            forget_pointer(e, r);
-    });
+    auto is_slice = [&](const reg_state &r) {
+        return (r.type == reg_type::mem || r.type == reg_type::mem_or_null) && r.dynptr_id && r.dynptr_id == d.id;
+    };
+    e.cur->for_each_reg(is_slice, [&](reg_state &r) { forget_pointer(e, r); });
     return {};
 }
 

@@ -191,7 +191,7 @@ struct verifier_env {
     vec<object_fields> objects;
 
     // Exploration.
-    frame_pool frames; ///< outlives the states
+    state_pool frames; ///< outlives the states
     own<verifier_state> cur;
     vec<pending_path> pending;
     vec<loop_info> loops;
@@ -228,6 +228,7 @@ struct verifier_env {
     /// The bucket of the checkpoints at an instruction, called from `callsite`; it may hold others as well.
     verifier_state **checkpoints(u32 at, u32 callsite) { return &aux[(at ^ callsite) % count()].explored; }
     const verifier_state *checkpoints(u32 at, u32 callsite) const { return aux[(at ^ callsite) % count()].explored; }
+    void mark_written(u32 r) { cur->cur().written_regs |= 1u << r; }
     reg_state *regs() { return cur->cur().regs; }
     reg_state &reg(u32 r) { return cur->cur().regs[r]; }
     void scratch_reg(u32 r) { scratched_regs |= 1u << r; }
@@ -340,7 +341,9 @@ status release_ref(env &e, u32 id);    ///< ends it: pointers that hold it are n
 status check_ld_packet(env &e, const insn_desc &d);
 status check_func_call(env &e, const insn_desc &d);
 status return_from_func(env &e);
-/// A frame for `sub` on top of `st`: registers unreadable but for r10. ENOMEM, E2BIG.
+/// A frame for `sub`: registers unreadable but for r10. ENOMEM.
+result<func_state *> make_frame(env &e, u32 sub, u32 callsite, u32 frameno);
+/// The same on top of `st`. ENOMEM, E2BIG.
 result<func_state *> push_frame(env &e, verifier_state &st, u32 sub, u32 callsite);
 inline constexpr u32 max_refs = 1024; ///< held at a time: each checkpoint has a copy of them
 /// The current path holds reference `id` from here on. ENOMEM; E2BIG: too many.

@@ -171,12 +171,8 @@ status add_checkpoint(env &e) {
     // The path goes on as the checkpoint's only child.
     e.cur->branches = 1;
     e.cur->parent = st.release();
-    for (u32 f = 0; f <= e.cur->curframe; f++) {
-        for (u32 r = 0; r < BPF_REG_10; r++)
-            e.cur->frame[f]->regs[r].written = false;
-        for (auto &s : e.cur->frame[f]->stack)
-            s.spilled.written = false;
-    }
+    for (u32 f = 0; f <= e.cur->curframe; f++)
+        e.cur->frame[f]->written_regs = 0, e.cur->frame[f]->written_slots = 0;
     return {};
 }
 
@@ -367,6 +363,8 @@ result<step> do_insn(env &e, bool *print_from) {
     bool was_call = d.kind == insn_kind::exit;
     e.prev_insn = static_cast<s32>(e.insn);
     step s = TRY(check_insn(e, d));
+    if (e.frames.failed())
+        return error(ENOMEM);
     if (was_call && s == step::jumped)
         *print_from = true;
     e.insn = e.next_insn;
@@ -431,14 +429,10 @@ void set_arg(env &e, const subprog_info &s, u32 i) {
 status enter(env &e, u32 sub) {
     e.prev_line = nullptr;
     e.cur = own<verifier_state>(make<verifier_state>(PORT_SLEEPING));
-    if (!e.cur || !(e.cur->frame[0] = make<func_state>(PORT_SLEEPING)))
+    if (!e.cur)
         return error(ENOMEM);
     e.cur->pool = &e.frames;
-    func_state &f = e.cur->cur();
-    f.subprog = sub;
-    for (auto &r : f.regs)
-        r.set_not_init();
-    f.regs[BPF_REG_10].set_pointer(reg_type::stack);
+    e.cur->frame[0] = TRY(make_frame(e, sub, func_state::no_callsite, 0));
     e.insn = e.subs[sub].start;
     e.prev_insn = -1;
     e.history = 0;

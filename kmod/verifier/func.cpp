@@ -92,19 +92,26 @@ status call_global(env &e, u32 sub) {
 
 }  // namespace
 
+result<func_state *> make_frame(env &e, u32 sub, u32 callsite, u32 frameno) {
+    func_state *f = e.frames.get_frame();
+    if (!f)
+        return error(ENOMEM);
+    f->callsite = callsite, f->subprog = sub, f->frameno = frameno;
+    f->callback = nullptr, f->callback_turns = 0;
+    f->written_regs = 0, f->written_slots = 0;
+    for (reg_state &r : f->regs)
+        r.set_not_init();
+    f->regs[BPF_REG_10].set_pointer(reg_type::stack);
+    f->regs[BPF_REG_10].frame = static_cast<u8>(frameno);
+    return f;
+}
+
 result<func_state *> push_frame(env &e, verifier_state &st, u32 sub, u32 callsite) {
     if (st.curframe + 1 >= max_call_frames) {
         verbose(e, "the call stack of %d frames is too deep\n", st.curframe + 2);
         return fail(E2BIG);
     }
-    func_state *f = make<func_state>(PORT_SLEEPING);
-    if (!f)
-        return error(ENOMEM);
-    f->callsite = callsite, f->subprog = sub, f->frameno = st.curframe + 1;
-    for (reg_state &r : f->regs)
-        r.set_not_init();
-    f->regs[BPF_REG_10].set_pointer(reg_type::stack);
-    f->regs[BPF_REG_10].frame = static_cast<u8>(f->frameno);
+    func_state *f = TRY(make_frame(e, sub, callsite, st.curframe + 1));
     st.frame[++st.curframe] = f;
     return f;
 }
@@ -120,6 +127,7 @@ static status enter_frame(env &e, u32 sub) {
     func_state &callee = *TRY(push_frame(e, *e.cur, sub, e.insn)), &caller = *e.cur->frame[e.cur->curframe - 1];
     for (u32 r = BPF_REG_1; r <= BPF_REG_5; r++)
         callee.regs[r] = caller.regs[r];
+    callee.written_regs = caller.written_regs & arg_regs;
     clear_caller_saved(e, caller);
     return {};
 }
@@ -153,6 +161,7 @@ status return_from_func(env &e) {
         return return_from_callback(e, true);
     func_state &caller = *st.frame[st.curframe - 1];
     caller.regs[BPF_REG_0] = r0;
+    caller.written_regs = (caller.written_regs & ~1u) | (st.cur().written_regs & 1);
     e.next_insn = st.cur().callsite + 1;
     if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2)) {
         verbose(e, "returning from callee:\n");

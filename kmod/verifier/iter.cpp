@@ -48,12 +48,12 @@ status make_iter(env &e, u32 regno, const kfunc_call &c, u32 type, u32 slots) {
     if (c.is(kf_rcu_protected))
         base = base | (in_rcu_section(e) ? type_flag::rcu : type_flag::untrusted);
     for (u32 i = 0; i < slots; i++) {
-        stack_slot &s = f.stack[static_cast<u32>(slot) - i];
+        stack_slot &s = f.stack.edit(static_cast<u32>(slot) - i);
         s.spilled.set_pointer(base);
         s.spilled.ref_id = i ? 0 : ref;
         s.spilled.types = &c.types(), s.spilled.btf_id = type;
         s.spilled.iter = iter_state::active, s.spilled.iter_depth = 0;
-        s.spilled.written = true;
+        f.written_slots |= 1ull << (static_cast<u32>(slot) - i);
         for (auto &k : s.kind)
             k = slot_kind::iter;
         if (f.frameno == e.cur->curframe)
@@ -115,18 +115,18 @@ status check_iter_arg(env &e, u32 regno, kfunc_call &c) {
 }
 
 status fork_iter_next(env &e, const kfunc_call &c) {
-    reg_state &it = e.cur->frame[c.iter_frame]->stack[c.iter_slot].spilled;
-    if (it.iter == iter_state::active) {
+    frame_stack &stack = e.cur->frame[c.iter_frame]->stack;
+    if (stack[c.iter_slot].spilled.iter == iter_state::active) {
         if (MODBPF_BUG_ON(!e.cur->parent || e.cur->parent->insn != e.insn))
             return error(EFAULT); // each visit of the call makes a checkpoint
         const verifier_state *previous = previous_turn(e, e.insn);
         verifier_state *element = TRY(push_path(e, e.insn + 1, e.insn));
-        element->frame[c.iter_frame]->stack[c.iter_slot].spilled.iter_depth++;
+        element->frame[c.iter_frame]->stack.edit(c.iter_slot).spilled.iter_depth++;
         if (previous)
             widen(e, *previous, *element);
         mark_not_null(element->cur().regs[BPF_REG_0]);
     }
-    it.iter = iter_state::drained;
+    stack.edit(c.iter_slot).spilled.iter = iter_state::drained;
     e.reg(BPF_REG_0).set_const(0);
     e.scratch_reg(BPF_REG_0);
     return {};

@@ -153,7 +153,7 @@ status set_result(env &e, const kfunc_call &c) {
     }
     if (is_number(t)) {
         e.reg(BPF_REG_0).set_unknown();
-        e.reg(BPF_REG_0).written = true;
+        e.mark_written(BPF_REG_0);
         return {};
     }
     if (t && t->kind() == btf_kind::pointer)

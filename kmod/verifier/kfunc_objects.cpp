@@ -198,9 +198,7 @@ void set_node(env &e, reg_state &r, const special_field &root) {
 status give_to_root(env &e, const kfunc_call &c) {
     u32 id = e.reg(BPF_REG_2).ref_id;
     status converted;
-    e.cur->for_each_reg([&](reg_state &r) {
-        if (r.ref_id != id)
-            return;
+    e.cur->for_each_reg([&](const reg_state &r) { return r.ref_id == id; }, [&](reg_state &r) {
         r.ref_id = 0;
         if (status s = set_non_owning(e, r); !s)
             converted = s;

@@ -30,9 +30,8 @@ bool same_frames(const verifier_state &a, const verifier_state &b) {
     return true;
 }
 
-void widen_reg(const reg_state &previous, reg_state &r) {
-    if (previous.is_scalar() && r.is_scalar() && !(scalar_equal(previous.var, r.var) && previous.id == r.id))
-        r.set_unknown();
+bool widens(const reg_state &previous, const reg_state &r) {
+    return previous.is_scalar() && r.is_scalar() && !(scalar_equal(previous.var, r.var) && previous.id == r.id);
 }
 
 }  // namespace
@@ -103,11 +102,12 @@ void widen(env &e, const verifier_state &previous, verifier_state &st) {
         const func_state &then = *previous.frame[f];
         const insn_aux &a = e.aux[f == st.curframe ? e.next_insn : st.frame[f + 1]->callsite];
         for (u32 r = 0; r < BPF_REG_10; r++)
-            if (!(a.precise_regs & reg_bit(r)))
-                widen_reg(then.regs[r], now.regs[r]);
+            if (!(a.precise_regs & reg_bit(r)) && widens(then.regs[r], now.regs[r]))
+                now.regs[r].set_unknown();
         for (u32 s = 0; s < min(then.stack.size(), now.stack.size()); s++)
-            if (then.stack[s].is_spill() && now.stack[s].is_spill() && !(a.precise_slots >> s & 1))
-                widen_reg(then.stack[s].spilled, now.stack[s].spilled);
+            if (then.stack[s].is_spill() && now.stack[s].is_spill() && !(a.precise_slots >> s & 1) &&
+                widens(then.stack[s].spilled, now.stack[s].spilled))
+                now.stack.edit(s).spilled.set_unknown();
     }
 }
 

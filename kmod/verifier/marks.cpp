@@ -5,8 +5,6 @@ namespace modbpf {
 
 namespace {
 
-constexpr u16 arg_regs = 0x3e;    // r1-r5
-
 struct masks {
     u16 live_regs;
     u16 precise_regs;

@@ -46,6 +46,8 @@
 
 namespace modbpf {
 
+inline constexpr u16 arg_regs = 0x3e; ///< r1-r5
+
 /// Predecessors, calls and exits, and the static liveness of registers. After check_cfg.
 status build_marks(env &e);
 

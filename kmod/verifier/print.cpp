@@ -169,7 +169,8 @@ void print_object(env &e, const reg_state &r) {
             r.iter == iter_state::active ? "active" : "drained", r.iter_depth);
 }
 
-void print_slot(env &e, u32 frame, const stack_slot &s, u32 index) {
+void print_slot(env &e, const func_state &f, u32 index) {
+    const stack_slot &s = f.stack[index];
     constexpr char letter[] = {'?', 'r', 'm', '0', 'd', 'i'};
     char text[slot_bytes + 1];
     bool used = false;
@@ -182,7 +183,7 @@ void print_slot(env &e, u32 frame, const stack_slot &s, u32 index) {
         return;
     if (s.is_object() && !is_main_slot(s))
         return;
-    verbose(e, " fp%d%s=", -static_cast<s32>(slot_bytes * (index + 1)), s.spilled.written ? "_w" : "");
+    verbose(e, " fp%d%s=", -static_cast<s32>(slot_bytes * (index + 1)), f.written_slots >> index & 1 ? "_w" : "");
     if (s.is_object()) {
         print_object(e, s.spilled);
         return;
@@ -196,7 +197,7 @@ void print_slot(env &e, u32 frame, const stack_slot &s, u32 index) {
         i++;
     text[i] = 0;
     verbose(e, "%s", text);
-    print_reg(e, frame, s.spilled);
+    print_reg(e, f.frameno, s.spilled);
 }
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
@@ -218,12 +219,12 @@ void print_state(env &e, const verifier_state &st, u32 frame, bool all) {
         const reg_state &r = f.regs[i];
         if (r.type == reg_type::not_init || (!all && !(e.scratched_regs >> i & 1)))
             continue;
-        verbose(e, " R%d%s=", i, r.written ? "_w" : "");
+        verbose(e, " R%d%s=", i, f.written_regs >> i & 1 ? "_w" : "");
         print_reg(e, f.frameno, r);
     }
     for (u32 i = 0; i < f.stack.size(); i++)
         if (all || (e.scratched_slots >> i & 1))
-            print_slot(e, f.frameno, f.stack[i], i);
+            print_slot(e, f, i);
     for (u32 i = 0; i < st.refs.size(); i++)
         verbose(e, i ? ",%d" : " refs=%d", st.refs[i].id);
     verbose(e, "\n");

@@ -18,10 +18,7 @@ status release_ref(env &e, u32 id) {
         if (refs[i].callback_frame != callback_frame(*e.cur))
             break; // a callback may run any number of times: it leaves alone what it did not acquire
         e.cur->drop_ref(i);
-        e.cur->for_each_reg([&](reg_state &r) {
-            if (r.ref_id == id)
-                forget_pointer(e, r);
-        });
+        e.cur->for_each_reg([&](const reg_state &r) { return r.ref_id == id; }, [&](reg_state &r) { forget_pointer(e, r); });
         return {};
     }
     return error(EINVAL);

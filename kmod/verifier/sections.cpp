@@ -6,18 +6,19 @@ namespace modbpf {
 namespace {
 
 /// RCU-protected objects may be gone when their section is left.
-void distrust(reg_state &r) {
-    if (has(r.type, type_flag::rcu))
-        r.type = without(r.type, type_flag::rcu | type_flag::maybe_null) | type_flag::untrusted;
-}
+bool is_protected(const reg_state &r) { return has(r.type, type_flag::rcu); }
+
+void distrust(reg_state &r) { r.type = without(r.type, type_flag::rcu | type_flag::maybe_null) | type_flag::untrusted; }
 
 void leave_rcu(env &e) {
     e.cur->modes.rcu_locked = false;
-    e.cur->for_each_reg(distrust);
-    for (u32 f = 0; f <= e.cur->curframe; f++)
-        for (auto &s : e.cur->frame[f]->stack)
-            if (s.is_object() && s.spilled.iter != iter_state::none)
-                distrust(s.spilled);
+    e.cur->for_each_reg(is_protected, distrust);
+    for (u32 f = 0; f <= e.cur->curframe; f++) {
+        frame_stack &stack = e.cur->frame[f]->stack;
+        for (u32 s = 0; s < stack.size(); s++)
+            if (stack[s].is_object() && stack[s].spilled.iter != iter_state::none && is_protected(stack[s].spilled))
+                distrust(stack.edit(s).spilled);
+    }
 }
 
 status check_rcu(env &e, const kfunc_call &c) {

@@ -235,10 +235,8 @@ status lock(env &e, const void *owner, u32 id) {
 
 /// What a list or tree owns may be gone when its lock is left.
 void forget_non_owning(env &e) {
-    e.cur->for_each_reg([&](reg_state &r) {
-        if (has(r.type, type_flag::non_owning))
-            forget_pointer(e, r);
-    });
+    e.cur->for_each_reg([](const reg_state &r) { return has(r.type, type_flag::non_owning); },
+                        [&](reg_state &r) { forget_pointer(e, r); });
 }
 
 status unlock(env &e, const void *owner, u32 id) {

@@ -40,9 +40,7 @@ u32 spill_size(const stack_slot &s) {
 }
 
 void put_spill(stack_slot &s, const reg_state &r, u32 size) {
-    s.spilled.copy_from(r);
-    if (size == slot_bytes)
-        s.spilled.written = true;
+    s.spilled = r;
     for (u32 i = 0; i < slot_bytes; i++) {
         slot_kind &k = s.kind[slot_bytes - 1 - i];
         if (i < size)
@@ -128,7 +126,7 @@ status load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
     // The spill starts at the slot's lowest byte; a load from there of no more bytes gets its low bytes.
     if (size <= have && off % static_cast<s32>(slot_bytes) == 0) {
         bool narrowing = size < 8 && s.spilled.var.umax >> (size * 8);
-        r.copy_from(s.spilled);
+        r = s.spilled;
         if (narrowing)
             r.clear_id();
         return {};
@@ -152,7 +150,7 @@ status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
     u32 slot = slot_of(off);
     scratch_slot(e, f, slot);
     TRY(observe_read(e, f.frameno, slot, value >= 0));
-    stack_slot &s = f.stack[slot];
+    const stack_slot &s = f.stack[slot];
     if (!s.is_spill()) {
         for (s32 i = 0; i < static_cast<s32>(size); i++)
             if (!readable(e, s.kind[byte_of(off + i)]))
@@ -171,7 +169,7 @@ status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
         return value >= 0 ? load_part(e, s, off, size, static_cast<u32>(value)) : status();
     }
     if (value >= 0) {
-        e.reg(static_cast<u32>(value)).copy_from(s.spilled);
+        e.reg(static_cast<u32>(value)) = s.spilled;
     } else if (!e.req.perfmon && !s.spilled.is_scalar()) {
         verbose(e, "leaking pointer from stack off %d\n", off);
         return fail(EACCES);
@@ -226,8 +224,6 @@ status spill_scalar(env &e, stack_slot &s, reg_state &r, u32 size) {
 
 status store_bytes(env &e, stack_slot &s, s32 off, u32 size, s32 value, bool imm_zero) {
     s.scrub();
-    if (size == slot_bytes)
-        s.spilled.written = true;
     slot_kind k = slot_kind::misc;
     if (value >= 0 && e.reg(static_cast<u32>(value)).is_null()) {
         TRY(demand_reg(e, static_cast<u32>(value)));
@@ -242,8 +238,10 @@ status store_bytes(env &e, stack_slot &s, s32 off, u32 size, s32 value, bool imm
 
 status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
     u32 slot = slot_of(off);
-    stack_slot &s = f.stack[slot];
+    stack_slot &s = f.stack.edit(slot);
     scratch_slot(e, f, slot);
+    if (size == slot_bytes)
+        f.written_slots |= 1ull << slot;
     if (!e.req.perfmon && s.is_spill() && !s.spilled.is_scalar() && size != slot_bytes) {
         verbose(e, "attempt to corrupt spilled pointer on stack\n");
         return fail(EACCES);
@@ -287,7 +285,7 @@ status store_variable(env &e, func_state &f, s32 lo, s32 hi, s32 value) {
     for (s32 i = lo; i < hi; i++)
         TRY(overwrite_dynptr(e, f, slot_of(i)));
     for (s32 i = lo; i < hi; i++) {
-        stack_slot &s = f.stack[slot_of(i)];
+        stack_slot &s = f.stack.edit(slot_of(i));
         scratch_slot(e, f, slot_of(i));
         TRY(observe_store(e, f.frameno, slot_of(i), value));
         slot_kind &k = s.kind[byte_of(i)];
@@ -374,19 +372,20 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
         return {};
     }
     for (s32 i = lo; i < hi; i++) {
-        stack_slot &s = f.stack[slot_of(i)];
+        const stack_slot &s = f.stack[slot_of(i)];
         if (s.is_object() || (!e.req.perfmon && !area_byte_readable(s, byte_of(i))))
             return area_unreadable(e, regno, lo, i - lo, size, helper);
         TRY(observe_read(e, f.frameno, slot_of(i), false));
         if (!helper)
             continue;
         // The helper may write: nothing is known of these bytes afterwards.
-        slot_kind &k = s.kind[byte_of(i)];
+        slot_kind k = s.kind[byte_of(i)];
         if (s.is_spill()) {
-            s.spilled.set_unknown();
-            s.scrub_bytes();
+            stack_slot &w = f.stack.edit(slot_of(i));
+            w.spilled.set_unknown();
+            w.scrub_bytes();
         } else if (k == slot_kind::zero || k == slot_kind::invalid) {
-            k = slot_kind::misc;
+            f.stack.edit(slot_of(i)).kind[byte_of(i)] = slot_kind::misc;
         }
     }
     return {};

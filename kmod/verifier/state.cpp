@@ -3,41 +3,107 @@
 
 namespace modbpf {
 
+// ---- stacks -----------------------------------------------------------------------------------------------------------
+
+stack_page *frame_stack::get_page() { return pool ? pool->get_page() : make<stack_page>(PORT_SLEEPING); }
+
+void frame_stack::put_page(stack_page *p) {
+    if (--p->refs)
+        return;
+    if (pool)
+        pool->put_page(p);
+    else
+        destroy(p);
+}
+
+void frame_stack::clear() {
+    for (u32 i = 0; i < pages(); i++)
+        put_page(page_[i]);
+    size_ = 0;
+}
+
+status frame_stack::grow(u32 slots) {
+    while (size_ < slots) {
+        if (size_ % page_slots == 0) {
+            stack_page *p = get_page();
+            if (!p)
+                return error(ENOMEM);
+            p->refs = 1;
+            for (auto &s : p->slot) {
+                s.spilled.set_not_init();
+                for (auto &k : s.kind)
+                    k = slot_kind::invalid;
+            }
+            page_[size_ / page_slots] = p;
+        }
+        size_ = min(slots, size_ - size_ % page_slots + page_slots);
+    }
+    return {};
+}
+
+void frame_stack::unshare(stack_page *&p) {
+    stack_page *own = pool->get_page_or_spare();
+    memcpy(static_cast<void *>(own->slot), p->slot, sizeof(p->slot));
+    own->refs = 1;
+    p->refs--;
+    p = own;
+}
+
+status frame_stack::copy_from(const frame_stack &o) {
+    bool shared = pool && pool == o.pool;
+    clear();
+    for (u32 i = 0; i < o.pages(); i++) {
+        stack_page *p = shared ? o.page_[i] : get_page();
+        if (!p)
+            return error(ENOMEM);
+        if (shared) {
+            p->refs++;
+        } else {
+            p->refs = 1;
+            memcpy(static_cast<void *>(p->slot), o.page_[i]->slot, sizeof(p->slot));
+        }
+        page_[i] = p;
+        size_ = min(o.size_, (i + 1) * page_slots);
+    }
+    return {};
+}
+
 status func_state::copy_from(const func_state &o) {
     callsite = o.callsite, subprog = o.subprog, frameno = o.frameno;
     callback = o.callback, callback_turns = o.callback_turns;
+    written_regs = o.written_regs, written_slots = o.written_slots;
     memcpy(static_cast<void *>(regs), o.regs, sizeof(regs));
     return stack.copy_from(o.stack);
 }
 
-status func_state::grow(u32 bytes) {
-    u32 slots = (bytes + slot_bytes - 1) / slot_bytes;
-    if (slots <= stack.size())
-        return {};
-    u32 old = static_cast<u32>(stack.size());
-    TRY(stack.resize(slots));
-    for (u32 i = old; i < slots; i++)
-        stack[i].spilled.set_not_init();
-    return {};
-}
+// ---- pool -------------------------------------------------------------------------------------------------------------
 
-frame_pool::~frame_pool() {
+state_pool::~state_pool() {
     while (func_state *f = kept_) {
         kept_ = f->next_kept;
         destroy(f);
     }
+    while (slab *s = slabs_) {
+        slabs_ = s->next;
+        port_free(s);
+    }
 }
 
-func_state *frame_pool::get() {
+func_state *state_pool::get_frame() {
     func_state *f = kept_;
-    if (!f)
-        return make<func_state>(PORT_SLEEPING);
+    if (!f) {
+        f = make<func_state>(PORT_SLEEPING);
+        if (f)
+            f->stack.pool = this;
+        return f;
+    }
     kept_ = f->next_kept;
     count_--;
     return f;
 }
 
-void frame_pool::put(func_state *f) {
+void state_pool::put_frame(func_state *f) {
+    f->stack.clear();
     if (count_ == max_kept)
         return destroy(f);
     f->next_kept = kept_;
@@ -45,11 +111,36 @@ void frame_pool::put(func_state *f) {
     count_++;
 }
 
+stack_page *state_pool::get_page() {
+    if (!free_pages_) {
+        slab *s = static_cast<slab *>(port_alloc(sizeof(slab), PORT_SLEEPING));
+        if (!s)
+            return nullptr;
+        s->next = slabs_;
+        slabs_ = s;
+        for (auto &p : s->page)
+            put_page(&p);
+    }
+    stack_page *p = free_pages_;
+    free_pages_ = p->next_free;
+    return p;
+}
+
+stack_page *state_pool::get_page_or_spare() {
+    if (stack_page *p = get_page())
+        return p;
+    failed_ = true;
+    spare_.refs = 1;
+    return &spare_;
+}
+
+// ---- states -----------------------------------------------------------------------------------------------------------
+
 void verifier_state::drop_frame(u32 f) {
     if (!frame[f])
         return;
     if (pool)
-        pool->put(frame[f]);
+        pool->put_frame(frame[f]);
     else
         destroy(frame[f]);
     frame[f] = nullptr;
@@ -73,7 +164,7 @@ status verifier_state::copy_from(const verifier_state &o) {
         drop_frame(f);
     curframe = o.curframe;
     for (u32 f = 0; f <= o.curframe; f++) {
-        if (!frame[f] && !(frame[f] = pool ? pool->get() : make<func_state>(PORT_SLEEPING)))
+        if (!frame[f] && !(frame[f] = pool ? pool->get_frame() : make<func_state>(PORT_SLEEPING)))
             return error(ENOMEM);
         TRY(frame[f]->copy_from(*o.frame[f]));
     }

@@ -8,8 +8,8 @@
 //  - An *or_null* register is NULL or a pointer; all with the same id are NULL or non-NULL together.
 //  - A stack slot is 8 bytes at a frame-pointer offset of -8 * (index + 1); byte kinds tell what each byte holds.
 //
-// Ownership: a verifier_state owns its frames, a func_state its slots. Everything is task-context memory that lives for one
-// verify() call; no locks. Behaviour: Linux 6.12 kernel/bpf/verifier.c (bpf_reg_state, bpf_func_state).
+// Ownership: a verifier_state owns its frames; frames share the pages of their stacks. Everything is task-context memory that lives for
+// one verify() call; no locks. Behaviour: Linux 6.12 kernel/bpf/verifier.c (bpf_reg_state, bpf_func_state).
 #pragma once
 
 #include "base/bpf.h"
@@ -68,7 +68,6 @@ enum class iter_state : u8 { none, active, drained };
 struct reg_state {
     reg_type type = reg_type::not_init;
     u8 frame = 0;         ///< of a stack pointer: the frame that it points into
-    bool written = false; ///< since the last checkpoint; only shown in the log
     dynptr_kind dynptr = dynptr_kind::none;
     bool first_slot = false; ///< of a dynptr: the upper or the lower of its two slots
     iter_state iter = iter_state::none;
@@ -103,13 +102,12 @@ struct reg_state {
     bool is_packet() const { return type == reg_type::packet || type == reg_type::packet_meta; }
     bool is_packet_any() const { return is_packet() || type == reg_type::packet_end; }
 
-    /// Any number; keeps nothing of what the register was but `written`.
     void set_unknown() { set_scalar(scalar::unknown()); }
     void set_const(u64 v) { set_scalar(scalar::constant(v)); }
+    /// A number; keeps nothing of what the register was.
     void set_scalar(const scalar &s) {
-        bool w = written;
         *this = reg_state{};
-        written = w, type = reg_type::scalar, var = s;
+        type = reg_type::scalar, var = s;
     }
     /// A pointer to the start of something.
     void set_pointer(reg_type t) {
@@ -117,14 +115,8 @@ struct reg_state {
         type = t;
     }
     void set_not_init() {
-        bool w = written;
         *this = reg_state{};
-        written = w, var = scalar::unknown();
-    }
-    void copy_from(const reg_state &o) {
-        bool w = written;
-        *this = o;
-        written = w;
+        var = scalar::unknown();
     }
     void clear_id() { id = 0, off = 0; }
 };
@@ -156,38 +148,103 @@ struct stack_slot {
     }
 };
 
+/// What states share of a frame's stack: smaller pages copy less when a slot changes, larger ones need fewer pointers a state.
+inline constexpr u32 page_slots = 4;
+inline constexpr u32 max_stack_pages = max_slots / page_slots;
+
+struct stack_page {
+    u32 refs = 1; ///< frames that have it; only the frame that has it alone changes it
+    stack_page *next_free = nullptr;
+    stack_slot slot[page_slots];
+};
+
+class state_pool;
+
+/// The slots of a frame that were touched: index 0 is at fp-8. Copies share pages until one of them edits a slot.
+class frame_stack {
+public:
+    frame_stack() = default;
+    frame_stack(const frame_stack &) = delete;
+    ~frame_stack() { clear(); }
+    u32 size() const { return size_; }
+    const stack_slot &operator[](u32 i) const { return page_[i / page_slots]->slot[i % page_slots]; }
+    /// A slot to be changed. Without memory for a page of its own it is in the pool's spare page: state_pool::failed().
+    /// What operator[] gave of the same page before is as the slot was.
+    stack_slot &edit(u32 i) {
+        stack_page *&p = page_[i / page_slots];
+        if (p->refs > 1)
+            unshare(p);
+        return p->slot[i % page_slots];
+    }
+    /// Makes it `slots` large if it is smaller; new slots are untouched. ENOMEM.
+    status grow(u32 slots);
+    /// The same slots as `o`: shared if both are of one pool, else copied (ENOMEM).
+    status copy_from(const frame_stack &o);
+    void clear();
+    bool same_page(const frame_stack &o, u32 page) const { return page_[page] == o.page_[page]; }
+
+    state_pool *pool = nullptr; ///< where pages come from and go to, or null: the allocator
+
+private:
+    void unshare(stack_page *&p);
+    stack_page *get_page();
+    void put_page(stack_page *p);
+    u32 pages() const { return (size_ + page_slots - 1) / page_slots; }
+
+    u32 size_ = 0;
+    stack_page *page_[max_stack_pages]; ///< the first pages() are there
+};
+
 struct func_state {
     u32 callsite = no_callsite; ///< instruction of the call that made this frame
     u32 subprog = 0;
     u32 frameno = 0;
     const callback_proto *callback = nullptr; ///< of a callback's frame: what calls it (a synchronous one goes back to the call)
     u32 callback_turns = 0; ///< of the frame that calls: turns of the callback at the call at hand, on this path
+    // Since the last checkpoint; only shown in the log.
+    u32 written_regs = 0;
+    u64 written_slots = 0;
     reg_state regs[bpf_reg_count];
-    vec<stack_slot> stack; ///< slots that were touched: index 0 is at fp-8
+    frame_stack stack;
 
-    func_state *next_kept = nullptr; ///< in a frame_pool
+    func_state *next_kept = nullptr; ///< in a state_pool
 
     static constexpr u32 no_callsite = ~0u;
     func_state() = default;
     status copy_from(const func_state &o);
     /// Makes room for `bytes` below the frame pointer.
-    status grow(u32 bytes);
+    status grow(u32 bytes) { return stack.grow((bytes + slot_bytes - 1) / slot_bytes); }
 };
 
-/// Frames out of use, with the memory of their stacks: states come and go at nearly every branch.
-class frame_pool {
+/// What states are made of, for reuse: states come and go at nearly every branch. Pages are kept until the end.
+class state_pool {
 public:
-    frame_pool() = default;
-    frame_pool(const frame_pool &) = delete;
-    ~frame_pool();
+    state_pool() = default;
+    state_pool(const state_pool &) = delete;
+    ~state_pool();
     /// A frame in any state, or null when out of memory.
-    func_state *get();
-    void put(func_state *f);
+    func_state *get_frame();
+    void put_frame(func_state *f);
+    /// A page in any state, or null when out of memory.
+    stack_page *get_page();
+    void put_page(stack_page *p) { p->next_free = free_pages_, free_pages_ = p; }
+    /// A page for what cannot fail. Out of memory: one that nobody else may keep; then failed(), and no state is to be relied on.
+    stack_page *get_page_or_spare();
+    bool failed() const { return failed_; }
 
 private:
-    static constexpr u32 max_kept = 64; ///< about what pending paths of a program take in turn
+    static constexpr u32 max_kept = 64;   ///< about what pending paths of a program take in turn
+    static constexpr u32 slab_pages = 8; ///< about 4 KiB
+    struct slab {
+        slab *next;
+        stack_page page[slab_pages];
+    };
     func_state *kept_ = nullptr;
     u32 count_ = 0;
+    stack_page *free_pages_ = nullptr;
+    slab *slabs_ = nullptr;
+    stack_page spare_;
+    bool failed_ = false;
 };
 
 struct held_ref {
@@ -228,7 +285,7 @@ struct verifier_state {
     u32 may_goto_turns = 0;
     u32 async_depth = 0;              ///< of an asynchronous callback: it was set by a callback that was set by ...
 
-    frame_pool *pool = nullptr; ///< where frames come from and go to, or null: the allocator
+    state_pool *pool = nullptr; ///< where frames come from and go to, or null: the allocator
 
     // Of a checkpoint: its place among those of the same instruction, and how useful it was.
     verifier_state *next = nullptr;
@@ -251,14 +308,16 @@ private:
 
 public:
 
-    /// Calls fn(func_state &, reg_state &) for every register and spilled register of every frame.
-    template <class F> void for_each_reg(F &&fn) {
+    /// Calls fn(reg_state &) for every register and spilled register of every frame for which which(const reg_state &) is true.
+    template <class P, class F> void for_each_reg(P &&which, F &&fn) {
         for (u32 f = 0; f <= curframe; f++) {
             for (auto &r : frame[f]->regs)
-                fn(r);
-            for (auto &s : frame[f]->stack)
-                if (s.is_spill())
-                    fn(s.spilled);
+                if (which(r))
+                    fn(r);
+            frame_stack &stack = frame[f]->stack;
+            for (u32 s = 0; s < stack.size(); s++)
+                if (stack[s].is_spill() && which(stack[s].spilled))
+                    fn(stack.edit(s).spilled);
         }
     }
 };
