@@ -82,6 +82,27 @@ void *lookup_percpu(map *m, const void *key) {
     return as_percpu(m)->at(clamp_index(i, m->params.max_entries), port_cpu_id());
 }
 
+template <class AT> long each_element(map *m, element_fn fn, void *priv, AT at) {
+    u32 i = 0;
+    while (i < m->params.max_entries) {
+        u32 key = i++;
+        if (fn(priv, m, &key, at(key)))
+            break;
+    }
+    return i;
+}
+
+long array_for_each(map *m, element_fn fn, void *priv) {
+    array_map *a = as_array(m);
+    return each_element(m, fn, priv, [a](u32 i) { return a->values + a->elem_size * i; });
+}
+
+long percpu_for_each(map *m, element_fn fn, void *priv) {
+    percpu_array_map *a = as_percpu(m);
+    u32 cpu = port_cpu_id();
+    return each_element(m, fn, priv, [a, cpu](u32 i) { return a->at(i, cpu); });
+}
+
 /// The checks of an update, in Linux's order.
 long check_update(map *m, const void *key, u64 flags) {
     if ((flags & ~BPF_F_LOCK) > BPF_EXIST)
@@ -238,6 +259,7 @@ constinit const map_ops array_ops = {
     .lookup = lookup_array,
     .update = update_array,
     .remove = remove_refused,
+    .for_each = array_for_each,
     .lookup_user = lookup_array_user,
     .update_user = update_array,
     .remove_user = remove_refused,
@@ -257,6 +279,7 @@ constinit const map_ops percpu_array_ops = {
     .lookup = lookup_percpu,
     .update = update_percpu,
     .remove = remove_refused,
+    .for_each = percpu_for_each,
     .lookup_user = lookup_percpu_user,
     .update_user = update_percpu_user,
     .remove_user = remove_refused,

@@ -19,7 +19,8 @@ struct cpu_lock {
 
 class lock_section {
 public:
-    explicit lock_section(cpu_lock &l) : l_(l), flags_(port_irq_save()), cpu_(port_cpu_id()), held_(acquire()) {
+    /// turns: how often to look whether another CPU has released it; 0: as the context allows.
+    explicit lock_section(cpu_lock &l, u32 turns = 0) : l_(l), flags_(port_irq_save()), cpu_(port_cpu_id()), held_(acquire(turns)) {
         if (!held_)
             port_irq_restore(flags_);
     }
@@ -45,9 +46,10 @@ private:
         u32 free = 0;
         return __atomic_compare_exchange_n(&l_.holder, &free, cpu_ + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
     }
-    bool acquire() { return try_acquire() || acquire_contended(); }
-    __attribute__((noinline)) bool acquire_contended() {
-        u32 turns = port_in_nmi() ? max_turns_nmi : max_turns;
+    bool acquire(u32 turns) { return try_acquire() || acquire_contended(turns); }
+    __attribute__((noinline)) bool acquire_contended(u32 turns) {
+        if (!turns)
+            turns = port_in_nmi() ? max_turns_nmi : max_turns;
         for (; turns; turns--) {
             u32 h = __atomic_load_n(&l_.holder, __ATOMIC_RELAXED);
             if (h == cpu_ + 1)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "maps/hash.h"
+#include "maps/lru.h"
 
 namespace modbpf {
 
@@ -86,58 +87,12 @@ template <u32 K> u32 find_in_chain(const hash_map *m, const void *key, u32 hash)
     }
 }
 
-status build(hash_map *m) {
-    const map_params &p = m->params;
-    if (p.max_entries > max_buckets)
-        return error(E2BIG);
-    u32 buckets = 1;
-    while (buckets < p.max_entries)
-        buckets *= 2;
-    m->bucket_mask = buckets - 1;
-    u32 key_end = sizeof(hash_elem) + static_cast<u32>(align_up(p.key_size, 8));
-    u32 value_size = static_cast<u32>(align_up(p.value_size, 8));
-    m->value_offset = key_end;
-    m->cpu_value_size = m->percpu() ? value_size : 0;
-    if (!(p.flags & BPF_F_ZERO_SEED))
-        m->seed[0] = port_random_seed(), m->seed[1] = port_random_seed();
-    // A zero seed still gives two factors with bits all over, or small keys would not spread; the second one is odd, so
-    // that no key loses its low bits.
-    m->seed[0] ^= 0xc2b2ae3d27d4eb4f;
-    m->seed[1] = (m->seed[1] ^ 0x9e3779b97f4a7c15) | 1;
-
-    m->buckets = static_cast<hash_bucket *>(port_alloc(sizeof(hash_bucket) * static_cast<u64>(buckets), PORT_SLEEPING));
-    if (!m->buckets)
-        return error(ENOMEM);
-    for (u32 b = 0; b < buckets; b++) {
-        m->buckets[b].first = hash_map::chain_end | b;
-        if (b % 65536 == 0)
-            port_cond_resched();
-    }
-    bool spares = m->prealloc() && !m->percpu();
-    // Without preallocation every CPU may hold one more element while it replaces another.
-    u32 capacity = p.max_entries + (m->prealloc() ? 0 : port_cpu_count());
-    return m->pool.init({.elem_size = m->percpu() ? key_end : key_end + value_size,
-                         .value_size = m->cpu_value_size,
-                         .capacity = capacity,
-                         .spares = spares,
-                         .prefilled = m->prealloc()});
-}
-
 result<map *> create_with(const map_ops *ops, const map_params &p) {
     own<hash_map> m(make<hash_map>(PORT_SLEEPING, ops, p));
     if (!m)
         return error(ENOMEM);
-    TRY(build(m.get()));
+    TRY(hash_build(m.get(), !(p.flags & BPF_F_NO_PREALLOC) && !m->percpu()));
     return static_cast<map *>(m.release());
-}
-
-void free_hash(map *m) {
-    destroy(as_hash(m));
-}
-
-u64 hash_memory(const map *m) {
-    auto *h = static_cast<const hash_map *>(m);
-    return sizeof(hash_map) + (static_cast<u64>(h->bucket_mask) + 1) * sizeof(hash_bucket) + h->pool.bytes();
 }
 
 void *lookup_hash(map *map, const void *key) {
@@ -150,15 +105,6 @@ void *lookup_percpu(map *map, const void *key) {
     hash_map *m = as_hash(map);
     u32 i = m->find(key, m->hash_key(key));
     return i == hash_map::none ? nullptr : m->pool.value(i, port_cpu_id());
-}
-
-/// EEXIST or ENOENT where the flags ask for the other state of the key.
-long check_presence(bool there, u64 flags) {
-    if (there && flags == BPF_NOEXIST)
-        return -EEXIST;
-    if (!there && flags == BPF_EXIST)
-        return -ENOENT;
-    return 0;
 }
 
 /// A free element for an insertion, counted; or -E2BIG, -ENOMEM.
@@ -187,15 +133,6 @@ long take_replacement(hash_map *m, u32 cpu, u32 *i) {
     return m->prealloc() ? -EBUSY : -ENOMEM;
 }
 
-/// Key and hash of element i, whose value is complete, and the link that makes it visible. Bucket lock held.
-void publish(hash_map *m, hash_bucket &b, u32 i, const void *key, u32 hash) {
-    hash_elem *e = m->elem(i);
-    store_key(e, key, m->params.key_size);
-    __atomic_store_n(&e->hash, hash, __ATOMIC_RELEASE);
-    __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
-    __atomic_store_n(&b.first, i, __ATOMIC_RELEASE);
-}
-
 long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags) {
     u32 before, fresh;
     u32 old = m->find_locked(b, key, hash, &before);
@@ -206,7 +143,7 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
     if (r)
         return r;
     copy_value(m->value_in(m->elem(fresh)), value, m->params.value_size);
-    publish(m, b, fresh, key, hash);
+    m->publish(b, fresh, key, hash);
     if (!there)
         return 0;
     m->unlink(b, before == hash_map::none ? fresh : before, old);
@@ -236,19 +173,6 @@ long update_hash(map *map, const void *key, const void *value, u64 flags) {
     return r;
 }
 
-/// all: `value` holds every CPU's value, as user space gives it; else this CPU's.
-void write_cpu_values(hash_map *m, u32 i, u32 cpu, const void *value, bool all, bool fresh) {
-    for (u32 c = 0, n = port_cpu_count(); c < n; c++) {
-        u8 *v = m->pool.value(i, c);
-        if (all)
-            copy_value(v, static_cast<const u8 *>(value) + static_cast<u64>(c) * m->cpu_value_size, m->cpu_value_size);
-        else if (c == cpu)
-            copy_value(v, value, m->params.value_size);
-        else if (fresh)
-            memset(v, 0, m->params.value_size);
-    }
-}
-
 long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags,
                           bool all) {
     u32 before;
@@ -258,7 +182,7 @@ long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key,
         return r;
     if (i != hash_map::none) {
         if (all)
-            write_cpu_values(m, i, cpu, value, true, false);
+            m->write_cpu_values(i, cpu, value, true, false);
         else
             copy_value(m->pool.value(i, cpu), value, m->params.value_size);
         return 0;
@@ -266,8 +190,8 @@ long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key,
     r = take_new(m, cpu, &i);
     if (r)
         return r;
-    write_cpu_values(m, i, cpu, value, all, true);
-    publish(m, b, i, key, hash);
+    m->write_cpu_values(i, cpu, value, all, true);
+    m->publish(b, i, key, hash);
     return 0;
 }
 
@@ -292,24 +216,6 @@ long update_percpu_here(map *m, const void *key, const void *value, u64 flags) {
     return update_percpu(m, key, value, flags, false);
 }
 
-long remove_hash(map *map, const void *key) {
-    hash_map *m = as_hash(map);
-    u32 hash = m->hash_key(key);
-    hash_bucket &b = m->bucket_of(hash);
-    lock_section s(b.lock);
-    if (!s)
-        return -EBUSY;
-    u32 before;
-    u32 i = m->find_locked(b, key, hash, &before);
-    if (i == hash_map::none)
-        return -ENOENT;
-    m->unlink(b, before, i);
-    u32 cpu = s.cpu();
-    s.release();
-    m->give_back(cpu, i);
-    return 0;
-}
-
 /// User space can wait: where the reserve of a map without preallocation is used up, it grows now.
 template <class F> long update_from_user(map *m, F update) {
     for (;;) {
@@ -328,13 +234,6 @@ long update_hash_user(map *m, const void *key, const void *value, u64 flags) {
 
 long update_percpu_user(map *m, const void *key, const void *value, u64 flags) {
     return update_from_user(m, [&] { return update_percpu(m, key, value, flags, true); });
-}
-
-long remove_hash_user(map *m, const void *key) {
-    return retry_busy([&] {
-        rcu_read_guard rcu;
-        return remove_hash(m, key);
-    });
 }
 
 }  // namespace
@@ -381,9 +280,110 @@ void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
 }
 
 void hash_map::give_back(u32 cpu, u32 i) {
-    pool.push(cpu, i);
+    if (marks)
+        __atomic_store_n(&marks[i], lru_free, __ATOMIC_RELAXED);
+    pool.push(own_elems ? i / own_elems : cpu, i);
     if (!prealloc())  // behind the push: who finds room finds an element
         __atomic_fetch_sub(&count, 1, __ATOMIC_RELEASE);
+}
+
+void hash_map::publish(hash_bucket &b, u32 i, const void *key, u32 hash) {
+    hash_elem *e = elem(i);
+    store_key(e, key, params.key_size);
+    __atomic_store_n(&e->hash, hash, __ATOMIC_RELEASE);
+    __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
+    __atomic_store_n(&b.first, i, __ATOMIC_RELEASE);
+}
+
+void hash_map::write_cpu_values(u32 i, u32 cpu, const void *value, bool all, bool fresh) {
+    for (u32 c = 0, n = port_cpu_count(); c < n; c++) {
+        u8 *v = pool.value(i, c);
+        if (all)
+            copy_value(v, static_cast<const u8 *>(value) + static_cast<u64>(c) * cpu_value_size, cpu_value_size);
+        else if (c == cpu)
+            copy_value(v, value, params.value_size);
+        else if (fresh)
+            memset(v, 0, params.value_size);
+    }
+}
+
+status hash_build(hash_map *m, bool spares) {
+    const map_params &p = m->params;
+    if (p.max_entries > max_buckets)
+        return error(E2BIG);
+    u32 buckets = 1;
+    while (buckets < p.max_entries)
+        buckets *= 2;
+    m->bucket_mask = buckets - 1;
+    u32 key_end = sizeof(hash_elem) + static_cast<u32>(align_up(p.key_size, 8));
+    u32 value_size = static_cast<u32>(align_up(p.value_size, 8));
+    m->value_offset = key_end;
+    m->cpu_value_size = m->percpu() ? value_size : 0;
+    if (!(p.flags & BPF_F_ZERO_SEED))
+        m->seed[0] = port_random_seed(), m->seed[1] = port_random_seed();
+    // A zero seed still gives two factors with bits all over, or small keys would not spread; the second one is odd, so
+    // that no key loses its low bits.
+    m->seed[0] ^= 0xc2b2ae3d27d4eb4f;
+    m->seed[1] = (m->seed[1] ^ 0x9e3779b97f4a7c15) | 1;
+
+    m->buckets = static_cast<hash_bucket *>(port_alloc(sizeof(hash_bucket) * static_cast<u64>(buckets), PORT_SLEEPING));
+    if (!m->buckets)
+        return error(ENOMEM);
+    for (u32 b = 0; b < buckets; b++) {
+        m->buckets[b].first = hash_map::chain_end | b;
+        if (b % 65536 == 0)
+            port_cond_resched();
+    }
+    // Without preallocation every CPU may hold one more element while it replaces another.
+    u32 capacity = p.max_entries + (m->prealloc() ? 0 : port_cpu_count());
+    return m->pool.init({.elem_size = m->percpu() ? key_end : key_end + value_size,
+                         .value_size = m->cpu_value_size,
+                         .capacity = capacity,
+                         .spares = spares,
+                         .prefilled = m->prealloc()});
+}
+
+void hash_free(map *m) {
+    destroy(as_hash(m));
+}
+
+u64 hash_memory(const map *m) {
+    auto *h = static_cast<const hash_map *>(m);
+    return sizeof(hash_map) + (static_cast<u64>(h->bucket_mask) + 1) * sizeof(hash_bucket) + h->pool.bytes();
+}
+
+/// EEXIST or ENOENT where the flags ask for the other state of the key.
+long check_presence(bool there, u64 flags) {
+    if (there && flags == BPF_NOEXIST)
+        return -EEXIST;
+    if (!there && flags == BPF_EXIST)
+        return -ENOENT;
+    return 0;
+}
+
+long hash_remove(map *map, const void *key) {
+    hash_map *m = as_hash(map);
+    u32 hash = m->hash_key(key);
+    hash_bucket &b = m->bucket_of(hash);
+    lock_section s(b.lock);
+    if (!s)
+        return -EBUSY;
+    u32 before;
+    u32 i = m->find_locked(b, key, hash, &before);
+    if (i == hash_map::none)
+        return -ENOENT;
+    m->unlink(b, before, i);
+    u32 cpu = s.cpu();
+    s.release();
+    m->give_back(cpu, i);
+    return 0;
+}
+
+long hash_remove_user(map *m, const void *key) {
+    return retry_busy([&] {
+        rcu_read_guard rcu;
+        return hash_remove(m, key);
+    });
 }
 
 status check_hash(const map_params &p) {
@@ -419,13 +419,14 @@ constinit const map_ops hash_ops = {
     .name = "hash",
     .check = check_hash,
     .create = [](const map_params &p) { return create_with(&hash_ops, p); },
-    .free = free_hash,
+    .free = hash_free,
     .lookup = lookup_hash,
     .update = update_hash,
-    .remove = remove_hash,
+    .remove = hash_remove,
+    .for_each = hash_for_each,
     .lookup_user = hash_lookup_user,
     .update_user = update_hash_user,
-    .remove_user = remove_hash_user,
+    .remove_user = hash_remove_user,
     .next_key = hash_next_key,
     .lookup_and_delete_user = hash_lookup_and_delete,
     .batch = true,
@@ -439,13 +440,14 @@ constinit const map_ops percpu_hash_ops = {
     .name = "percpu_hash",
     .check = check_hash,
     .create = [](const map_params &p) { return create_with(&percpu_hash_ops, p); },
-    .free = free_hash,
+    .free = hash_free,
     .lookup = lookup_percpu,
     .update = update_percpu_here,
-    .remove = remove_hash,
+    .remove = hash_remove,
+    .for_each = hash_for_each,
     .lookup_user = hash_lookup_user,
     .update_user = update_percpu_user,
-    .remove_user = remove_hash_user,
+    .remove_user = hash_remove_user,
     .next_key = hash_next_key,
     .lookup_and_delete_user = hash_lookup_and_delete,
     .batch = true,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// hash_map: HASH and PERCPU_HASH.
+// hash_map: what HASH, PERCPU_HASH and the LRU types (maps/lru_hash.cpp) are made of.
 //
 // Terms: a bucket is a lock and the number of its first element; an element is
 //     u32 next | u32 hash | key, padded to 8 | value, padded to 8
-// (HASH only; PERCPU_HASH's values lie in the pool, by CPU)
+// (per-CPU values lie in the pool, by CPU)
 // linked by numbers of the pool (maps/pool.h). The last `next` of a bucket's chain is chain_end | bucket number.
 //
 // Readers take no lock. An element that is taken out goes back to the pool at once, as Linux's do: a program that still
@@ -49,7 +49,10 @@ struct hash_map : map {
     static constexpr u32 none = elem_pool::none;  ///< has the chain_end bit and is no bucket's end mark
 
     hash_map(const map_ops *o, const map_params &p) : map(o, p) {}
-    ~hash_map() { port_free(buckets); }
+    ~hash_map() {
+        port_free(buckets);
+        port_free(marks);
+    }
 
     bool prealloc() const { return !(params.flags & BPF_F_NO_PREALLOC); }
     hash_bucket &bucket_of(u32 hash) const { return buckets[hash & bucket_mask]; }
@@ -62,13 +65,19 @@ struct hash_map : map {
     u32 find_locked(const hash_bucket &b, const void *key, u32 hash, u32 *before) const;
     /// Takes element i, linked from `before`, out of the chain. Bucket lock held.
     void unlink(hash_bucket &b, u32 before, u32 i);
+    /// Key and hash of element i, whose value is complete, and the link that makes it visible. Bucket lock held.
+    void publish(hash_bucket &b, u32 i, const void *key, u32 hash);
+    /// Per-CPU values of element i. all: `value` holds every CPU's, as user space gives it; else this CPU's. fresh: the others become 0.
+    void write_cpu_values(u32 i, u32 cpu, const void *value, bool all, bool fresh);
     /// Gives an unlinked element back.
     void give_back(u32 cpu, u32 i);
 
     hash_bucket *buckets = nullptr;
     u32 bucket_mask = 0;
-    u32 value_offset = 0;    ///< from the element; HASH only
-    u32 cpu_value_size = 0;  ///< PERCPU_HASH: bytes of one CPU's value
+    u32 value_offset = 0;    ///< from the element; not of per-CPU values
+    u32 cpu_value_size = 0;  ///< per-CPU types: bytes of one CPU's value
+    u8 *marks = nullptr;     ///< LRU types: by element (maps/lru.h)
+    u32 own_elems = 0;       ///< BPF_F_NO_COMMON_LRU: elements that belong to one CPU
     u64 seed[2] = {};
     elem_pool pool;
     u8 apart[64];   ///< what follows is written often, what stands before is read by every look-up
@@ -79,7 +88,20 @@ inline hash_map *as_hash(map *m) {
     return static_cast<hash_map *>(m);
 }
 
-// hash_user.cpp, shared by the two types.
+// hash.cpp, shared by the types.
+/// Buckets and pool, from the parameters. spares: a CPU keeps an element aside for replacements in a full map. ENOMEM, E2BIG.
+status hash_build(hash_map *m, bool spares);
+void hash_free(map *m);
+u64 hash_memory(const map *m);
+long hash_remove(map *m, const void *key);
+long hash_remove_user(map *m, const void *key);
+/// EEXIST or ENOENT where the flags of an update ask for the other state of the key.
+long check_presence(bool there, u64 flags);
+
+// hash_each.cpp
+long hash_for_each(map *m, element_fn fn, void *priv);
+
+// hash_user.cpp
 long hash_next_key(map *m, const void *key, void *next);
 long hash_lookup_user(map *m, const void *key, void *value, u64 flags);
 long hash_lookup_and_delete(map *m, const void *key, void *value, u64 flags);

@@ -19,14 +19,14 @@ namespace {
 constexpr u64 keys = 40, stamp = 0x0101010101010101;
 
 struct {
-    map *hash, *percpu, *ring;
+    map *hash, *percpu, *lru, *ring;
     u64 runs, busy, bad;
 } state;
 
 /// One operation of each kind. Only these results are right, whatever was interrupted.
 void work(u64 n, bool interrupt) {
     u64 key = n % keys, value = key * stamp;
-    for (map *m : {state.hash, state.percpu}) {
+    for (map *m : {state.hash, state.percpu, state.lru}) {
         long r = n % 5 ? m->ops->update(m, &key, &value, n % 3) : m->ops->remove(m, &key);
         state.busy += interrupt && r == -EBUSY;
         if (r && r != -EBUSY && r != -ENOENT && r != -EEXIST && r != -E2BIG && r != -ENOMEM)
@@ -73,7 +73,8 @@ void interrupted(u32 flags) {
     test_map hash(params_of(BPF_MAP_TYPE_HASH, 8, 8, keys / 2, flags));
     test_map percpu(params_of(BPF_MAP_TYPE_PERCPU_HASH, 8, 8, keys / 2, flags));
     test_map ring(params_of(BPF_MAP_TYPE_RINGBUF, 0, 0, 65536));
-    state = {hash.m, percpu.m, ring.m, 0, 0, 0};
+    test_map lru(params_of(BPF_MAP_TYPE_LRU_HASH, 8, 8, keys / 2));
+    state = {hash.m, percpu.m, lru.m, ring.m, 0, 0, 0};
     int fd = port_fd_create(&ring_file, ring.m, 0);
     u64 *consumer = ptr_of<u64>(port_user_mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
     {
@@ -107,6 +108,14 @@ void interrupted(u32 flags) {
             ASSERT_EQ(m->ops->update_user(m, &key, all.data(), BPF_NOEXIST), 0);
         ASSERT_EQ(m->ops->update_user(m, &key, all.data(), BPF_NOEXIST), -E2BIG);
     }
+    for (u64 key = 0; key < keys; key++) {
+        u64 value = key * stamp;
+        ASSERT_EQ(lru.ops->update_user(lru.m, &key, &value, BPF_ANY), 0);
+    }
+    u64 next, *at = nullptr, count = 0;
+    for (u64 key; !lru.ops->next_key(lru.m, at, &next); key = next, at = &key)
+        count++;
+    EXPECT_EQ(count, keys / 2);
     EXPECT_EQ(port_user_bug_count(), 0u);
 }
 

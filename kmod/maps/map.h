@@ -41,6 +41,9 @@ struct map_params {
 
 struct map;
 
+/// What map_ops::for_each calls for an element: other than 0 ends the walk. The element may be removed meanwhile, also by the call itself.
+using element_fn = u64 (*)(void *priv, map *m, const void *key, void *value);
+
 /// Null members mean that the operation does not exist for the type; the command layer then answers as Linux does.
 /// Long results are 0 (or a documented value) or -errno.
 struct map_ops {
@@ -64,6 +67,8 @@ struct map_ops {
     long (*push)(map *m, const void *value, u64 flags);
     long (*pop)(map *m, void *value);
     long (*peek)(map *m, void *value);
+    /// Calls fn for each element, with this CPU's value. -> how many calls there were.
+    long (*for_each)(map *m, element_fn fn, void *priv);
 
     // User side: key and value are kernel copies of key_size and user_value_size() bytes.
     long (*lookup_user)(map *m, const void *key, void *value, u64 flags);

@@ -53,6 +53,9 @@ public:
 
     /// A free element, or `none`.
     u32 pop(u32 cpu);
+    /// One of those that this CPU's stack has; one that was never used, in the order of their numbers. Or `none`.
+    u32 pop_stack(u32 cpu);
+    u32 pop_fresh();
     void push(u32 cpu, u32 i);
     /// This CPU's spare, or `none` while an operation that was interrupted here has it.
     u32 take_spare(u32 cpu) { return __atomic_exchange_n(&cpus_[cpu].spare, none, __ATOMIC_ACQ_REL); }
@@ -83,8 +86,6 @@ private:
     static void refill(port_work *w);
     status alloc_tables(const shape &s);
     bool add_chunk();
-    u32 pop_stack(u32 cpu);
-    u32 pop_fresh();
     u32 reserve_wanted() const;
     u32 *link(u32 i) const { return reinterpret_cast<u32 *>(at(i) + link_offset); }
 

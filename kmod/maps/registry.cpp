@@ -11,11 +11,14 @@ extern constinit const map_ops perf_event_array_ops;
 extern constinit const map_ops percpu_hash_ops;
 extern constinit const map_ops percpu_array_ops;
 extern constinit const map_ops ringbuf_ops;
+extern constinit const map_ops lru_hash_ops;
+extern constinit const map_ops lru_percpu_hash_ops;
 
 namespace {
 
 constexpr const map_ops *table[] = {
-    &hash_ops, &array_ops, &prog_array_ops, &perf_event_array_ops, &percpu_hash_ops, &percpu_array_ops, &ringbuf_ops,
+    &hash_ops,     &array_ops,        &prog_array_ops, &perf_event_array_ops, &percpu_hash_ops,
+    &percpu_array_ops, &lru_hash_ops, &lru_percpu_hash_ops, &ringbuf_ops,
 };
 
 }  // namespace

@@ -175,8 +175,7 @@ status check_late(const map_params &p) {
         TRY(check_shape(*s, p));
     if (p.type == BPF_MAP_TYPE_SOCKHASH && p.key_size > max_bpf_stack)
         return error(E2BIG);
-    bool hash = p.type == BPF_MAP_TYPE_LRU_HASH || p.type == BPF_MAP_TYPE_LRU_PERCPU_HASH || p.type == BPF_MAP_TYPE_HASH_OF_MAPS;
-    if (hash && p.max_entries > buckets_max)
+    if (p.type == BPF_MAP_TYPE_HASH_OF_MAPS && p.max_entries > buckets_max)
         return error(E2BIG);
     return p.type == BPF_MAP_TYPE_STRUCT_OPS ? check_struct_ops_value(p) : status();
 }
@@ -242,8 +241,6 @@ constexpr map_ops row(u32 type, const char *name, status (*check)(const map_para
 constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_STACK_TRACE, "stack_trace"),
     row(BPF_MAP_TYPE_CGROUP_ARRAY, "cgroup_array", check_fd_array),
-    row(BPF_MAP_TYPE_LRU_HASH, "lru_hash", check_hash),
-    row(BPF_MAP_TYPE_LRU_PERCPU_HASH, "lru_percpu_hash", check_hash),
     row(BPF_MAP_TYPE_LPM_TRIE, "lpm_trie"),
     row(BPF_MAP_TYPE_ARRAY_OF_MAPS, "array_of_maps", check_fd_array),
     row(BPF_MAP_TYPE_HASH_OF_MAPS, "hash_of_maps", check_hash_of_maps),

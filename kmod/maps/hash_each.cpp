@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Hash maps: a call for each element, from a program. Any context, no lock: the call may change the map.
+#include "maps/hash.h"
+
+namespace modbpf {
+
+namespace {
+
+struct walk {
+    hash_map *m;
+    element_fn fn;
+    void *priv;
+    u32 cpu;
+    u64 calls = 0;
+    bool stopped = false;
+};
+
+/// An element that went to another bucket under our feet ends this one's walk. So does a chain longer than the map: its elements are
+/// taken out and put in again in front of us.
+void walk_bucket(walk &w, u32 bucket) {
+    hash_map *m = w.m;
+    u32 left = m->params.max_entries;
+    for (u32 i = __atomic_load_n(&m->buckets[bucket].first, __ATOMIC_ACQUIRE); !(i & hash_map::chain_end) && left; left--) {
+        hash_elem *e = m->elem(i);
+        u32 next = __atomic_load_n(&e->next, __ATOMIC_ACQUIRE);
+        if ((__atomic_load_n(&e->hash, __ATOMIC_ACQUIRE) & m->bucket_mask) != bucket)
+            return;
+        w.calls++;
+        if (w.fn(w.priv, m, e->key, m->percpu() ? m->pool.value(i, w.cpu) : m->value_in(e))) {
+            w.stopped = true;
+            return;
+        }
+        i = next;
+    }
+}
+
+}  // namespace
+
+long hash_for_each(map *map, element_fn fn, void *priv) {
+    walk w{.m = as_hash(map), .fn = fn, .priv = priv, .cpu = port_cpu_id()};
+    for (u32 b = 0; b <= w.m->bucket_mask && !w.stopped; b++)
+        walk_bucket(w, b);
+    return static_cast<long>(w.calls);
+}
+
+}  // namespace modbpf
