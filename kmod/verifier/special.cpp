@@ -116,10 +116,10 @@ void keep_exchanged(env &e, u32 ref_id) {
     constexpr type_flag own_percpu = type_flag::alloc | type_flag::percpu;
     if (!ref_id || !in_rcu_section(e))
         return;
-    e.cur->for_each_reg([&](reg_state &r) {
-        if (r.ref_id == ref_id && r.base() == reg_type::btf_ptr && (flags_of(r.type) & own_percpu) == own_percpu)
-            r.ref_id = 0, r.type = without(r.type, type_flag::alloc) | type_flag::rcu;
-    });
+    auto is_exchanged = [&](const reg_state &r) {
+        return r.ref_id == ref_id && r.base() == reg_type::btf_ptr && (flags_of(r.type) & own_percpu) == own_percpu;
+    };
+    e.cur->for_each_reg(is_exchanged, [](reg_state &r) { r.ref_id = 0, r.type = without(r.type, type_flag::alloc) | type_flag::rcu; });
 }
 
 status check_kptr_value(env &e, const special_field &f, u32 regno) {
