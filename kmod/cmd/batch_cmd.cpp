@@ -147,6 +147,8 @@ enum class batch_kind { lookup, lookup_and_delete, update, remove };
 
 bool available(const map_ops *ops, batch_kind k) {
     bool writes_out = k == batch_kind::lookup_and_delete || k == batch_kind::remove;
+    if (k == batch_kind::lookup_and_delete && !ops->lookup_batch)
+        return false;
     return ops->batch && (!writes_out || ops->batch_delete);
 }
 
@@ -168,7 +170,7 @@ long run(const batch_job &j, batch_kind k) {
     case batch_kind::lookup:
         return by_bucket ? lookup_by_bucket(j, false) : lookup_by_key(j);
     case batch_kind::lookup_and_delete:
-        return by_bucket ? lookup_by_bucket(j, true) : -ENOTSUPP;
+        return lookup_by_bucket(j, true);
     }
     return -EINVAL;
 }

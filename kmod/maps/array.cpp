@@ -5,6 +5,7 @@
 // too large) in a port_region, which user space may map. PERCPU_ARRAY: one such run of elements for each CPU. Nothing
 // is locked: an update is a plain copy into the element, in any context, as on Linux.
 #include "maps/array.h"
+#include "maps/block.h"
 #include "maps/nospec.h"
 
 namespace modbpf {
@@ -17,18 +18,11 @@ constexpr u64 cache_line = 64;
 
 struct array_map : map {
     array_map(const map_ops *o, const map_params &p)
-        : map(o, p), elem_size(align_up(p.value_size, 8)), bytes(elem_size * p.max_entries) {}
-    ~array_map() {
-        if (region)
-            port_region_destroy(region);
-        else
-            port_free(values);
-    }
+        : map(o, p), elem_size(align_up(p.value_size, 8)) {}
 
     u64 elem_size;
-    u64 bytes;
-    u8 *values = nullptr;
-    port_region *region = nullptr;  ///< owns `values` when there
+    u8 *values = nullptr;  ///< the block's address
+    map_block block;
 };
 
 struct percpu_array_map : map {
@@ -178,12 +172,12 @@ int mmap_array(map *map, port_vma *vma) {
         return -EINVAL;
     u64 end;
     if (__builtin_add_overflow(port_vma_offset(vma), static_cast<u64>(port_vma_size(vma)), &end) ||
-        end > port_region_size(m->region))
+        end > m->block.bytes())
         return -EINVAL;
     if (!port_vma_writable(vma))
         port_vma_forbid_write(vma);
     port_vma_forbid_exec(vma);
-    return port_vma_map(vma, m->region, port_vma_offset(vma));
+    return port_vma_map(vma, m->block.region(), port_vma_offset(vma));
 }
 
 result<u64> value_address(map *m, u32 off) {
@@ -196,7 +190,7 @@ result<u64> value_address(map *m, u32 off) {
 
 u64 memory_array(const map *m) {
     auto *a = static_cast<const array_map *>(m);
-    return sizeof(array_map) + (a->region ? align_up(a->bytes, PORT_PAGE_SIZE) : a->bytes);
+    return sizeof(array_map) + a->block.bytes();
 }
 
 u64 memory_percpu(const map *m) {
@@ -292,16 +286,10 @@ namespace {
 
 result<map *> create_array(const map_params &p) {
     own<array_map> m(make<array_map>(PORT_SLEEPING, &array_ops, p));
-    if (!m || m->bytes > port_memory_bytes()) // refused before the machine is emptied for it
+    if (!m)
         return error(ENOMEM);
-    if ((p.flags & BPF_F_MMAPABLE) || m->bytes >= PORT_ALLOC_MAX) {
-        m->region = port_region_create(align_up(m->bytes, PORT_PAGE_SIZE), 0);
-        m->values = m->region ? static_cast<u8 *>(port_region_addr(m->region)) : nullptr;
-    } else {
-        m->values = static_cast<u8 *>(port_alloc(m->bytes, PORT_SLEEPING));
-    }
-    if (!m->values)
-        return error(ENOMEM);
+    TRY(m->block.alloc(m->elem_size * p.max_entries, p.flags & BPF_F_MMAPABLE));
+    m->values = m->block.at();
     return static_cast<map *>(m.release());
 }
 

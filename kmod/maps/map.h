@@ -78,7 +78,7 @@ struct map_ops {
     long (*next_key)(map *m, const void *key, void *next);
     long (*lookup_and_delete_user)(map *m, const void *key, void *value, u64 flags);
     bool batch;        ///< MAP_LOOKUP_BATCH and MAP_UPDATE_BATCH are there, built on the operations above
-    bool batch_delete; ///< and MAP_DELETE_BATCH and MAP_LOOKUP_AND_DELETE_BATCH
+    bool batch_delete; ///< and MAP_DELETE_BATCH; MAP_LOOKUP_AND_DELETE_BATCH where there is lookup_batch, too
     /// Hash maps' batch look-ups walk buckets, with a u32 bucket number as the batch token, as Linux does: up to
     /// *count elements from bucket *bucket are copied and *bucket moves to the first one not copied; 0 when the next
     /// bucket does not fit behind others; -ENOSPC when not even one bucket fits; -ENOENT at the end. *count is what was

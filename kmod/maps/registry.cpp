@@ -13,12 +13,16 @@ extern constinit const map_ops percpu_array_ops;
 extern constinit const map_ops ringbuf_ops;
 extern constinit const map_ops lru_hash_ops;
 extern constinit const map_ops lru_percpu_hash_ops;
+extern constinit const map_ops lpm_trie_ops;
+extern constinit const map_ops queue_ops;
+extern constinit const map_ops stack_ops;
 
 namespace {
 
 constexpr const map_ops *table[] = {
     &hash_ops,     &array_ops,        &prog_array_ops, &perf_event_array_ops, &percpu_hash_ops,
-    &percpu_array_ops, &lru_hash_ops, &lru_percpu_hash_ops, &ringbuf_ops,
+    &percpu_array_ops, &lru_hash_ops, &lru_percpu_hash_ops, &lpm_trie_ops,         &queue_ops,
+    &stack_ops,        &ringbuf_ops,
 };
 
 }  // namespace

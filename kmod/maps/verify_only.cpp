@@ -16,7 +16,6 @@ constexpr u32 any = 0xffffffff;
 constexpr u32 kmalloc_max = 4 << 20;
 constexpr u32 percpu_max = 32 << 10;             // of one per-CPU allocation
 constexpr u32 storage_max = 0xffff - 128;        // of an object's local storage: its header is behind 128 bytes
-constexpr u32 lpm_value_max = kmalloc_max - 256 - 40;
 constexpr u32 buckets_max = 1u << 31;
 constexpr u32 cpu_slots_max = 8192;              // Debian's NR_CPUS
 constexpr u32 stack_depth_max = 127;             // kernel.perf_event_max_stack
@@ -48,11 +47,6 @@ struct shape {
 status check_stack_trace(const map_params &p) {
     u32 unit = p.flags & BPF_F_STACK_BUILD_ID ? build_id_size : 8;
     return p.value_size % 8 || p.value_size % unit || p.value_size / unit > stack_depth_max ? status(error(EINVAL)) : status();
-}
-
-/// Linux counts the elements in 32 bits.
-status check_queue(const map_params &p) {
-    return p.max_entries >= any / p.value_size ? status(error(E2BIG)) : status();
 }
 
 status check_bloom(const map_params &p) { return p.extra & ~0xfull ? status(error(EINVAL)) : status(); }
@@ -99,10 +93,6 @@ constexpr shape early[] = {
     {.type = BPF_MAP_TYPE_DEVMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8}},
     {.type = BPF_MAP_TYPE_DEVMAP_HASH, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
      .entries = {1, buckets_max}},
-    {.type = BPF_MAP_TYPE_QUEUE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = none, .value = some,
-     .value_big = kmalloc_max, .more = check_queue},
-    {.type = BPF_MAP_TYPE_STACK, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = none, .value = some,
-     .value_big = kmalloc_max, .more = check_queue},
     {.type = BPF_MAP_TYPE_SK_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4}, .value = some,
      .value_big = storage_max, .entries = none, .typed = true},
     {.type = BPF_MAP_TYPE_INODE_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
@@ -119,8 +109,6 @@ constexpr shape early[] = {
 constexpr shape late[] = {
     {.type = BPF_MAP_TYPE_STACK_TRACE, .flags = BPF_F_NUMA_NODE | BPF_F_STACK_BUILD_ID | file_flags, .must = 0, .key = {4, 4},
      .value = {8, any}, .entries_big = buckets_max, .more = check_stack_trace},
-    {.type = BPF_MAP_TYPE_LPM_TRIE, .flags = BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | access_flags, .must = BPF_F_NO_PREALLOC,
-     .key = {4 + 1, 4 + 256}, .value = {1, lpm_value_max}},
     {.type = BPF_MAP_TYPE_CPUMAP, .flags = BPF_F_NUMA_NODE, .must = 0, .key = {4, 4}, .value = {4, 4, 8}, .entries_big = cpu_slots_max},
     {.type = BPF_MAP_TYPE_SOCKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
      .entries = {1, 0x7fffffff}},
@@ -241,7 +229,6 @@ constexpr map_ops row(u32 type, const char *name, status (*check)(const map_para
 constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_STACK_TRACE, "stack_trace"),
     row(BPF_MAP_TYPE_CGROUP_ARRAY, "cgroup_array", check_fd_array),
-    row(BPF_MAP_TYPE_LPM_TRIE, "lpm_trie"),
     row(BPF_MAP_TYPE_ARRAY_OF_MAPS, "array_of_maps", check_fd_array),
     row(BPF_MAP_TYPE_HASH_OF_MAPS, "hash_of_maps", check_hash_of_maps),
     row(BPF_MAP_TYPE_DEVMAP, "devmap"),
@@ -252,8 +239,6 @@ constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_CGROUP_STORAGE, "cgroup_storage"),
     row(BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, "reuseport_sockarray", check_reuseport),
     row(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, "percpu_cgroup_storage"),
-    row(BPF_MAP_TYPE_QUEUE, "queue"),
-    row(BPF_MAP_TYPE_STACK, "stack"),
     row(BPF_MAP_TYPE_SK_STORAGE, "sk_storage"),
     row(BPF_MAP_TYPE_DEVMAP_HASH, "devmap_hash"),
     row(BPF_MAP_TYPE_STRUCT_OPS, "struct_ops"),
