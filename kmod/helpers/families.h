@@ -40,6 +40,8 @@ MODBPF_HELPER(get_current_pid_tgid);
 MODBPF_HELPER(get_current_uid_gid);
 MODBPF_HELPER(get_current_comm);
 MODBPF_HELPER(get_current_task);
+// loop.cpp
+MODBPF_HELPER(loop);
 // string.cpp
 MODBPF_HELPER(strncmp);
 MODBPF_HELPER(strtol);

@@ -193,6 +193,8 @@ struct run_ctx {
     u64 func_ip;     ///< bpf_get_func_ip
     u64 cookie;      ///< bpf_get_attach_cookie
     const packet_run *packet; ///< of a packet program, or null: perf_event_output may append packet bytes
+    void *engine;             ///< in a process: the interpreter that runs the program, or null: its image runs
+    u64 (*call_engine)(void *engine, u64 fn, const u64 (&args)[5]);
 };
 /// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.
 class run_scope {
@@ -208,6 +210,17 @@ private:
     run_ctx **slot_;
 };
 inline run_ctx *current_run() { return static_cast<run_ctx *>(*port_run_slot()); }
+
+/// Calls the function of the running program whose address a helper was given. -> its r0
+inline u64 call_back(u64 fn, u64 r1, u64 r2 = 0, u64 r3 = 0, u64 r4 = 0, u64 r5 = 0) {
+#ifndef MODBPF_KERNEL
+    if (run_ctx *c = current_run(); c && c->engine) {
+        const u64 args[5] = {r1, r2, r3, r4, r5};
+        return c->call_engine(c->engine, fn, args);
+    }
+#endif
+    return reinterpret_cast<helper_fn>(fn)(r1, r2, r3, r4, r5);
+}
 
 /// The helpers' own state: per-CPU scratch buffers of the printf family. Once, in task context, before any program
 /// runs; ENOMEM.

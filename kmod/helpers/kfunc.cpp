@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "helpers/kfunc.h"
 
+#include "helpers/kfuncs.h"
+
 namespace modbpf {
 
 namespace {
@@ -96,9 +98,9 @@ constexpr kfunc_row table[] = {
     {"bpf_iter_css_task_destroy", kf_iter_destroy, anyone},
     {"bpf_iter_css_task_new", kf_iter_new | trusted, anyone, only::none, does::css_task_iter},
     {"bpf_iter_css_task_next", kf_iter_next | nul, anyone},
-    {"bpf_iter_num_destroy", kf_iter_destroy, anyone},
-    {"bpf_iter_num_new", kf_iter_new, anyone},
-    {"bpf_iter_num_next", kf_iter_next | nul, anyone},
+    kfunc_row{"bpf_iter_num_destroy", kf_iter_destroy, anyone}.runs(kfunc_iter_num_destroy),
+    kfunc_row{"bpf_iter_num_new", kf_iter_new, anyone}.runs(kfunc_iter_num_new),
+    kfunc_row{"bpf_iter_num_next", kf_iter_next | nul, anyone}.runs(kfunc_iter_num_next),
     {"bpf_iter_scx_dsq_destroy", kf_iter_destroy, ops},
     {"bpf_iter_scx_dsq_new", kf_iter_new | kf_rcu_protected, ops},
     {"bpf_iter_scx_dsq_next", kf_iter_next | nul, ops},
@@ -124,15 +126,15 @@ constexpr kfunc_row table[] = {
     {"bpf_path_d_path", trusted, tracing, only::lsm},
     {"bpf_percpu_obj_drop_impl", rel, objects, only::none, does::percpu_drop},
     {"bpf_percpu_obj_new_impl", acq | nul, objects, only::none, does::percpu_new},
-    {"bpf_preempt_disable", 0, anyone, only::none, does::preempt_disable},
-    {"bpf_preempt_enable", 0, anyone, only::none, does::preempt_enable},
+    kfunc_row{"bpf_preempt_disable", 0, anyone, only::none, does::preempt_disable}.runs(kfunc_preempt_disable),
+    kfunc_row{"bpf_preempt_enable", 0, anyone, only::none, does::preempt_enable}.runs(kfunc_preempt_enable),
     {"bpf_put_file", rel, tracing, only::lsm},
     {"bpf_rbtree_add_impl", 0, objects, only::none, does::tree_add},
     {"bpf_rbtree_first", nul, objects, only::none, does::tree_first},
     {"bpf_rbtree_remove", acq | nul, objects, only::none, does::tree_remove},
-    {"bpf_rcu_read_lock", 0, anyone, only::none, does::rcu_lock},
-    {"bpf_rcu_read_unlock", 0, anyone, only::none, does::rcu_unlock},
-    {"bpf_rdonly_cast", 0, anyone, only::none, does::rdonly_cast},
+    kfunc_row{"bpf_rcu_read_lock", 0, anyone, only::none, does::rcu_lock}.runs(kfunc_rcu_read_lock),
+    kfunc_row{"bpf_rcu_read_unlock", 0, anyone, only::none, does::rcu_unlock}.runs(kfunc_rcu_read_unlock),
+    kfunc_row{"bpf_rdonly_cast", 0, anyone, only::none, does::rdonly_cast}.runs(kfunc_same_pointer),
     {"bpf_refcount_acquire_impl", acq | nul | rcu, objects, only::none, does::refcount_acquire},
     {"bpf_session_cookie", 0, kprobe, only::kprobe_session, does::session_cookie},
     {"bpf_session_is_return", 0, kprobe, only::kprobe_session},

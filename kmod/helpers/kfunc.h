@@ -5,6 +5,7 @@
 
 #include "base/bpf.h"
 #include "base/span.h"
+#include "helpers/helper.h"
 
 namespace modbpf {
 
@@ -55,6 +56,13 @@ struct kfunc_row {
     u32 hooks;
     kfunc_filter filter = kfunc_filter::none;
     kfunc_effect effect = kfunc_effect::none;
+    helper_fn fn = nullptr; ///< null: known to the verifier, but modbpf cannot run it
+
+    constexpr kfunc_row runs(helper_fn f) const {
+        kfunc_row r = *this;
+        r.fn = f;
+        return r;
+    }
 };
 
 /// The row for a program of that type, or null: it may not call it.

@@ -86,7 +86,7 @@ inline constexpr row core_rows[] = {
     {BPF_FUNC_timer_start, ret::integer, {timer, anything, anything}, gpl | bpf, base_progs, element_maps, nullptr},
     {BPF_FUNC_timer_cancel, ret::integer, {timer}, gpl | bpf, base_progs, element_maps, nullptr},
     {BPF_FUNC_loop, ret::integer, {number, func, stack | or_null, anything}, calls_back | bpf, base_progs, 0,
-     nullptr},
+     bpf_loop},
     {BPF_FUNC_strncmp, ret::integer, {const_mem, const_size, const_str}, 0, base_progs, 0, bpf_strncmp},
     {BPF_FUNC_kptr_xchg, ret::btf_id | or_null, {kptr, btf_id | or_null | releases}, acquires | bpf, base_progs,
      kptr_maps, nullptr},

@@ -8,6 +8,9 @@ namespace modbpf {
 
 namespace {
 
+u64 call_back_here(void *engine, u64 fn, const u64 (&args)[5]);
+u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env);
+
 /// The machine: what one instruction changes.
 struct machine {
     const interp_env &env;
@@ -26,6 +29,11 @@ struct machine {
         running = false;
     }
     u64 operand(const insn_desc &d) const { return d.reg ? regs[d.src] : static_cast<u64>(d.imm); }
+    void enter(u32 at) {
+        set_frame_pointer();
+        env.frames[frame].turns = max_may_goto_turns;
+        pc = at;
+    }
     void set_frame_pointer() { regs[BPF_REG_10] = addr_of(env.frames[frame].stack + max_bpf_stack); }
 
     void step();
@@ -35,6 +43,9 @@ struct machine {
     void atomic(const insn_desc &d);
     void packet(const insn_desc &d);
     void call_helper(const insn_desc &d);
+    void call_kfunc(const insn_desc &d);
+    u64 call_function(helper_fn fn);
+    void may_goto(const insn_desc &d);
     void call_sub(const insn_desc &d);
     void tail_call();
     void load_imm64(const insn_desc &d);
@@ -145,7 +156,34 @@ void machine::tail_call() {
         return;
     tail_calls++;
     program = next;
-    pc = 0;
+    enter(0);
+}
+
+/// Calls C code, which may call functions of the program back: they are interpreted, too, in the frames that are free.
+u64 machine::call_function(helper_fn fn) {
+    run_ctx *outer = current_run();
+    run_ctx run = outer ? *outer : run_ctx{};
+    run.engine = this;
+    run.call_engine = call_back_here;
+    run_scope scope(run);
+    return fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
+}
+
+void machine::call_kfunc(const insn_desc &d) {
+    if (MODBPF_BUG_ON(d.imm < 0 || static_cast<u64>(d.imm) >= program->kfuncs.size()))
+        return stop();
+    const code_kfunc &k = program->kfuncs[static_cast<u32>(d.imm)];
+    if (k.hidden_reg)
+        regs[k.hidden_reg] = k.hidden;
+    regs[0] = call_function(k.fn);
+}
+
+void machine::may_goto(const insn_desc &d) {
+    u32 &turns = env.frames[frame].turns;
+    if (turns)
+        turns--;
+    else
+        pc = static_cast<u32>(d.target);
 }
 
 void machine::call_helper(const insn_desc &d) {
@@ -155,7 +193,7 @@ void machine::call_helper(const insn_desc &d) {
     const helper_proto *p = env.helper ? env.helper(id) : find_helper(id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return stop();
-    regs[0] = p->fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
+    regs[0] = call_function(p->fn);
 }
 
 void machine::call_sub(const insn_desc &d) {
@@ -165,8 +203,7 @@ void machine::call_sub(const insn_desc &d) {
     memcpy(f.saved, &regs[BPF_REG_6], sizeof(f.saved));
     f.return_code = program;
     f.return_insn = pc;
-    set_frame_pointer();
-    pc = static_cast<u32>(d.target);
+    enter(static_cast<u32>(d.target));
 }
 
 void machine::leave() {
@@ -182,10 +219,12 @@ void machine::leave() {
 }
 
 void machine::load_imm64(const insn_desc &d) {
-    // A function's address is meaningful to helpers that call back only; none of them can run interpreted code.
-    if (MODBPF_BUG_ON(d.src != 0))
+    if (d.is_pseudo_func() && !MODBPF_BUG_ON(d.target < 0 || d.target >= static_cast<s64>(program->insns.size())))
+        regs[d.dst] = addr_of(&program->insns[static_cast<u32>(d.target)]); // stands for the function
+    else if (MODBPF_BUG_ON(d.src != 0))
         return stop();
-    regs[d.dst] = static_cast<u64>(d.imm);
+    else
+        regs[d.dst] = static_cast<u64>(d.imm);
 }
 
 void machine::step() {
@@ -226,26 +265,55 @@ void machine::step() {
             return load_imm64(d);
         case insn_kind::ld_packet:
             return packet(d);
-        case insn_kind::unknown:
         case insn_kind::may_goto:
+            return may_goto(d);
         case insn_kind::call_kfunc:
+            return call_kfunc(d);
+        case insn_kind::unknown:
             break;
     }
     static_cast<void>(MODBPF_BUG_ON(true));
     stop();
 }
 
-}  // namespace
+/// A function of the program that `engine` interprets, called by C code that it called. The C stack bounds the depth: each level uses up
+/// a BPF frame.
+u64 call_back_here(void *engine, u64 fn, const u64 (&args)[5]) {
+    machine &caller = *static_cast<machine *>(engine);
+    span<const bpf_insn> insns = caller.program->insns.view();
+    u64 first = addr_of(insns.data()), at = (fn - first) / sizeof(bpf_insn);
+    u32 used = caller.frame + 1;
+    if (MODBPF_BUG_ON(fn < first || at >= insns.size() || used >= caller.env.frame_count))
+        return 0;
+    interp_env env = caller.env;
+    env.frames += used;
+    env.frame_count -= used;
+    return run(*caller.program, static_cast<u32>(at), args, env);
+}
 
-u64 interpret(const code &c, const void *ctx, const interp_env &env) {
+u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env) {
     if (MODBPF_BUG_ON(env.frame_count == 0))
         return 0;
     machine m(env, c);
-    m.regs[BPF_REG_1] = addr_of(ctx);
-    m.set_frame_pointer();
+    memcpy(&m.regs[BPF_REG_1], args, sizeof(args));
+    m.enter(at);
     while (m.running)
         m.step();
     return m.regs[0];
+}
+
+}  // namespace
+
+u64 interpret(const code &c, const void *ctx, const interp_env &env) {
+    u64 args[5] = {addr_of(ctx)};
+    return run(c, 0, args, env);
+}
+
+u64 interpret_function(const code &c, u64 fn, const u64 (&args)[5], const interp_env &env) {
+    u64 first = addr_of(c.insns.data()), at = (fn - first) / sizeof(bpf_insn);
+    if (MODBPF_BUG_ON(fn < first || at >= c.insns.size()))
+        return 0;
+    return run(c, static_cast<u32>(at), args, env);
 }
 
 }  // namespace modbpf

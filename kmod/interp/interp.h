@@ -20,6 +20,7 @@ struct interp_trace {
 struct interp_frame {
     u8 stack[max_bpf_stack] __attribute__((aligned(8)));
     u64 saved[4];  ///< the caller's r6-r9
+    u32 turns;     ///< that may_goto can still take
     const code *return_code;
     u32 return_insn;
 };
@@ -45,5 +46,7 @@ struct interp_env {
     bool (*packet)(const void *ctx, s32 off, u32 size, u64 *value) = nullptr;  ///< null: load_packet_bytes
 };
 u64 interpret(const code &c, const void *ctx, const interp_env &env);
+/// Runs the function of c whose address (as interpreted code loads it) is `fn`.
+u64 interpret_function(const code &c, u64 fn, const u64 (&args)[5], const interp_env &env);
 
 }  // namespace modbpf

@@ -83,7 +83,6 @@ TEST(interp, ends_on_what_no_verifier_passes) {
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_JA, 0, 0, 9, 0), leave})), 0u);  // leaves the code
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_JA, 0, 0, -9, 0), leave})), 0u);
     EXPECT_EQ(run(make({set(0, 7), make_insn(0xff, 0, 0, 0, 0), leave})), 0u);  // unknown
-    EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_JCOND, 0, 0, 0, 0), leave})), 0u);
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_CALL, 0, 2, 0, 1), leave})), 0u);       // kernel function
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_CALL, 0, 0, 0, 100000), leave})), 0u);  // no such helper
     EXPECT_EQ(run(make({set(0, 7), make_insn(BPF_JMP | BPF_CALL, 0, 1, 0, -2), leave})), 0u);      // endless recursion

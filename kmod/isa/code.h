@@ -7,8 +7,9 @@
 //    src_reg and the relative instruction offset in imm;
 //  - context loads and stores have the offset and size of the run-time context (helpers/packet.h);
 //  - unreachable instructions are gone, offsets are adjusted;
-//  - helper calls keep the helper id in imm; bpf-to-bpf calls (src_reg 1) the relative offset.
-// Division by zero, INT_MIN / -1, oversized shifts, legacy packet loads and tail calls are the engines' business.
+//  - helper calls keep the helper id in imm; bpf-to-bpf calls (src_reg 1) the relative offset; calls of kernel functions
+//    (src_reg 2) have an index into code::kfuncs.
+// Division by zero, INT_MIN / -1, oversized shifts, legacy packet loads, tail calls and may_goto are the engines' business.
 #pragma once
 
 #include "base/bpf.h"
@@ -47,10 +48,21 @@ struct code_guard {
     guard_kind kind;
 };
 
+/// A kernel function that the code calls. All have the five argument words of helpers.
+struct code_kfunc {
+    u64 (*fn)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
+    u8 hidden_reg = 0; ///< r1..r5: set to `hidden` before the call, whatever the program left there; 0: none
+    u64 hidden = 0;
+};
+
+/// Turns that the may_goto of one call of a function can take together (Linux: BPF_MAX_LOOPS).
+inline constexpr u32 max_may_goto_turns = 8u << 20;
+
 struct code {
     vec<bpf_insn> insns;
     vec<code_subprog> subprogs;  ///< subprogs[0] is the entry
     vec<code_guard> guards;      ///< by instruction, ascending
+    vec<code_kfunc> kfuncs;
 };
 
 }  // namespace modbpf

@@ -7,7 +7,6 @@
 // "kind" is what an
 // instruction does; engines and verifier switch over it and never look at opcode bits again.
 //
-// may_goto (BPF_JCOND) is known to the verifier; the engines do not run it.
 // addr_space_cast needs an arena; unsupported_encoding() says that modbpf refuses it.
 //
 // Pure functions on values: no locks, any context. Reference: RFC 9669; Linux 6.12 kernel/bpf/verifier.c for stages

@@ -15,7 +15,11 @@ void note(jit_frame &f, const insn_desc &d) {
                 f.tail_calls = f.reaches_tail_call = true;
             break;
         case insn_kind::call_sub:
+        case insn_kind::call_kfunc:
             f.calls = true;
+            break;
+        case insn_kind::may_goto:
+            f.may_goto = true;
             break;
         case insn_kind::ld_packet:
             f.calls = f.loads_packet = true;
@@ -29,16 +33,17 @@ void note(jit_frame &f, const insn_desc &d) {
 }
 
 /// Registers, kinds and operands that the engines cannot run.
-bool runnable_insn(const insn_desc &d) {
+bool runnable_insn(const code &c, const insn_desc &d) {
     if (d.dst >= bpf_reg_count || (d.reg && d.src >= bpf_reg_count))
         return false;
     if ((d.defs & reg_bit(BPF_REG_10)) != 0)
         return false;
     switch (d.kind) {
         case insn_kind::unknown:
-        case insn_kind::may_goto:
-        case insn_kind::call_kfunc:
             return false;
+        case insn_kind::call_kfunc:
+            return d.imm >= 0 && static_cast<u64>(d.imm) < c.kfuncs.size() && c.kfuncs[static_cast<u32>(d.imm)].fn &&
+                   c.kfuncs[static_cast<u32>(d.imm)].hidden_reg <= BPF_REG_5;
         case insn_kind::load:
             return d.src < bpf_reg_count;
         case insn_kind::ld_imm64:
@@ -64,7 +69,7 @@ bool scan(const code &c, jit_facts &facts, jit_frame &f) {
         if (opcode(c.insns[i].code).kind == insn_kind::unknown || check_encoding(c.insns[i]))
             return false;
         insn_desc d = decode(c.insns.view(), i);
-        if (!runnable_insn(d) || i + d.words > f.end)
+        if (!runnable_insn(c, d) || i + d.words > f.end)
             return false;
         facts.starts[i] = 1;
         note(f, d);
@@ -140,10 +145,13 @@ void assign_registers(jit_frame &f) {
 
 void lay_out(jit_frame &f, u32 stack_depth) {
     assign_registers(f);
-    f.present = f.calls || f.saved || f.reaches_tail_call || stack_depth || (f.regs & reg_bit(BPF_REG_10));
+    f.present = f.calls || f.saved || f.reaches_tail_call || f.may_goto || stack_depth || (f.regs & reg_bit(BPF_REG_10));
     if (!f.present)
         return;
-    f.below_rbp = (f.reaches_tail_call ? tail_words : 0) + (f.tail_calls || f.loads_packet ? 8 : 0);
+    f.below_rbp = f.reaches_tail_call ? tail_words : 0;
+    if (f.may_goto)
+        f.turns_slot = -static_cast<s32>(f.below_rbp += 8);
+    f.below_rbp += f.tail_calls || f.loads_packet ? 8 : 0;
     u32 saved_bytes = 0;
     for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++)
         saved_bytes += f.saved & reg_bit(r) ? 8 : 0;

@@ -6,6 +6,7 @@
 //     saved rbp                      <- rbp
 //     [tail-call pointer: 8 bytes]      only if tail calls can be reached: address of the run's counter
 //     [tail-call counter: 8 bytes]      likewise; the live one is in the frame that was entered from outside
+//     [may_goto counter: 8 bytes]       only with may_goto: the turns that are left
 //     [scratch word: 8 bytes]           only with tail calls or packet loads of its own
 //     BPF stack                      <- r10 = rbp - below_rbp (r10 is never in a register of its own then)
 //     padding to 16 bytes
@@ -37,8 +38,10 @@ struct jit_frame {
     bool reaches_tail_call = false;
     bool loads_packet = false;
     bool divides = false;
+    bool may_goto = false;
     bool address_taken = false;      ///< BPF_PSEUDO_FUNC
     bool present = false;            ///< has a native frame
+    s32 turns_slot = 0;              ///< of the may_goto counter, from rbp
     u32 below_rbp = 0;               ///< r10 = rbp - below_rbp
     u32 size = 0;                    ///< bytes between rbp and the saved registers
     u16 saved = 0;                   ///< BPF registers whose native register is saved

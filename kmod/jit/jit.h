@@ -50,6 +50,7 @@ struct jit_options {
     const helper_proto *(*helper)(u32 id) = nullptr;
     runnable *(*slot)(map *m, u32 index) = nullptr;
     bool (*packet)(const void *ctx, s32 off, u32 size, u64 *value) = nullptr;
+    u64 (*near)(u64 fn) = nullptr; ///< a stand-in for a kernel function within the image's reach
     const jit_machine *env = nullptr;
 };
 

@@ -293,7 +293,6 @@ TEST(jit, refuses_what_no_verifier_passes) {
     EXPECT_TRUE(refused(code_of({mov_k(11, 1), exit_insn()})));                 // no such register
     EXPECT_TRUE(refused(code_of({mov_r(0, 12), exit_insn()})));
     EXPECT_TRUE(refused(code_of({ldx(BPF_W, 0, 15, 0), exit_insn()})));
-    EXPECT_TRUE(refused(code_of({make_insn(BPF_JMP | BPF_JCOND, 0, 0, 1, 0), exit_insn(), exit_insn()})));
     EXPECT_TRUE(refused(code_of({call_id(9), exit_insn()})));                // not a helper
     EXPECT_TRUE(refused(code_of({call_off(1), exit_insn(), exit_insn()})));  // not a subprogram
     EXPECT_TRUE(refused(code_of({call_off(-1), exit_insn()})));              // the entry

@@ -69,6 +69,8 @@ void lowering::prologue(u32 sub) {
     }
     if (sub == 0)
         out_.bind(body_label());
+    if (frame_->may_goto)
+        e.store_imm(8, {reg::rbp, frame_->turns_slot}, max_may_goto_turns);
     for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++)
         if (frame_->saved & reg_bit(r))
             e.push(frame_->native[r]);
@@ -152,6 +154,22 @@ status lowering::helper(const insn_desc &d) {
     return {};
 }
 
+void lowering::kfunc(const insn_desc &d) {
+    const code_kfunc &k = code_.kfuncs[static_cast<u32>(d.imm)];
+    u64 fn = reinterpret_cast<uptr>(k.fn);
+    if (k.hidden_reg)
+        out_.e.mov_imm(frame_->native[k.hidden_reg], k.hidden);
+    call_address(options_.near ? options_.near(fn) : fn);
+}
+
+/// No turn is left for good once the counter is 0.
+void lowering::may_goto(const insn_desc &d) {
+    x86::mem turns{reg::rbp, frame_->turns_slot};
+    out_.e.op(x86::alu::cmp, true, turns, 0);
+    out_.branch(x86::cond::e, static_cast<u32>(d.target));
+    out_.e.op(x86::alu::sub, true, turns, 1);
+}
+
 status lowering::control(u32 at, const insn_desc &d) {
     switch (d.kind) {
         case insn_kind::jump:
@@ -166,6 +184,12 @@ status lowering::control(u32 at, const insn_desc &d) {
             return {};
         case insn_kind::call_helper:
             return helper(d);
+        case insn_kind::call_kfunc:
+            kfunc(d);
+            return {};
+        case insn_kind::may_goto:
+            may_goto(d);
+            return {};
         case insn_kind::call_sub: {
             u32 callee = facts_.frame_at(d.target);
             if (facts_.frames[callee].reaches_tail_call)

@@ -71,6 +71,8 @@ private:
     void exit(u32 at);
     void packet(const insn_desc &d);
     status helper(const insn_desc &d);
+    void kfunc(const insn_desc &d);
+    void may_goto(const insn_desc &d);
     void tail_call();
     void call_address(u64 addr);
     void jump_register(x86::reg r);

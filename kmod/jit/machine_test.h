@@ -100,6 +100,7 @@ inline jit_options nearby(jit_options o) {
     far_helper = o.helper ? o.helper : static_cast<const helper_proto *(*)(u32)>(find_helper);
     o.helper = near_helper;
     o.slot = nearby_function(o.slot ? o.slot : tail_call_target);
+    o.near = stub_of;
     o.packet = nearby_function(o.packet ? o.packet : load_packet_bytes);
     return o;
 }

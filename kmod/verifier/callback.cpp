@@ -181,7 +181,6 @@ status load_func_pointer(env &e, const insn_desc &d) {
     reg_state &r = e.reg(d.dst);
     r.set_pointer(reg_type::func);
     r.subprog = static_cast<u32>(sub);
-    note_absent(e, "callback", e.subs[static_cast<u32>(sub)].name);
     return {};
 }
 

@@ -4,6 +4,7 @@
 // instructions are dropped, so that one table of new positions moves jumps, calls, subprograms and debug information.
 #include "verifier/context.h"
 #include "verifier/env.h"
+#include "verifier/kfunc.h"
 
 namespace modbpf {
 
@@ -23,6 +24,7 @@ struct fixer {
     void drop_nops();
     status convert_ctx(u32 i);
     status convert_map(u32 i);
+    status convert_kfunc(u32 i);
     status move_targets(u32 i);
     status emit_guard(u32 i);
     status emit();
@@ -135,6 +137,25 @@ status fixer::convert_map(u32 i) {
     return {};
 }
 
+/// A call of a kernel function names the place of its function in the image. Calls of one function with the same hidden argument share it.
+status fixer::convert_kfunc(u32 i) {
+    if (run[i].code != (BPF_JMP | BPF_CALL) || run[i].src_reg != BPF_PSEUDO_KFUNC_CALL || e.out->absent[0])
+        return {};
+    kfunc_call c = find_kfunc_call(e, i);
+    if (MODBPF_BUG_ON(!c.row || !c.row->fn))
+        return error(EFAULT);
+    code_kfunc k{c.row->fn};
+    vec<code_kfunc> &all = e.out->image.kfuncs;
+    u32 at = 0;
+    while (at < all.size() && !(all[at].fn == k.fn && all[at].hidden_reg == k.hidden_reg && all[at].hidden == k.hidden))
+        at++;
+    if (at == all.size())
+        TRY(all.push(k));
+    run[i].imm = static_cast<s32>(at);
+    run[i].off = 0;
+    return {};
+}
+
 /// Jumps and calls over what was dropped.
 status fixer::move_targets(u32 i) {
     insn_desc d = decode(run.view(), i);
@@ -222,6 +243,7 @@ status fix_up(env &e) {
         TRY(f.move_targets(i));
         bool wide = f.run[i].code == (BPF_LD | BPF_IMM | BPF_DW);
         f.shown[i] = f.run[i];
+        TRY(f.convert_kfunc(i));
         if (wide) {
             f.shown[i + 1] = f.run[i + 1];
             TRY(f.convert_map(i));

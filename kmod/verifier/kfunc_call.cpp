@@ -180,7 +180,8 @@ result<bool> check_kfunc_call(env &e) {
             return s.err();
         }
     TRY(change_owner(e, c));
-    note_absent(e, "kfunc", c.fn->name);
+    if (!c.row->fn)
+        note_absent(e, "kfunc", c.fn->name);
     if (c.row->effect == kfunc_effect::throw_)
         return false;
     clear_caller_saved(e, e.cur->cur());

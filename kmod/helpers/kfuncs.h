@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The kernel functions themselves (kfuncs), one file a family; helpers/kfunc.cpp gives each its row.
+//
+// All have the type of helper_fn, with the arguments of the kernel's function in order and, where the verifier knows more than the
+// program passes, the hidden argument in the place of the one that the program leaves open. Contexts as helpers (families.h).
+#pragma once
+
+#include "base/errno.h"
+#include "base/types.h"
+
+namespace modbpf {
+
+#define MODBPF_KFUNC(name) u64 kfunc_##name(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5)
+
+// iter_num.cpp
+MODBPF_KFUNC(iter_num_new);
+MODBPF_KFUNC(iter_num_next);
+MODBPF_KFUNC(iter_num_destroy);
+// sections.cpp
+MODBPF_KFUNC(rcu_read_lock);
+MODBPF_KFUNC(rcu_read_unlock);
+MODBPF_KFUNC(preempt_disable);
+MODBPF_KFUNC(preempt_enable);
+MODBPF_KFUNC(same_pointer); ///< casts: r0 is r1
+
+/// A negative errno of a function that returns int: the upper half of r0 is zero, as a compiled function leaves it.
+constexpr u64 kfunc_errno(int e) { return static_cast<u32>(-e); }
+
+}  // namespace modbpf
