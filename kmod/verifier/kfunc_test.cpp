@@ -2,6 +2,7 @@
 // Calls of kernel functions against types that stand for the kernel's: who may call, arguments by prototype, results, references,
 // sections, iterators and the convergence of loops over them. Each rule beside what it lets pass.
 #include "btf/btf_builder_test.h"
+#include "helpers/kfunc.h"
 #include "verifier/dynptr_rows.h"
 
 namespace modbpf::test {
