@@ -165,6 +165,8 @@ long cmd_link_detach(const attr_view &a);
 long map_new_fd(map *m, u32 open_flags);
 /// BPF_F_RDONLY and BPF_F_WRONLY at once: EINVAL.
 bool open_flags_valid(u32 flags);
+/// For a slot of a map of maps: map_in_map_hooks::get.
+result<map *> map_for_slot(map *outer, int fd);
 /// The errno for an fd that should be a token: there are none.
 long token_error(int fd);
 

@@ -45,6 +45,7 @@ status start(state &s) {
     btf_gone_hook = btf_gone;
     prog_hooks = prog_array_access;
     perf_hooks = perf_array_access;
+    inner_hooks = {map_for_slot};
     status files = register_files();
     if (!files.ok()) {
         port_file_class_unregister_all();

@@ -202,28 +202,18 @@ result<ref<map>> create(const map_create_attr &a) {
     return m;
 }
 
-/// A map for a slot of a map of maps, which keeps none: is it one that Linux would take?
-long check_slot(map *m, const u8 *key, const u8 *value, u64 flags) {
-    u32 index = 0;
-    int fd = 0;
-    memcpy(&index, key, min<u32>(m->params.key_size, sizeof(index)));
-    memcpy(&fd, value, sizeof(fd));
-    bool array = m->params.type == BPF_MAP_TYPE_ARRAY_OF_MAPS;
-    if (flags > (array ? BPF_ANY : BPF_EXIST))
-        return -EINVAL;
-    if (array && index >= m->params.max_entries)
-        return -E2BIG;
-    result<ref<map>> inside = map_from_fd(fd);
-    if (!inside)
-        return inside.code();
-    return map_meta_equal(m->inner.get(), inside->get()) ? 0 : -EINVAL;
-}
-
 long lookup_value(map *m, const u8 *key, u8 *value, u64 flags) {
     return m->ops->lookup_user ? m->ops->lookup_user(m, key, value, flags) : -ENOTSUPP;
 }
 
 }  // namespace
+
+result<map *> map_for_slot(map *outer, int fd) {
+    ref<map> inside = TRY(map_from_fd(fd));
+    if (!map_meta_equal(outer->inner.get(), inside.get()))
+        return error(EINVAL);
+    return inside.release();
+}
 
 bool open_flags_valid(u32 flags) { return (flags & (BPF_F_RDONLY | BPF_F_WRONLY)) != (BPF_F_RDONLY | BPF_F_WRONLY); }
 
@@ -291,8 +281,6 @@ long cmd_map_update(const attr_view &v) {
         return rc;
     if (long rc = value.fill(a.value, m->user_value_size()))
         return rc;
-    if (m->inner)
-        return check_slot(m, key.get(), value.get(), a.flags);
     return m->ops->update_user ? m->ops->update_user(m, key.get(), value.get(), a.flags) : -EOPNOTSUPP;
 }
 

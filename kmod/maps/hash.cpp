@@ -133,7 +133,7 @@ long take_replacement(hash_map *m, u32 cpu, u32 *i) {
     return m->prealloc() ? -EBUSY : -ENOMEM;
 }
 
-long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags) {
+long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags, u64 *replaced) {
     u32 before, fresh;
     u32 old = m->find_locked(b, key, hash, &before);
     bool there = old != hash_map::none;
@@ -142,10 +142,12 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
         r = there ? take_replacement(m, cpu, &fresh) : take_new(m, cpu, &fresh);
     if (r)
         return r;
-    copy_value(m->value_in(m->elem(fresh)), value, m->params.value_size);
+    copy_value(m->value_in(m->elem(fresh)), value, m->value_bytes);
     m->publish(b, fresh, key, hash);
     if (!there)
         return 0;
+    if (replaced)
+        *replaced = load8(m->value_in(m->elem(old)));
     m->unlink(b, before == hash_map::none ? fresh : before, old);
     if (m->prealloc())
         m->pool.put_spare(cpu, old);
@@ -154,23 +156,8 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
     return 0;
 }
 
-long update_hash(map *map, const void *key, const void *value, u64 flags) {
-    if ((flags & ~BPF_F_LOCK) > BPF_EXIST)
-        return -EINVAL;
-    if (flags & BPF_F_LOCK)
-        return -EINVAL;  // no value of ours holds a bpf_spin_lock
-    hash_map *m = as_hash(map);
-    u32 hash = m->hash_key(key);
-    hash_bucket &b = m->bucket_of(hash);
-    long r;
-    {
-        lock_section s(b.lock);
-        if (!s)
-            return -EBUSY;
-        r = update_locked(m, b, s.cpu(), key, hash, value, flags);
-    }
-    m->pool.refill_if_low();
-    return r;
+long update_hash(map *m, const void *key, const void *value, u64 flags) {
+    return hash_update(m, key, value, flags, nullptr);
 }
 
 long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags,
@@ -216,24 +203,12 @@ long update_percpu_here(map *m, const void *key, const void *value, u64 flags) {
     return update_percpu(m, key, value, flags, false);
 }
 
-/// User space can wait: where the reserve of a map without preallocation is used up, it grows now.
-template <class F> long update_from_user(map *m, F update) {
-    for (;;) {
-        long r = retry_busy([&] {
-            rcu_read_guard rcu;
-            return update();
-        });
-        if (r != -ENOMEM || !as_hash(m)->pool.grow())
-            return r;
-    }
-}
-
 long update_hash_user(map *m, const void *key, const void *value, u64 flags) {
-    return update_from_user(m, [&] { return update_hash(m, key, value, flags); });
+    return hash_update_from_user(m, [&] { return update_hash(m, key, value, flags); });
 }
 
 long update_percpu_user(map *m, const void *key, const void *value, u64 flags) {
-    return update_from_user(m, [&] { return update_percpu(m, key, value, flags, true); });
+    return hash_update_from_user(m, [&] { return update_percpu(m, key, value, flags, true); });
 }
 
 }  // namespace
@@ -318,6 +293,7 @@ status hash_build(hash_map *m, bool spares) {
     u32 key_end = sizeof(hash_elem) + static_cast<u32>(align_up(p.key_size, 8));
     u32 value_size = static_cast<u32>(align_up(p.value_size, 8));
     m->value_offset = key_end;
+    m->value_bytes = is_map_in_map(p.type) ? sizeof(map *) : p.value_size;
     m->cpu_value_size = m->percpu() ? value_size : 0;
     if (!(p.flags & BPF_F_ZERO_SEED))
         m->seed[0] = port_random_seed(), m->seed[1] = port_random_seed();
@@ -361,7 +337,28 @@ long check_presence(bool there, u64 flags) {
     return 0;
 }
 
-long hash_remove(map *map, const void *key) {
+long hash_update(map *map, const void *key, const void *value, u64 flags, u64 *replaced) {
+    if ((flags & ~BPF_F_LOCK) > BPF_EXIST)
+        return -EINVAL;
+    if (flags & BPF_F_LOCK)
+        return -EINVAL;  // no value of ours holds a bpf_spin_lock
+    hash_map *m = as_hash(map);
+    u32 hash = m->hash_key(key);
+    hash_bucket &b = m->bucket_of(hash);
+    if (replaced)
+        *replaced = 0;
+    long r;
+    {
+        lock_section s(b.lock);
+        if (!s)
+            return -EBUSY;
+        r = update_locked(m, b, s.cpu(), key, hash, value, flags, replaced);
+    }
+    m->pool.refill_if_low();
+    return r;
+}
+
+long hash_take(map *map, const void *key, u64 *taken) {
     hash_map *m = as_hash(map);
     u32 hash = m->hash_key(key);
     hash_bucket &b = m->bucket_of(hash);
@@ -372,11 +369,17 @@ long hash_remove(map *map, const void *key) {
     u32 i = m->find_locked(b, key, hash, &before);
     if (i == hash_map::none)
         return -ENOENT;
+    if (taken)
+        *taken = load8(m->value_in(m->elem(i)));
     m->unlink(b, before, i);
     u32 cpu = s.cpu();
     s.release();
     m->give_back(cpu, i);
     return 0;
+}
+
+long hash_remove(map *m, const void *key) {
+    return hash_take(m, key, nullptr);
 }
 
 long hash_remove_user(map *m, const void *key) {

@@ -75,6 +75,7 @@ struct hash_map : map {
     hash_bucket *buckets = nullptr;
     u32 bucket_mask = 0;
     u32 value_offset = 0;    ///< from the element; not of per-CPU values
+    u32 value_bytes = 0;     ///< that are kept; HASH_OF_MAPS: of a pointer, which user space does not see
     u32 cpu_value_size = 0;  ///< per-CPU types: bytes of one CPU's value
     u8 *marks = nullptr;     ///< LRU types: by element (maps/lru.h)
     u32 own_elems = 0;       ///< BPF_F_NO_COMMON_LRU: elements that belong to one CPU
@@ -92,14 +93,32 @@ inline hash_map *as_hash(map *m) {
 /// Buckets and pool, from the parameters. spares: a CPU keeps an element aside for replacements in a full map. ENOMEM, E2BIG.
 status hash_build(hash_map *m, bool spares);
 void hash_free(map *m);
+/// Replaces or inserts. *replaced: the first 8 bytes of the value that went, else 0; may be null.
+long hash_update(map *m, const void *key, const void *value, u64 flags, u64 *replaced);
+/// How user space does it: retries while others are busy, adds memory where the reserve of a map without preallocation is used up.
+template <class F> long hash_update_from_user(map *m, F update) {
+    for (;;) {
+        long r = retry_busy([&] {
+            rcu_read_guard rcu;
+            return update();
+        });
+        if (r != -ENOMEM || !as_hash(m)->pool.grow())
+            return r;
+    }
+}
 u64 hash_memory(const map *m);
 long hash_remove(map *m, const void *key);
+/// The same; *taken: the first 8 bytes of the value; may be null.
+long hash_take(map *m, const void *key, u64 *taken);
 long hash_remove_user(map *m, const void *key);
 /// EEXIST or ENOENT where the flags of an update ask for the other state of the key.
 long check_presence(bool there, u64 flags);
 
 // hash_each.cpp
 long hash_for_each(map *m, element_fn fn, void *priv);
+
+// hash_of_maps.cpp
+map *hash_inner_map(const hash_map *m, u32 i);
 
 // hash_user.cpp
 long hash_next_key(map *m, const void *key, void *next);

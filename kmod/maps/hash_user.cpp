@@ -10,6 +10,11 @@ constexpr u32 buckets_between_rescheds = 1024;
 
 /// The value of element i in the user's layout.
 void copy_out(hash_map *m, u32 i, void *value) {
+    if (is_map_in_map(m->params.type)) {
+        u32 id = hash_inner_map(m, i)->id;
+        __builtin_memcpy(value, &id, sizeof(id));
+        return;
+    }
     if (!m->percpu()) {
         copy_value(value, m->value_in(m->elem(i)), m->params.value_size);
         return;
@@ -50,6 +55,17 @@ u32 chain_length(hash_map *m, const hash_bucket &b) {
     return n;
 }
 
+/// The elements of a bucket that was emptied, from `i` on.
+void give_back_chain(hash_map *m, u32 cpu, u32 i) {
+    for (u32 next; !(i & hash_map::chain_end); i = next) {
+        next = m->elem(i)->next;
+        map *inside = is_map_in_map(m->params.type) ? hash_inner_map(m, i) : nullptr;
+        m->give_back(cpu, i);
+        if (inside)
+            inside->put();
+    }
+}
+
 /// Copies one bucket out, if it has at most `room` elements; with `remove` it is empty afterwards. The number of its
 /// elements, -ENOSPC or -EBUSY.
 long copy_bucket(hash_map *m, hash_bucket &b, u8 *keys, u8 *values, u32 room, bool remove) {
@@ -66,11 +82,12 @@ long copy_bucket(hash_map *m, hash_bucket &b, u8 *keys, u8 *values, u32 room, bo
         keys += m->params.key_size;
         values += value_size;
     }
-    while (remove && !(b.first & hash_map::chain_end)) {
-        u32 i = b.first;
-        m->unlink(b, hash_map::none, i);
-        m->give_back(s.cpu(), i);
-    }
+    if (!remove)
+        return n;
+    u32 first = b.first, cpu = s.cpu();
+    __atomic_store_n(&b.first, hash_map::chain_end | static_cast<u32>(&b - m->buckets), __ATOMIC_RELEASE);
+    s.release();
+    give_back_chain(m, cpu, first);
     return n;
 }
 

@@ -6,6 +6,7 @@ namespace modbpf {
 
 constinit prog_array_hooks prog_hooks{};
 constinit perf_array_hooks perf_hooks{};
+constinit map_in_map_hooks inner_hooks{};
 
 namespace {
 

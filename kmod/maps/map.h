@@ -187,6 +187,11 @@ struct perf_array_hooks {
     result<perf_sink *> (*get)(int fd); ///< a reference to the event behind fd; task context
     void (*put)(perf_sink *s);          ///< atomic or task context; the sink lives on for a grace period
 };
+/// And for maps of maps: the map behind fd, with a reference, if it may be in a slot of `outer`. -EBADF, -EINVAL. Task context.
+struct map_in_map_hooks {
+    result<map *> (*get)(map *outer, int fd);
+};
+extern constinit map_in_map_hooks inner_hooks;
 extern constinit prog_array_hooks prog_hooks; ///< set once before the device appears
 extern constinit perf_array_hooks perf_hooks;
 

@@ -163,8 +163,6 @@ status check_late(const map_params &p) {
         TRY(check_shape(*s, p));
     if (p.type == BPF_MAP_TYPE_SOCKHASH && p.key_size > max_bpf_stack)
         return error(E2BIG);
-    if (p.type == BPF_MAP_TYPE_HASH_OF_MAPS && p.max_entries > buckets_max)
-        return error(E2BIG);
     return p.type == BPF_MAP_TYPE_STRUCT_OPS ? check_struct_ops_value(p) : status();
 }
 
@@ -207,7 +205,6 @@ int mmap_arena(map *map, port_vma *vma) {
     return m->pages ? port_vma_map(vma, m->pages, port_vma_offset(vma)) : -ENOMEM;
 }
 
-status check_hash_of_maps(const map_params &p) { return p.value_size == 4 ? check_hash(p) : status(error(EINVAL)); }
 status check_reuseport(const map_params &p) {
     return p.value_size == 4 || p.value_size == 8 ? check_array(p) : status(error(EINVAL));
 }
@@ -229,8 +226,6 @@ constexpr map_ops row(u32 type, const char *name, status (*check)(const map_para
 constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_STACK_TRACE, "stack_trace"),
     row(BPF_MAP_TYPE_CGROUP_ARRAY, "cgroup_array", check_fd_array),
-    row(BPF_MAP_TYPE_ARRAY_OF_MAPS, "array_of_maps", check_fd_array),
-    row(BPF_MAP_TYPE_HASH_OF_MAPS, "hash_of_maps", check_hash_of_maps),
     row(BPF_MAP_TYPE_DEVMAP, "devmap"),
     row(BPF_MAP_TYPE_SOCKMAP, "sockmap"),
     row(BPF_MAP_TYPE_CPUMAP, "cpumap"),

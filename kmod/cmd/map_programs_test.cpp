@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Programs that use maps, verified, compiled and run here: what each map type is for them.
+#include "cmd/core_test.h"
+#include "prog/test_run.h"
+
+using namespace modbpf;
+using namespace modbpf::test;
+
+namespace {
+
+using code = std::vector<bpf_insn>;
+
+code operator+(code a, const code &b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+}
+code ld_map(u8 reg, const fd &m) {
+    return {{BPF_LD | BPF_IMM | BPF_DW, reg, BPF_PSEUDO_MAP_FD, 0, m.get()}, {0, 0, 0, 0, 0}};
+}
+code mov(u8 dst, u8 src) { return {{BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0}}; }
+code imm(u8 dst, s32 v) { return {mov_imm(dst, v)}; }
+code add(u8 dst, s32 v) { return {{BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, v}}; }
+code call(s32 id) { return {{BPF_JMP | BPF_CALL, 0, 0, 0, id}}; }
+code st4(u8 base, s16 off, s32 v) { return {{BPF_ST | BPF_MEM | BPF_W, base, 0, off, v}}; }
+code st8(u8 base, s16 off, s32 v) { return {{BPF_ST | BPF_MEM | BPF_DW, base, 0, off, v}}; }
+code ld4(u8 dst, u8 src, s16 off) { return {{BPF_LDX | BPF_MEM | BPF_W, dst, src, off, 0}}; }
+code stop() { return {exit_insn()}; }
+/// Returns v when r0 is 0.
+code null_is(s32 v) { return code{{BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0}} + imm(BPF_REG_0, v) + stop(); }
+/// reg = address of fp[off]
+code fp(u8 reg, s32 off) { return mov(reg, BPF_REG_10) + add(reg, off); }
+
+/// r0 of one run.
+class map_programs : public core_test {
+protected:
+    static s64 run(const fd &prog) {
+        u8 packet[64] = {};
+        test_run_attr a{};
+        a.prog_fd = prog.u();
+        a.data_in = addr_of(packet);
+        a.data_size_in = sizeof(packet);
+        long rc = bpf(BPF_PROG_TEST_RUN, a);
+        return rc ? rc : static_cast<s32>(a.retval);
+    }
+    static fd program(const code &c) {
+        fd p = load(BPF_PROG_TYPE_SCHED_CLS, c);
+        EXPECT_TRUE(p.ok()) << p.get();
+        return p;
+    }
+    static s64 run(const code &c) { return run(program(c)); }
+};
+
+TEST_F(map_programs, maps_in_maps) {
+    for (u32 type : {BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS}) {
+        fd first = make_map(BPF_MAP_TYPE_ARRAY, 4, 4, 1), second = make_map(BPF_MAP_TYPE_ARRAY, 4, 4, 1);
+        map_create_attr a = map_attr(type, 4, 4, 2);
+        a.inner_map_fd = first.u();
+        fd outer(bpf(BPF_MAP_CREATE, a));
+        ASSERT_TRUE(outer.ok());
+        u32 key = 0, value = 7, fd_of = first.u(), id = 0;
+        ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, first, &key, &value), 0);
+        value = 8;
+        ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, second, &key, &value), 0);
+        fd prog = program(st4(BPF_REG_10, -4, 0) + ld_map(BPF_REG_1, outer) + fp(BPF_REG_2, -4) + call(BPF_FUNC_map_lookup_elem) +
+                          null_is(-1) + mov(BPF_REG_1, BPF_REG_0) + fp(BPF_REG_2, -4) + call(BPF_FUNC_map_lookup_elem) + null_is(-2) +
+                          ld4(BPF_REG_0, BPF_REG_0, 0) + stop());
+        EXPECT_EQ(run(prog), -1);
+        ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, outer, &key, &fd_of), 0);
+        EXPECT_EQ(run(prog), 7);
+        fd_of = second.u();
+        ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, outer, &key, &fd_of), 0);
+        bpf_map_info info{};
+        ASSERT_EQ(get_info(second, info), 0);
+        ASSERT_EQ(elem(BPF_MAP_LOOKUP_ELEM, outer, &key, &id), 0);
+        EXPECT_EQ(id, info.id);
+        second.close();  // the slot keeps it
+        EXPECT_EQ(run(prog), 8);
+        EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, outer, &key, &fd_of), -EBADF);
+        ASSERT_EQ(elem(BPF_MAP_DELETE_ELEM, outer, &key, nullptr), 0);
+        EXPECT_EQ(run(prog), -1);
+        fd_of = outer.u();
+        EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, outer, &key, &fd_of), -EINVAL);
+    }
+}
+
+TEST_F(map_programs, queues_and_stacks) {
+    for (u32 type : {BPF_MAP_TYPE_QUEUE, BPF_MAP_TYPE_STACK}) {
+        fd q = make_map(type, 0, 4, 2);
+        ASSERT_TRUE(q.ok());
+        auto push = [&](s32 v, s32 flags) {
+            return run(st4(BPF_REG_10, -4, v) + ld_map(BPF_REG_1, q) + fp(BPF_REG_2, -4) + imm(BPF_REG_3, flags) +
+                       call(BPF_FUNC_map_push_elem) + stop());
+        };
+        // 100 + the value, or the errno.
+        auto get = [&](s32 helper) {
+            return run(ld_map(BPF_REG_1, q) + fp(BPF_REG_2, -4) + call(helper) +
+                       code{{BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_0, 0, 1, 0}} + stop() + ld4(BPF_REG_0, BPF_REG_10, -4) + add(BPF_REG_0, 100) +
+                       stop());
+        };
+        bool stack = type == BPF_MAP_TYPE_STACK;
+        EXPECT_EQ(get(BPF_FUNC_map_pop_elem), -ENOENT);
+        EXPECT_EQ(push(1, 0), 0);
+        EXPECT_EQ(push(2, 0), 0);
+        EXPECT_EQ(push(3, 0), -E2BIG);
+        EXPECT_EQ(push(3, BPF_NOEXIST), -EINVAL);
+        EXPECT_EQ(push(3, BPF_EXIST), 0);
+        EXPECT_EQ(get(BPF_FUNC_map_peek_elem), stack ? 103 : 102);
+        EXPECT_EQ(get(BPF_FUNC_map_pop_elem), stack ? 103 : 102);
+        u32 out = 0;
+        EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, q, nullptr, &out), 0);
+        EXPECT_EQ(out, stack ? 2u : 3u);
+        EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, q, &out, &out), -EINVAL);  // there are no keys
+        EXPECT_EQ(elem(BPF_MAP_LOOKUP_AND_DELETE_ELEM, q, nullptr, &out), 0);
+        EXPECT_EQ(elem(BPF_MAP_LOOKUP_AND_DELETE_ELEM, q, nullptr, &out), -ENOENT);
+        EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, q, nullptr, &out), 0);
+        EXPECT_EQ(elem(BPF_MAP_DELETE_ELEM, q, nullptr, nullptr), -EINVAL);
+    }
+}
+
+TEST_F(map_programs, look_up_and_update) {
+    struct {
+        u32 type, key_size, flags;
+    } rows[] = {{BPF_MAP_TYPE_LRU_HASH, 8, 0},
+                {BPF_MAP_TYPE_LRU_PERCPU_HASH, 8, BPF_F_NO_COMMON_LRU},
+                {BPF_MAP_TYPE_LPM_TRIE, 8, BPF_F_NO_PREALLOC}};
+    for (const auto &r : rows) {
+        fd m = make_map(r.type, r.key_size, 8, 4, r.flags);
+        ASSERT_TRUE(m.ok());
+        code key = st4(BPF_REG_10, -8, 24) + st4(BPF_REG_10, -4, 0x00010203);
+        code update = key + st8(BPF_REG_10, -16, 5) + ld_map(BPF_REG_1, m) + fp(BPF_REG_2, -8) + fp(BPF_REG_3, -16) + imm(BPF_REG_4, 0) +
+                      call(BPF_FUNC_map_update_elem) + stop();
+        code lookup = key + ld_map(BPF_REG_1, m) + fp(BPF_REG_2, -8) + call(BPF_FUNC_map_lookup_elem) + null_is(-1) +
+                      ld4(BPF_REG_0, BPF_REG_0, 0) + stop();
+        code remove = key + ld_map(BPF_REG_1, m) + fp(BPF_REG_2, -8) + call(BPF_FUNC_map_delete_elem) + stop();
+        EXPECT_EQ(run(lookup), -1);
+        EXPECT_EQ(run(update), 0);
+        EXPECT_EQ(run(remove), 0);
+        EXPECT_EQ(run(remove), -ENOENT);
+        EXPECT_EQ(run(lookup), -1);
+        if (r.type != BPF_MAP_TYPE_LRU_PERCPU_HASH) {  // whose values are each CPU's own
+            EXPECT_EQ(run(update), 0);
+            EXPECT_EQ(run(lookup), 5);
+        }
+    }
+}
+
+}  // namespace

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "maps/copy.h"
+#include "maps/map_test.h"
+
+#include <atomic>
+#include <random>
+#include <thread>
+#include <vector>
+
+using namespace modbpf;
+
+namespace {
+
+constexpr u32 types[] = {BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS};
+
+/// What stands behind "fds": the numbers of these maps.
+std::vector<map *> table;
+
+map *make_inner(u32 entries = 4, u32 flags = 0) {
+    auto made = find_map_ops(BPF_MAP_TYPE_HASH)->create(params_of(BPF_MAP_TYPE_HASH, 4, 8, entries, flags));
+    (*made)->user_get();
+    return *made;
+}
+void drop(map *m) {
+    m->id = 0;  // it is in no registry
+    m->user_put();
+    m->put();
+}
+
+struct map_in_map : testing::Test {
+    void SetUp() override {
+        inner_hooks = {[](map *outer, int fd) -> result<map *> {
+            if (fd < 0 || static_cast<size_t>(fd) >= table.size())
+                return error(EBADF);
+            map *m = table[static_cast<size_t>(fd)];
+            if (!map_meta_equal(outer->inner.get(), m))
+                return error(EINVAL);
+            m->get();
+            return m;
+        }};
+        for (u32 i = 0; i < 4; i++) {
+            table.push_back(make_inner());
+            table[i]->id = 100 + i;
+            u32 key = 1;
+            u64 value = i * 1000;
+            EXPECT_EQ(table[i]->ops->update_user(table[i], &key, &value, 0), 0);
+        }
+        table.push_back(make_inner(4, BPF_F_NO_PREALLOC));
+    }
+    void TearDown() override {
+        for (map *m : table)
+            drop(m);
+        table.clear();
+        map_free_barrier();
+        inner_hooks = {};
+        EXPECT_EQ(port_user_bug_count(), 0u);
+    }
+    static void shape(test_map &outer) {
+        auto made = make_inner_template(table[0]);
+        outer->inner = ref<map>(adopt, *made);
+    }
+};
+
+TEST_F(map_in_map, elements) {
+    for (u32 type : types)
+        for (u32 flags : {0u, +BPF_F_NO_PREALLOC}) {
+            bool array = type == BPF_MAP_TYPE_ARRAY_OF_MAPS;
+            if (array && flags)
+                continue;
+            test_map o(params_of(type, 4, 4, 3, flags));
+            ASSERT_EQ(o.error, 0);
+            shape(o);
+            u32 key = 1, fd = 2, id = 0;
+            EXPECT_EQ(o.ops->lookup_user(o.m, &key, &id, 0), -ENOENT);
+            EXPECT_EQ(o.ops->remove_user(o.m, &key), -ENOENT);
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), 0);
+            EXPECT_EQ(table[2]->refs(), 2u);
+            EXPECT_EQ(o.ops->lookup_user(o.m, &key, &id, 0), 0);
+            EXPECT_EQ(id, 102u);
+            fd = 4;  // of another shape
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), -EINVAL);
+            fd = 99;
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), -EBADF);
+            fd = 3;
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, BPF_NOEXIST), array ? -EINVAL : -EEXIST);
+            EXPECT_EQ(table[3]->refs(), 1u);
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), 0);
+            EXPECT_EQ(table[2]->refs(), 1u);
+            EXPECT_EQ(table[3]->refs(), 2u);
+            {
+                program_section p;
+                EXPECT_EQ(o.ops->lookup(o.m, &key), table[3]);
+                u32 absent = 2;
+                EXPECT_EQ(o.ops->lookup(o.m, &absent), nullptr);
+                absent = 77;
+                EXPECT_EQ(o.ops->lookup(o.m, &absent), nullptr);
+            }
+            EXPECT_EQ(o.ops->remove_user(o.m, &key), 0);
+            EXPECT_EQ(table[3]->refs(), 1u);
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), 0);  // freed with the map
+        }
+    map_free_barrier();
+    EXPECT_EQ(table[3]->refs(), 1u);
+}
+
+TEST_F(map_in_map, batches_of_hash) {
+    test_map o(params_of(BPF_MAP_TYPE_HASH_OF_MAPS, 4, 4, 8));
+    shape(o);
+    for (u32 k = 0; k < 4; k++)
+        ASSERT_EQ(o.ops->update_user(o.m, &k, &k, 0), 0);
+    u32 keys[8], ids[8], bucket = 0, n = 8;
+    EXPECT_EQ(o.ops->lookup_batch(o.m, &bucket, keys, ids, &n, false, 0), -ENOENT);
+    EXPECT_EQ(n, 4u);
+    bucket = 0, n = 8;
+    EXPECT_EQ(o.ops->lookup_batch(o.m, &bucket, keys, ids, &n, true, 0), -ENOENT);
+    ASSERT_EQ(n, 4u);
+    for (u32 i = 0; i < n; i++) {
+        EXPECT_EQ(ids[i], 100 + keys[i]);
+        EXPECT_EQ(table[keys[i]]->refs(), 1u);
+        EXPECT_EQ(o.ops->update_user(o.m, &keys[i], &keys[i], BPF_NOEXIST), 0);
+    }
+}
+
+TEST_F(map_in_map, templates) {
+    test_map o(params_of(BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, 3));
+    shape(o);
+    EXPECT_EQ(make_inner_template(o.m).code(), -EINVAL);  // one level only
+}
+
+/// Programs look maps up and into them while user space replaces, removes and frees them.
+TEST_F(map_in_map, races) {
+    for (u32 type : types) {
+        test_map o(params_of(type, 4, 4, 2));
+        shape(o);
+        std::atomic<bool> stop{false};
+        std::atomic<u64> bad{0}, found{0};
+        std::vector<std::thread> all;
+        for (u32 t = 0; t < 2; t++)
+            all.emplace_back([&] {
+                for (u32 n = 0; !stop; n++) {
+                    u32 key = n % 2, one = 1;
+                    u64 value = 5000;
+                    program_section p;
+                    map *inside = static_cast<map *>(o.ops->lookup(o.m, &key));
+                    if (!inside)
+                        continue;
+                    void *v = inside->ops->lookup(inside, &one);
+                    if (v && load8(v) % 1000)
+                        bad++;
+                    long r = inside->ops->update(inside, &one, &value, 0);
+                    if (r && r != -EBUSY)
+                        bad++;
+                    found++;
+                }
+            });
+        for (u32 n = 0; n < 400 || (found < 100 && n < 4000); n++) {
+            map *fresh = make_inner();
+            drop(table[0]);
+            table[0] = fresh;
+            u32 key = n % 2, fd = 0;
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), 0);
+            if (n % 3 == 0) {
+                EXPECT_EQ(o.ops->remove_user(o.m, &key), 0);
+            }
+        }
+        stop = true;
+        for (std::thread &t : all)
+            t.join();
+        EXPECT_EQ(bad, 0u);
+        EXPECT_GT(found, 0u);
+    }
+}
+
+}  // namespace
