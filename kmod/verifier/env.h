@@ -61,7 +61,7 @@ struct insn_aux {
     u32 map_index = 0;
     u32 map_off = 0;
     const map *tail_map = nullptr; ///< of a tail call: the map that it was seen with
-    verifier_state *explored = nullptr; ///< a bucket of checkpoints, newest first: env::checkpoints()
+    checkpoint *explored = nullptr; ///< a bucket of checkpoints, newest first: env::checkpoints()
 };
 
 enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null, dynptr };
@@ -195,7 +195,7 @@ struct verifier_env {
     own<verifier_state> cur;
     vec<pending_path> pending;
     vec<loop_info> loops;
-    verifier_state *evicted = nullptr; ///< checkpoints out of use that paths still grow from
+    checkpoint *evicted = nullptr; ///< checkpoints out of use that paths still grow from
     u32 insn = 0;       ///< being checked
     s32 prev_insn = -1; ///< before it on this path, -1: none
     u32 next_insn = 0;  ///< set by jumps, calls and exits
@@ -226,8 +226,8 @@ struct verifier_env {
     span<const bpf_insn> code() const { return insns.view(); }
     const insn_desc &desc(u32 i) const { return descs[i]; }
     /// The bucket of the checkpoints at an instruction, called from `callsite`; it may hold others as well.
-    verifier_state **checkpoints(u32 at, u32 callsite) { return &aux[(at ^ callsite) % count()].explored; }
-    const verifier_state *checkpoints(u32 at, u32 callsite) const { return aux[(at ^ callsite) % count()].explored; }
+    checkpoint **checkpoints(u32 at, u32 callsite) { return &aux[(at ^ callsite) % count()].explored; }
+    const checkpoint *checkpoints(u32 at, u32 callsite) const { return aux[(at ^ callsite) % count()].explored; }
     void mark_written(u32 r) { cur->cur().written_regs |= 1u << r; }
     reg_state *regs() { return cur->cur().regs; }
     reg_state &reg(u32 r) { return cur->cur().regs[r]; }

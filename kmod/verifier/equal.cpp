@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Comparison of states: state_covered() for pruning, state_identical() for the detection of endless loops. See marks.h.
+// Comparison of states: facts_cover() and state_covers() for pruning, state_identical() for the detection of endless loops. See marks.h.
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -127,27 +127,66 @@ bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool pre
     return !old.is_spill() || reg_covered(e, old.spilled, cur.spilled, precise);
 }
 
-/// `callee`: the frame above, or null.
-bool frame_covered(env &e, const func_state &old, const func_state &cur, u32 insn, const func_state *callee, bool by_values) {
-    insn_aux a = e.aux[insn];
-    if (!e.req.bpf) // as in Linux, every number counts
-        a.precise_regs = static_cast<u16>(~0u), a.precise_slots = ~0ull;
-    // A frame that waits for its callee has nothing but r6-r9: the call scratched the others. A call that makes callbacks is made again.
-    u16 live = !callee || callee->callback ? a.live_regs : a.live_regs & 0x3c0;
-    if (old.callback_turns > cur.callback_turns)
-        return false; // fewer turns were explored
-    for (u32 r = 0; r < BPF_REG_10; r++)
-        if ((live & reg_bit(r)) && !reg_covered(e, old.regs[r], cur.regs[r], by_values || (a.precise_regs & reg_bit(r))))
-            return false;
+bool holds_ids(const stack_slot &s) {
+    if (!s.is_spill() && !s.is_object())
+        return false;
+    const reg_state &r = s.spilled;
+    return r.id || r.ref_id || (r.base() == reg_type::mem && r.dynptr_id);
+}
+
+/// Both states have this very page, and no ids are to be matched in it.
+bool same_page(const stack_page *old, const frame_stack &cur, u32 page) {
+    if (page * page_slots >= cur.size() || old != cur.page(page))
+        return false;
+    if (old->ids == page_ids::unknown) {
+        old->ids = page_ids::none;
+        for (const stack_slot &s : old->slot)
+            if (holds_ids(s))
+                old->ids = page_ids::some;
+    }
+    return old->ids == page_ids::none;
+}
+
+/// Slots in `live`, below `slots`, of the pages that page(n) gives.
+template <class F> bool slots_covered(env &e, const frame_stack &cur, u32 slots, u64 live, u64 precise, F &&page) {
     stack_slot untouched;
-    untouched.spilled.set_not_init();
-    for (u32 s = 0; s < old.stack.size(); s++) {
-        u64 b = 1ull << s;
-        if ((by_values || (a.live_slots & b)) && // which slots are live is known when all is explored; registers: before
-            !slot_covered(e, old.stack[s], s < cur.stack.size() ? cur.stack[s] : untouched, by_values || (a.precise_slots & b)))
+    if (slots < max_slots)
+        live &= (1ull << slots) - 1;
+    while (live) {
+        u32 s = static_cast<u32>(__builtin_ctzll(live)), p = s / page_slots;
+        const stack_page *old = page(p);
+        if (same_page(old, cur, p)) {
+            live &= ~(((1ull << page_slots) - 1) << p * page_slots);
+            continue;
+        }
+        if (!slot_covered(e, old->slot[s % page_slots], s < cur.size() ? cur[s] : untouched, precise >> s & 1))
             return false;
+        live &= live - 1;
     }
     return true;
+}
+
+bool frame_covered(env &e, const frame_facts &old, const func_state &cur) {
+    if (old.callback_turns > cur.callback_turns)
+        return false; // fewer turns were explored
+    const reg_state *kept = old.regs;
+    for (u32 r = 0; r < BPF_REG_10; r++) {
+        if ((old.any_number & reg_bit(r)) && !cur.regs[r].is_scalar())
+            return false;
+        if ((old.kept_regs & reg_bit(r)) && !reg_covered(e, *kept++, cur.regs[r], old.precise_regs & reg_bit(r)))
+            return false;
+    }
+    return slots_covered(e, cur.stack, old.slots, old.live_slots, old.precise_slots, [&](u32 p) { return old.pages[p]; });
+}
+
+/// `live`: registers that may be read.
+bool frame_covers(env &e, const func_state &old, const func_state &cur, u16 live) {
+    if (old.callback_turns > cur.callback_turns)
+        return false;
+    for (u32 r = 0; r < BPF_REG_10; r++)
+        if ((live & reg_bit(r)) && !reg_covered(e, old.regs[r], cur.regs[r], true))
+            return false;
+    return slots_covered(e, cur.stack, old.stack.size(), ~0ull, ~0ull, [&](u32 p) { return old.stack.page(p); });
 }
 
 bool slot_identical(env &e, const stack_slot &old, const stack_slot &cur) {
@@ -173,11 +212,11 @@ bool frame_identical(env &e, const func_state &old, const func_state &cur, bool 
     return true;
 }
 
-bool refs_match(env &e, const verifier_state &old, const verifier_state &cur) {
-    if (old.refs.size() != cur.refs.size())
+bool refs_match(env &e, span<const held_ref> old, span<const held_ref> cur) {
+    if (old.size() != cur.size())
         return false;
-    for (u32 i = 0; i < old.refs.size(); i++)
-        if (old.refs[i].callback_frame != cur.refs[i].callback_frame || !match_ids(e, old.refs[i].id, cur.refs[i].id))
+    for (u32 i = 0; i < old.size(); i++)
+        if (old[i].callback_frame != cur[i].callback_frame || !match_ids(e, old[i].id, cur[i].id))
             return false;
     return true;
 }
@@ -188,25 +227,36 @@ bool modes_match(env &e, const path_modes &old, const path_modes &cur) {
            old.preempt_depth == cur.preempt_depth && old.lock_ptr == cur.lock_ptr && match_ids(e, old.lock_id, cur.lock_id);
 }
 
+/// The same calls are under way.
+template <class F> bool same_call(const F &old, const func_state &cur) {
+    return old.callsite == cur.callsite && old.subprog == cur.subprog && old.callback == cur.callback;
+}
+
 template <class F> bool compare(env &e, const verifier_state &old, const verifier_state &cur, F &&frames_match) {
     if (old.curframe != cur.curframe)
         return false;
     reset_ids(e);
     for (u32 f = 0; f <= old.curframe; f++)
-        if (old.frame[f]->callsite != cur.frame[f]->callsite || old.frame[f]->subprog != cur.frame[f]->subprog ||
-            old.frame[f]->callback != cur.frame[f]->callback || !frames_match(f))
+        if (!same_call(*old.frame[f], *cur.frame[f]) || !frames_match(f))
             return false;
-    return refs_match(e, old, cur) && modes_match(e, old.modes, cur.modes);
+    return refs_match(e, old.refs.view(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
 }
 
 }  // namespace
 
-bool state_covered(env &e, const verifier_state &old, const verifier_state &cur, coverage how) {
-    return compare(e, old, cur, [&](u32 f) {
-        const func_state *callee = f == old.curframe ? nullptr : old.frame[f + 1];
-        return frame_covered(e, *old.frame[f], *cur.frame[f], callee ? callee->callsite : old.insn, callee,
-                             how == coverage::by_values);
-    });
+bool facts_cover(env &e, const state_facts &old, const verifier_state &cur) {
+    span<const frame_facts> frames = old.frames();
+    if (frames.size() != cur.curframe + 1)
+        return false;
+    reset_ids(e);
+    for (u32 f = 0; f < frames.size(); f++)
+        if (!same_call(frames[f], *cur.frame[f]) || !frame_covered(e, frames[f], *cur.frame[f]))
+            return false;
+    return refs_match(e, old.refs(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
+}
+
+bool state_covers(env &e, const verifier_state &old, const verifier_state &cur) {
+    return compare(e, old, cur, [&](u32 f) { return frame_covers(e, *old.frame[f], *cur.frame[f], needed_regs(e, old, f, e.insn)); });
 }
 
 bool state_identical(env &e, const verifier_state &old, const verifier_state &cur) {

@@ -28,14 +28,29 @@ void tell_path(const env &e, path_event event, u32 insn, u64 place = 0) {
         e.req.observer->path(e.req.observer->priv, event, insn, static_cast<u32>(place));
 }
 
-void finish_path(env &e) {
-    for (verifier_state *st = e.cur.get(); st; st = st->parent) {
+/// The checkpoint is finished: if no loop is open there, only what its paths demand is kept.
+status conclude(env &e, checkpoint &st) {
+    if (st.concluded() || in_open_loop(e, st))
+        return {};
+    TRY(settle_marks(e));
+    st.facts = own<state_facts>(TRY(make_facts(e, *st.state, st.insn)));
+    st.state = {};
+    return {};
+}
+
+status finish_path(env &e) {
+    checkpoint *st = e.cur->parent;
+    if (st)
+        lead_into_loop(e, *st, e.cur->loop);
+    for (; st; st = st->parent) {
         if (MODBPF_BUG_ON(st->branches == 0))
-            return;
+            return error(EFAULT);
         if (--st->branches)
             break;
         finish_loops(e, *st);
+        TRY(conclude(e, *st));
     }
+    return {};
 }
 
 /// The next pending path becomes the current one; false: there is none.
@@ -64,8 +79,8 @@ status infinite_loop(env &e, const verifier_state &old) {
     return fail(EINVAL);
 }
 
-void drop_checkpoint(env &e, verifier_state **link) {
-    verifier_state *st = *link;
+void drop_checkpoint(env &e, checkpoint **link) {
+    checkpoint *st = *link;
     *link = st->next;
     if (st->branches == 0) {
         destroy(st);
@@ -77,7 +92,7 @@ void drop_checkpoint(env &e, verifier_state **link) {
 }
 
 /// A checkpoint at the current instruction, reached from the same call.
-bool same_place(const env &e, const verifier_state &st) {
+bool same_place(const env &e, const checkpoint &st) {
     return st.insn == e.insn && st.callsite == e.cur->cur().callsite && st.curframe == e.cur->curframe;
 }
 
@@ -88,7 +103,7 @@ bool endless(env &e, const verifier_state &st) {
 }
 
 /// -> true: the checkpoint covers the current state.
-result<bool> ends_here(env &e, verifier_state &st) {
+result<bool> ends_here(env &e, checkpoint &st) {
     loop_driver driver = e.aux[e.insn].loop;
     if (st.branches && driver != loop_driver::none) {
         if (loop_converges(e, st)) {
@@ -101,20 +116,21 @@ result<bool> ends_here(env &e, verifier_state &st) {
             return false;
     }
     if (st.branches) {
-        if (!endless(e, st))
+        if (!endless(e, *st.state))
             return false;
         if (!e.cur->modes.speculative)
-            return infinite_loop(e, st).err();
+            return infinite_loop(e, *st.state).err();
         TRY(end_in_loop(e, st)); // no CPU mispredicts for ever, and what it would do is being explored
         return true;
     }
     if (e.req.no_pruning)
         return false;
-    bool open = in_open_loop(e, st);
-    if (!state_covered(e, st, *e.cur, open ? coverage::by_values : coverage::by_marks))
+    TRY(conclude(e, st)); // its loop may have been closed meanwhile
+    if (st.concluded())
+        return facts_cover(e, *st.facts, *e.cur);
+    if (!state_covers(e, *st.state, *e.cur))
         return false;
-    if (open)
-        TRY(end_in_loop(e, st));
+    TRY(end_in_loop(e, st));
     return true;
 }
 
@@ -122,9 +138,8 @@ result<bool> ends_here(env &e, verifier_state &st) {
 result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
     u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
     u32 seen = 0;
-    TRY(settle_marks(e));
-    for (verifier_state **link = e.checkpoints(e.insn, e.cur->cur().callsite); *link;) {
-        verifier_state *st = *link;
+    for (checkpoint **link = e.checkpoints(e.insn, e.cur->cur().callsite); *link;) {
+        checkpoint *st = *link;
         if (!same_place(e, *st)) {
             link = &st->next;
             continue;
@@ -153,11 +168,14 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
 }
 
 status add_checkpoint(env &e) {
-    own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
+    own<checkpoint> st(make<checkpoint>(PORT_SLEEPING));
     if (!st)
         return error(ENOMEM);
-    st->pool = &e.frames;
-    TRY(st->copy_from(*e.cur));
+    st->state = own<verifier_state>(make<verifier_state>(PORT_SLEEPING));
+    if (!st->state)
+        return error(ENOMEM);
+    st->state->pool = &e.frames;
+    TRY(st->state->copy_from(*e.cur));
     e.stats.total_states++;
     e.stats.peak_states++;
     e.prev_jumps = e.jumps, e.prev_processed = e.processed;
@@ -165,11 +183,12 @@ status add_checkpoint(env &e) {
     st->insn = e.insn;
     st->made = e.stats.total_states;
     st->callsite = e.cur->cur().callsite;
-    verifier_state **bucket = e.checkpoints(e.insn, st->callsite);
+    st->curframe = e.cur->curframe;
+    st->parent = e.cur->parent;
+    checkpoint **bucket = e.checkpoints(e.insn, st->callsite);
     st->next = *bucket;
     *bucket = st.get();
     // The path goes on as the checkpoint's only child.
-    e.cur->branches = 1;
     e.cur->parent = st.release();
     for (u32 f = 0; f <= e.cur->curframe; f++)
         e.cur->frame[f]->written_regs = 0, e.cur->frame[f]->written_slots = 0;
@@ -381,7 +400,7 @@ status run_paths(env &e) {
         if (TRY(do_insn(e, &print_from)) != step::path_done)
             continue;
         tell_path(e, path_event::ended, e.insn);
-        finish_path(e);
+        TRY(finish_path(e));
         if (!pop_path(e))
             return {};
         print_from = true;
@@ -390,11 +409,11 @@ status run_paths(env &e) {
 
 void free_checkpoints(env &e) {
     for (auto &a : e.aux)
-        while (verifier_state *st = a.explored) {
+        while (checkpoint *st = a.explored) {
             a.explored = st->next;
             destroy(st);
         }
-    while (verifier_state *st = e.evicted) {
+    while (checkpoint *st = e.evicted) {
         e.evicted = st->next;
         destroy(st);
     }
@@ -469,7 +488,6 @@ result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
         return error(ENOMEM);
     st->pool = &e.frames;
     TRY(st->copy_from(*e.cur));
-    st->branches = 1;
     verifier_state *raw = st.get();
     TRY(e.pending.push({raw, insn, prev_insn, e.log.position()}));
     (void)st.release();

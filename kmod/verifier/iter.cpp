@@ -5,6 +5,7 @@
 #include "verifier/dynptr.h"
 #include "verifier/kfunc.h"
 #include "verifier/loops.h"
+#include "verifier/marks.h"
 
 namespace modbpf {
 
@@ -122,6 +123,7 @@ status fork_iter_next(env &e, const kfunc_call &c) {
         const verifier_state *previous = previous_turn(e, e.insn);
         verifier_state *element = TRY(push_path(e, e.insn + 1, e.insn));
         element->frame[c.iter_frame]->stack.edit(c.iter_slot).spilled.iter_depth++;
+        TRY(settle_marks(e));
         if (previous)
             widen(e, *previous, *element);
         mark_not_null(element->cur().regs[BPF_REG_0]);

@@ -48,21 +48,21 @@ bool iterates(env &e) {
     return s.is_object() && s.spilled.iter == iter_state::active;
 }
 
-bool loop_converges(env &e, const verifier_state &old) {
+bool loop_converges(env &e, const checkpoint &old) {
     switch (e.aux[e.insn].loop) {
     case loop_driver::none:
         return false;
     case loop_driver::iterator:
-        return iterates(e) && state_covered(e, old, *e.cur, coverage::by_values);
+        return iterates(e) && state_covers(e, *old.state, *e.cur);
     case loop_driver::callback:
-        return state_covered(e, old, *e.cur, coverage::by_values);
+        return state_covers(e, *old.state, *e.cur);
     case loop_driver::may_goto:
-        return old.may_goto_turns != e.cur->may_goto_turns && state_covered(e, old, *e.cur, coverage::by_values);
+        return old.state->may_goto_turns != e.cur->may_goto_turns && state_covers(e, *old.state, *e.cur);
     }
     return false;
 }
 
-status end_in_loop(env &e, verifier_state &old) {
+status end_in_loop(env &e, checkpoint &old) {
     u32 loop = open_loop(e, old.loop);
     if (old.branches) {
         if (old.own_loop == no_loop) {
@@ -75,9 +75,15 @@ status end_in_loop(env &e, verifier_state &old) {
     return {};
 }
 
-bool in_open_loop(const env &e, const verifier_state &st) { return open_loop(e, st.loop) != no_loop; }
+bool in_open_loop(const env &e, const checkpoint &st) { return open_loop(e, st.loop) != no_loop; }
 
-void finish_loops(env &e, verifier_state &st) {
+void lead_into_loop(env &e, checkpoint &st, u32 loop) {
+    u32 open = open_loop(e, loop);
+    if (open != no_loop)
+        st.loop = outermost(e, open_loop(e, st.loop), open);
+}
+
+void finish_loops(env &e, checkpoint &st) {
     u32 around = open_loop(e, st.loop);
     if (st.own_loop != no_loop) {
         if (around == st.own_loop)
@@ -85,14 +91,14 @@ void finish_loops(env &e, verifier_state &st) {
         e.loops[st.own_loop].open = false;
         e.loops[st.own_loop].outer = around;
     }
-    if (st.parent && around != no_loop)
-        st.parent->loop = outermost(e, open_loop(e, st.parent->loop), around);
+    if (st.parent)
+        lead_into_loop(e, *st.parent, around);
 }
 
 const verifier_state *previous_turn(const env &e, u32 at, bool with_parent) {
-    for (const verifier_state *st = e.checkpoints(at, e.cur->cur().callsite); st; st = st->next)
-        if (st->insn == at && (with_parent || st != e.cur->parent) && st->branches && same_frames(*st, *e.cur))
-            return st;
+    for (const checkpoint *st = e.checkpoints(at, e.cur->cur().callsite); st; st = st->next)
+        if (st->insn == at && (with_parent || st != e.cur->parent) && st->branches && same_frames(*st->state, *e.cur))
+            return st->state.get();
     return nullptr;
 }
 

@@ -8,11 +8,11 @@
 //  - A *loop* belongs to an unfinished checkpoint that a path ended in. It is *open* until that checkpoint is finished and nothing
 //    behind it leads into a loop that was opened by an earlier one.
 //  - A state is *in an open loop* when some path from it ends in one, directly or through another state: what is behind it has
-//    not been explored to the end, and marks (marks.h) may still be raised there.
+//    not been explored to the end, and marks (marks.h) may still be raised there. A finished checkpoint in none is *concluded* (checkpoint.h).
 //
 // Why that is sound. A prune needs "what was safe with `old` is safe with `cur`". Behind a finished state that is in no open loop
-// the marks are complete, and states_equal() by marks tells it (marks.h). Otherwise marks do not count: all that `old` knows must
-// hold in `cur` (coverage::by_values), so that the concrete states of `cur` are among those of `old` whatever marks are
+// the marks are complete, and facts_cover() tells it (marks.h). Otherwise marks do not count: all that `old` knows must
+// hold in `cur` (state_covers()), so that the concrete states of `cur` are among those of `old` whatever marks are
 // raised later. When the outermost loop is closed, the marks are complete for everything in it, and a concrete run through
 // it stays, step by step, within the explored states: each step goes to a successor, to a state that includes it by values, or to
 // one that had been finished before. Prunes need no propagation of marks: both states stand at the same instruction.
@@ -23,21 +23,24 @@
 // so that of the unfinished checkpoints the one made first is still the one finished last.
 #pragma once
 
+#include "verifier/checkpoint.h"
 #include "verifier/env.h"
 
 namespace modbpf {
 
 /// May the current state, at an instruction that drives a loop, be pruned because of the unfinished `old`?
-bool loop_converges(env &e, const verifier_state &old);
+bool loop_converges(env &e, const checkpoint &old);
 /// At a call of next(): the iterator that r1 points to may have elements left.
 bool iterates(env &e);
 /// The current path ends in `old`, which is unfinished or in an open loop.
-status end_in_loop(env &e, verifier_state &old);
-bool in_open_loop(const env &e, const verifier_state &st);
+status end_in_loop(env &e, checkpoint &old);
+bool in_open_loop(const env &e, const checkpoint &st);
+/// A path from `st` ended in `loop`.
+void lead_into_loop(env &e, checkpoint &st, u32 loop);
 /// The last path from `st` was explored: tells its parent and its loop.
-void finish_loops(env &e, verifier_state &st);
+void finish_loops(env &e, checkpoint &st);
 
-/// The unfinished checkpoint at instruction `at` that the current path came through last; or null. `with_parent`: also its parent.
+/// State of the unfinished checkpoint at instruction `at` that the current path came through last; or null. `with_parent`: also its parent.
 const verifier_state *previous_turn(const env &e, u32 at, bool with_parent = false);
 /// Numbers that differ from the previous turn, and that nothing is known to depend on, become any number in `st`, which stands
 /// behind the current instruction.

@@ -36,12 +36,13 @@
 // a concrete state of that set into the meaning of one of the explored successors, and passes the checks that S's successor
 // passed: each check that looks at a scalar's value made a demand. (Where exploration follows one arm only, both operands are
 // demanded; where it narrows a linked register of a caller or a linked slot farther down, the whole group is demanded at once.)
-// By induction over the path the concrete run passes all checks. states_equal() tests inclusion of the current state in
-// that set; marks only ever grow, so a test made with fewer marks used marks that were complete for S's own paths.
+// By induction over the path the concrete run passes all checks. facts_cover() tests inclusion of the current state in
+// that set, with the marks of the moment when S's own paths were all explored (checkpoint.h).
 //
 // Cost: masks of 11 registers and 64 slots per instruction, each bit set at most once.
 #pragma once
 
+#include "verifier/checkpoint.h"
 #include "verifier/env.h"
 
 namespace modbpf {
@@ -69,10 +70,10 @@ status observe_callback(env &e, u32 sub);
 /// Brings all marks up to date. Before a comparison.
 status settle_marks(env &e);
 
-/// What must be compared: what the marks tell, which is right for a state behind which all is explored; or all that is known.
-enum class coverage : u8 { by_marks, by_values };
-/// May `cur` be pruned because of `old`? Both at the same instruction.
-bool state_covered(env &e, const verifier_state &old, const verifier_state &cur, coverage how);
+/// May `cur` be pruned because of a concluded checkpoint at the same instruction? By what its marks named.
+bool facts_cover(env &e, const state_facts &old, const verifier_state &cur);
+/// Is every concrete state of `cur` one of `old`, at the same instruction? By all that is known of what may be read.
+bool state_covers(env &e, const verifier_state &old, const verifier_state &cur);
 /// Are they the same, but for the numbering of ids?
 bool state_identical(env &e, const verifier_state &old, const verifier_state &cur);
 

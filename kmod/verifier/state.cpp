@@ -8,12 +8,10 @@ namespace modbpf {
 stack_page *frame_stack::get_page() { return pool ? pool->get_page() : make<stack_page>(PORT_SLEEPING); }
 
 void frame_stack::put_page(stack_page *p) {
-    if (--p->refs)
-        return;
     if (pool)
-        pool->put_page(p);
+        pool->drop(p);
     else
-        destroy(p);
+        destroy(p); // not shared
 }
 
 void frame_stack::clear() {
@@ -28,7 +26,7 @@ status frame_stack::grow(u32 slots) {
             stack_page *p = get_page();
             if (!p)
                 return error(ENOMEM);
-            p->refs = 1;
+            p->refs = 1, p->ids = page_ids::unknown;
             for (auto &s : p->slot) {
                 s.spilled.set_not_init();
                 for (auto &k : s.kind)
@@ -44,7 +42,7 @@ status frame_stack::grow(u32 slots) {
 void frame_stack::unshare(stack_page *&p) {
     stack_page *own = pool->get_page_or_spare();
     memcpy(static_cast<void *>(own->slot), p->slot, sizeof(p->slot));
-    own->refs = 1;
+    own->refs = 1, own->ids = page_ids::unknown;
     p->refs--;
     p = own;
 }
@@ -59,7 +57,7 @@ status frame_stack::copy_from(const frame_stack &o) {
         if (shared) {
             p->refs++;
         } else {
-            p->refs = 1;
+            p->refs = 1, p->ids = page_ids::unknown;
             memcpy(static_cast<void *>(p->slot), o.page_[i]->slot, sizeof(p->slot));
         }
         page_[i] = p;
@@ -170,7 +168,7 @@ status verifier_state::copy_from(const verifier_state &o) {
     }
     TRY(refs.copy_from(o.refs));
     modes = o.modes;
-    parent = o.parent, branches = o.branches, first_insn = o.first_insn;
+    parent = o.parent;
     callback_turns = o.callback_turns, may_goto_turns = o.may_goto_turns, async_depth = o.async_depth;
     return {};
 }

@@ -152,7 +152,11 @@ struct stack_slot {
 inline constexpr u32 page_slots = 4;
 inline constexpr u32 max_stack_pages = max_slots / page_slots;
 
+/// Do slots of a page hold ids?
+enum class page_ids : u8 { unknown, none, some };
+
 struct stack_page {
+    mutable page_ids ids = page_ids::unknown; ///< as far as it was looked at since the last edit
     u32 refs = 1; ///< frames that have it; only the frame that has it alone changes it
     stack_page *next_free = nullptr;
     stack_slot slot[page_slots];
@@ -174,6 +178,7 @@ public:
         stack_page *&p = page_[i / page_slots];
         if (p->refs > 1)
             unshare(p);
+        p->ids = page_ids::unknown;
         return p->slot[i % page_slots];
     }
     /// Makes it `slots` large if it is smaller; new slots are untouched. ENOMEM.
@@ -181,7 +186,12 @@ public:
     /// The same slots as `o`: shared if both are of one pool, else copied (ENOMEM).
     status copy_from(const frame_stack &o);
     void clear();
-    bool same_page(const frame_stack &o, u32 page) const { return page_[page] == o.page_[page]; }
+    /// A page, with one more reference: for state_pool::drop(). Only for what is of a pool.
+    stack_page *share(u32 page) const {
+        page_[page]->refs++;
+        return page_[page];
+    }
+    const stack_page *page(u32 page) const { return page_[page]; }
 
     state_pool *pool = nullptr; ///< where pages come from and go to, or null: the allocator
 
@@ -228,6 +238,11 @@ public:
     /// A page in any state, or null when out of memory.
     stack_page *get_page();
     void put_page(stack_page *p) { p->next_free = free_pages_, free_pages_ = p; }
+    /// One reference less.
+    void drop(stack_page *p) {
+        if (!--p->refs)
+            put_page(p);
+    }
     /// A page for what cannot fail. Out of memory: one that nobody else may keep; then failed(), and no state is to be relied on.
     stack_page *get_page_or_spare();
     bool failed() const { return failed_; }
@@ -265,20 +280,16 @@ struct path_modes {
 
 inline constexpr u32 no_loop = ~0u;
 
-/// A checkpoint or the state at the tip of a path.
+struct checkpoint;
+
+/// The state of a path at its tip or where a checkpoint was made.
 struct verifier_state {
     func_state *frame[max_call_frames]{};
     u32 curframe = 0;
     vec<held_ref> refs;
     path_modes modes;
-    verifier_state *parent = nullptr; ///< the checkpoint that this path grew from
-    u32 branches = 1;                 ///< paths from here that are not explored to their end
-    u32 first_insn = 0;
-    u32 insn = 0;                     ///< of a checkpoint
-    u32 callsite = 0;                 ///< of a checkpoint: its top frame's
-    u64 made = 0;                     ///< of a checkpoint: how many were made before it
-    u32 loop = no_loop;               ///< the outermost loop that a path from here ended in (loops.h)
-    u32 own_loop = no_loop;           ///< of a checkpoint: the loop of those that ended here while it was unfinished
+    checkpoint *parent = nullptr; ///< that this path grew from
+    u32 loop = no_loop;           ///< the outermost loop that this path ended in (loops.h)
 
     // Turns of loops on this path: a state that comes back with another count is no endless loop.
     u32 callback_turns = 0;
@@ -287,15 +298,10 @@ struct verifier_state {
 
     state_pool *pool = nullptr; ///< where frames come from and go to, or null: the allocator
 
-    // Of a checkpoint: its place among those of the same instruction, and how useful it was.
-    verifier_state *next = nullptr;
-    u32 hits = 0;
-    u32 misses = 0;
-
     verifier_state() = default;
     verifier_state(const verifier_state &) = delete;
     ~verifier_state();
-    /// Deep copy of everything but the checkpoint fields and the pool, which is this state's own. ENOMEM leaves a state that may only be destroyed.
+    /// Copy of everything but the loop and the pool, which are this state's own. ENOMEM leaves a state that may only be destroyed.
     status copy_from(const verifier_state &o);
     func_state &cur() { return *frame[curframe]; }
     const func_state &cur() const { return *frame[curframe]; }
