@@ -410,7 +410,7 @@ status check_mem(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bool
         // A fill may be tied to what was spilled; it is another number once its sign is extended. Linux keeps the tie.
         if (sign && r.var.umax >> (size * 8 - 1))
             r.clear_id();
-        r.var = sign ? scalar_sext(r.var, size) : scalar_zext(r.var, size);
+        r.var = sign ? scalar_sext(r.var, size) : r.var.is_unknown() ? scalar_of_bytes(size) : scalar_zext(r.var, size);
     }
     return {};
 }

@@ -154,7 +154,8 @@ status move_pointer(env &e, const insn_desc &d, reg_state ptr, reg_state off, bo
     }
     if (!sane_offset(e, dst, ptr.type))
         return fail(EINVAL);
-    forget_halves(dst.var);
+    if (!dst.var.is_const())
+        forget_halves(dst.var);
     TRY(check_moved_pointer(e, d.dst));
     return guard.after(dst);
 }
@@ -196,9 +197,12 @@ status check_arith(env &e, const insn_desc &d) {
     if (d.reg)
         TRY(read_reg(e, d.src));
     TRY(read_reg(e, d.dst));
-    if (refusal r = check_operand(e.insns[e.insn])) {
-        verbose(e, "%s", r.text);
-        return fail(r.err);
+    if (insn_aux &a = e.aux[e.insn]; !a.operand_ok) {
+        if (refusal r = check_operand(e.insns[e.insn])) {
+            verbose(e, "%s", r.text);
+            return fail(r.err);
+        }
+        a.operand_ok = true;
     }
     TRY(write_reg(e, d.dst));
     reg_state &dst = e.reg(d.dst);
@@ -258,7 +262,7 @@ status move_reg(env &e, const insn_desc &d) {
     if (!src.is_scalar()) { // part of an address is just a number
         dst.set_unknown();
         if (d.alu32())
-            dst.var = scalar_zext(dst.var, 4);
+            dst.var = scalar_of_bytes(4);
         return {};
     }
     bool same = d.sx_bytes ? fits(src, d.sx_bytes * 8u - 1) : fits(src, 32);

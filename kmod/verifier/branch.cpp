@@ -392,8 +392,6 @@ status check_branch(env &e, const insn_desc &d) {
             put_arm(*e.cur, d, jump_arm.possible ? jump_arm : fall_arm, l);
             return take_one(e, d, jump_arm.possible);
         }
-        if (!jump_arm.a.valid() || !jump_arm.b.valid() || !fall_arm.a.valid() || !fall_arm.b.valid())
-            return verifier_bug(e, "branch refinement holds no value");
     }
     return both_arms(e, d, dst, src, jump_arm, fall_arm, scalars);
 }

@@ -81,10 +81,9 @@ status set_args(env &e, const callback_proto &proto, const func_state &caller, f
 
 status enter_async(env &e, const callback_proto &proto, u32 sub) {
     e.subs[sub].is_async = true;
-    own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
+    own<verifier_state> st(e.frames.get_state());
     if (!st)
         return error(ENOMEM);
-    st->pool = &e.frames;
     st->frame[0] = TRY(make_frame(e, sub, func_state::no_callsite, 0));
     TRY(set_args(e, proto, e.cur->cur(), *st->frame[0]));
     st->async_depth = e.cur->async_depth + 1;

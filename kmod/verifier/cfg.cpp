@@ -69,7 +69,7 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
         if (const callback_proto *c = d.imm >= 0 ? find_callback(static_cast<u32>(d.imm)) : nullptr)
             mark_callback(e, t, *c);
         const helper_proto *fn = d.imm >= 0 ? find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type) : nullptr;
-        subprog_info &in = e.subs[containing_subprog(e, t)];
+        subprog_info &in = e.sub_of(t);
         // Whether the dynptr is the packet's is not known here.
         if (fn && ((fn->flags & (helper_changes_pkt | helper_tail_call)) || ((fn->flags & helper_writes_dynptr) && makes_packet_dynptrs(e))))
             in.changes_pkt_data = true;
@@ -79,8 +79,8 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
         kfunc_call k = find_kfunc_call(e, t);
         if (const callback_proto *c = k.fn ? find_callback(k.fn->name) : nullptr)
             mark_callback(e, t, *c);
-        e.subs[containing_subprog(e, t)].may_sleep |= (k.flags & kf_sleepable) != 0;
-        e.subs[containing_subprog(e, t)].may_throw |= k.row && k.row->effect == kfunc_effect::throw_;
+        e.sub_of(t).may_sleep |= (k.flags & kf_sleepable) != 0;
+        e.sub_of(t).may_throw |= k.row && k.row->effect == kfunc_effect::throw_;
         if (k.flags & kf_iter_next) {
             e.aux[t].prune_point = true;
             e.aux[t].loop = loop_driver::iterator;
@@ -94,10 +94,10 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
     if (!callee)
         return false;
     e.aux[t].prune_point = true;
-    subprog_info &caller = e.subs[containing_subprog(e, t)];
+    subprog_info &caller = e.sub_of(t);
     if (mark[t] < branch_done && TRY(push(t, d.target, true)))
         return true;
-    const subprog_info &called = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
+    const subprog_info &called = e.sub_of(static_cast<u32>(d.target));
     caller.changes_pkt_data |= called.changes_pkt_data;
     caller.may_sleep |= called.may_sleep;
     caller.may_throw |= called.may_throw;

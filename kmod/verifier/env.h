@@ -32,9 +32,11 @@ struct insn_aux {
     bool jmp_point : 1 = false;
     bool queued : 1 = false;     ///< in the marks' work list
     bool encoding_ok : 1 = false; ///< checked when it was first reached
+    bool operand_ok : 1 = false;  ///< the same of an arithmetic operand
     bool seen : 1 = false;       ///< explored at least once; the rest is dead code
     bool ctx_access : 1 = false; ///< load or store through the context pointer
     bool has_ptr_type : 1 = false;
+    u16 subprog = 0; ///< that contains it
     loop_driver loop = loop_driver::none; ///< cfg.cpp: a checkpoint is made at each visit
     reg_type ptr_type = reg_type::not_init; ///< base of the memory access, the same on every path
     // Backward marks (marks.h): state *before* this instruction.
@@ -225,6 +227,9 @@ struct verifier_env {
     u32 count() const { return static_cast<u32>(insns.size()); }
     span<const bpf_insn> code() const { return insns.view(); }
     const insn_desc &desc(u32 i) const { return descs[i]; }
+    /// The subprogram that contains an instruction. After find_subprogs().
+    subprog_info &sub_of(u32 i) { return subs[aux[i].subprog]; }
+    const subprog_info &sub_of(u32 i) const { return subs[aux[i].subprog]; }
     /// The bucket of the checkpoints at an instruction, called from `callsite`; it may hold others as well.
     checkpoint **checkpoints(u32 at, u32 callsite) { return &aux[(at ^ callsite) % count()].explored; }
     const checkpoint *checkpoints(u32 at, u32 callsite) const { return aux[(at ^ callsite) % count()].explored; }

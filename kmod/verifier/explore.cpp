@@ -171,10 +171,9 @@ status add_checkpoint(env &e) {
     own<checkpoint> st(make<checkpoint>(PORT_SLEEPING));
     if (!st)
         return error(ENOMEM);
-    st->state = own<verifier_state>(make<verifier_state>(PORT_SLEEPING));
+    st->state = own<verifier_state>(e.frames.get_state());
     if (!st->state)
         return error(ENOMEM);
-    st->state->pool = &e.frames;
     TRY(st->state->copy_from(*e.cur));
     e.stats.total_states++;
     e.stats.peak_states++;
@@ -447,10 +446,9 @@ void set_arg(env &e, const subprog_info &s, u32 i) {
 
 status enter(env &e, u32 sub) {
     e.prev_line = nullptr;
-    e.cur = own<verifier_state>(make<verifier_state>(PORT_SLEEPING));
+    e.cur = own<verifier_state>(e.frames.get_state());
     if (!e.cur)
         return error(ENOMEM);
-    e.cur->pool = &e.frames;
     e.cur->frame[0] = TRY(make_frame(e, sub, func_state::no_callsite, 0));
     e.insn = e.subs[sub].start;
     e.prev_insn = -1;
@@ -483,10 +481,9 @@ status explore_from(env &e, u32 sub) {
 }  // namespace
 
 result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
-    own<verifier_state> st(make<verifier_state>(PORT_SLEEPING));
+    own<verifier_state> st(e.frames.get_state());
     if (!st)
         return error(ENOMEM);
-    st->pool = &e.frames;
     TRY(st->copy_from(*e.cur));
     verifier_state *raw = st.get();
     TRY(e.pending.push({raw, insn, prev_insn, e.log.position()}));

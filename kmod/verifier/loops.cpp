@@ -125,7 +125,7 @@ status check_may_goto(env &e, const insn_desc &d) {
     if (before)
         widen(e, *before, turn);
     e.next_insn = static_cast<u32>(d.target);
-    subprog_info &s = e.subs[containing_subprog(e, e.insn)];
+    subprog_info &s = e.sub_of(e.insn);
     s.stack_extra = slot_bytes; // its counter
     return {};
 }

@@ -14,7 +14,7 @@ struct masks {
 };
 
 bool is_static_call(const env &e, const insn_desc &d) {
-    return d.kind == insn_kind::call_sub && !e.subs[containing_subprog(e, static_cast<u32>(d.target))].global;
+    return d.kind == insn_kind::call_sub && !e.sub_of(static_cast<u32>(d.target)).global;
 }
 
 /// Slots of the own frame that a store through r10 touches; `whole`: all 8 bytes of one slot.
@@ -38,7 +38,7 @@ u16 used_regs(const env &e, u32 i, const insn_desc &d) {
         return uses;
     }
     case insn_kind::call_sub: {
-        const subprog_info &s = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
+        const subprog_info &s = e.sub_of(static_cast<u32>(d.target));
         return s.global ? arg_regs : e.aux[s.start].live_regs & arg_regs;
     }
     case insn_kind::exit:
@@ -128,7 +128,7 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
     case insn_kind::call_sub:
         m.precise_regs &= static_cast<u16>(~caller_saved_regs);
         if (is_static_call(e, d)) {
-            const subprog_info &s = e.subs[containing_subprog(e, static_cast<u32>(d.target))];
+            const subprog_info &s = e.sub_of(static_cast<u32>(d.target));
             m.precise_regs |= e.aux[s.start].precise_regs & arg_regs;
             m.precise_slots |= e.aux[s.start].outer_precise;
         }
@@ -173,7 +173,7 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
         m.outer_precise |= a.outer_precise;
     };
     if (d.kind == insn_kind::exit) {
-        const subprog_info &s = e.subs[containing_subprog(e, i)];
+        const subprog_info &s = e.sub_of(i);
         bool checked = s.start == 0 || s.global || s.is_callback; // what it returns is looked at
         m.live_regs = checked || s.exit_live ? reg_bit(BPF_REG_0) : 0;
         m.precise_regs = s.exit_precise ? reg_bit(BPF_REG_0) : 0;
@@ -181,7 +181,7 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
         return m;
     }
     if (leaves_early(e, d))
-        m.outer_precise = e.subs[containing_subprog(e, i)].exit_outer;
+        m.outer_precise = e.sub_of(i).exit_outer;
     if (d.falls_through)
         add(i + d.words);
     if (d.jumps)
@@ -205,7 +205,7 @@ status update(env &e, u32 i) {
     insn_aux &a = e.aux[i];
     masks m = marks_after(e, i, d);
     if (is_static_call(e, d))
-        TRY(raise_exits(e, e.subs[containing_subprog(e, static_cast<u32>(d.target))], m));
+        TRY(raise_exits(e, e.sub_of(static_cast<u32>(d.target)), m));
     transfer(e, m, i, d, a);
     // What was demanded at this instruction itself is in the old marks.
     m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
@@ -222,7 +222,7 @@ status update(env &e, u32 i) {
     a.outer_precise = m.outer_precise;
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
         TRY(enqueue(e, e.pred[p]));
-    const subprog_info &s = e.subs[containing_subprog(e, i)];
+    const subprog_info &s = e.sub_of(i);
     if (s.start == i)
         for (u32 c : s.calls)
             TRY(enqueue(e, c));
@@ -257,9 +257,9 @@ status build_marks(env &e) {
     for (u32 i = 0; i < e.count();) {
         const insn_desc &d = e.desc(i);
         if (d.kind == insn_kind::exit || leaves_early(e, d))
-            TRY(e.subs[containing_subprog(e, i)].exits.push(i));
+            TRY(e.sub_of(i).exits.push(i));
         if (is_static_call(e, d))
-            TRY(e.subs[containing_subprog(e, static_cast<u32>(d.target))].calls.push(i));
+            TRY(e.sub_of(static_cast<u32>(d.target)).calls.push(i));
         TRY(enqueue(e, i)); // the queue is taken from its end: last instruction first
         i += d.words;
     }
@@ -282,7 +282,7 @@ static status raised(env &e, u32 i) {
         TRY(enqueue(e, i));
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
         TRY(enqueue(e, e.pred[p]));
-    const subprog_info &s = e.subs[containing_subprog(e, i)];
+    const subprog_info &s = e.sub_of(i);
     if (s.start == i)
         for (u32 c : s.calls)
             TRY(enqueue(e, c));

@@ -12,8 +12,7 @@ template struct basic_scalar<u64, s64, u32, s32, 64>;
 bool scalar_subset(const scalar &a, const scalar &b) { return scalar_impl::subset(a, b); }
 
 bool scalar_equal(const scalar &a, const scalar &b) {
-    return a.bits == b.bits && a.umin == b.umin && a.umax == b.umax && a.smin == b.smin && a.smax == b.smax &&
-           a.u32_min == b.u32_min && a.u32_max == b.u32_max && a.s32_min == b.s32_min && a.s32_max == b.s32_max;
+    return scalar_impl::same(a, b);
 }
 
 void scalar_sync(scalar &s) { scalar_impl::sync(s); }
@@ -23,6 +22,8 @@ scalar scalar_alu(u8 op, bool alu32, bool is_signed, const scalar &dst, const sc
 }
 
 scalar scalar_neg(bool alu32, const scalar &v) { return scalar::unknown(); }
+
+scalar scalar_of_bytes(u32 bytes) { return bytes < 8 ? scalar_impl::any_of_width<scalar>(bytes * 8) : scalar::unknown(); }
 
 scalar scalar_zext(const scalar &v, u32 bytes) { return bytes < 8 ? scalar_impl::zero_extend(v, bytes * 8) : v; }
 

@@ -52,6 +52,8 @@ void scalar_sync(scalar &s);
 scalar scalar_alu(u8 op, bool alu32, bool is_signed, const scalar &dst, const scalar &src);
 /// Linux 6.12 follows no negation: always unknown.
 scalar scalar_neg(bool alu32, const scalar &v);
+/// Any number of `bytes` bytes (1, 2, 4, 8): scalar_zext(unknown, bytes).
+scalar scalar_of_bytes(u32 bytes);
 /// Keeps the low `bytes` bytes (1, 2, 4): zero- or sign-extended to 64 bits.
 scalar scalar_zext(const scalar &v, u32 bytes);
 scalar scalar_sext(const scalar &v, u32 bytes);

@@ -192,16 +192,33 @@ template <class V> void bits_from_ranges(V &v) {
     v.bits = tnum_with_subreg(whole, tnum_intersect(low, low_r));
 }
 
+inline constexpr int sync_rounds = 3;
+
+template <class V> bool same(const V &a, const V &b) {
+    return a.bits == b.bits && a.umin == b.umin && a.umax == b.umax && a.smin == b.smin && a.smax == b.smax &&
+           a.u32_min == b.u32_min && a.u32_max == b.u32_max && a.s32_min == b.s32_min && a.s32_max == b.s32_max;
+}
+
 template <class V, class F> void sync_steps(V &v, F &&run) {
     run([&] { ranges_from_bits(v); });
-    for (int round = 0; round < 3; round++)
+    for (int round = 0; round < sync_rounds; round++)
         exchange_ranges(v, run);
     run([&] { bits_from_ranges(v); });
     run([&] { ranges_from_bits(v); });
 }
 
+/// The same with plain words: when a round taught nothing, the next one will not either.
 template <class V> void sync(V &v) {
-    sync_steps(v, [](auto &&step) { step(); });
+    auto run = [](auto &&step) { step(); };
+    ranges_from_bits(v);
+    for (int round = 0; round < sync_rounds; round++) {
+        V before = v;
+        exchange_ranges(v, run);
+        if (same(before, v))
+            break;
+    }
+    bits_from_ranges(v);
+    ranges_from_bits(v);
 }
 
 // ---- arithmetic -----------------------------------------------------------------------------------------
@@ -332,8 +349,17 @@ template <class V> void extend_half(V &v) {
     v.smax = select(non_negative, static_cast<S>(v.s32_max), static_cast<S>(static_cast<U>(static_cast<H>(~H(0)))));
 }
 
+template <class V> bool subset(const V &a, const V &b) {
+    return b.umin <= a.umin && a.umax <= b.umax && b.smin <= a.smin && a.smax <= b.smax && b.u32_min <= a.u32_min &&
+           a.u32_max <= b.u32_max && b.s32_min <= a.s32_min && a.s32_max <= b.s32_max && tnum_in(b.bits, a.bits);
+}
+
 /// What synchronising yields; an empty value (its operands were: dead code) becomes unknown, so that V2 holds.
 template <class V> V settled(V v) {
+    if (v.is_const()) { // there is nothing left to learn
+        V c = V::constant(v.value());
+        return subset(c, v) ? c : V::unknown();
+    }
     sync(v);
     return v.valid() ? v : V::unknown();
 }
@@ -465,14 +491,24 @@ template <class V> V sign_extend_half_unsettled(V v, unsigned bits) {
     return v;
 }
 
+/// Any number of `bits` bits: what a load of that many gives.
+template <class V> V any_of_width(unsigned bits) {
+    using U = typename V::word;
+    using S = typename V::sword;
+    using H = typename V::half;
+    using SH = typename V::shalf;
+    V v = V::unknown();
+    U top = static_cast<U>(word_limits<V>::umax() >> (V::width - bits));
+    v.bits = tnum_truncate(v.bits, bits);
+    v.umax = top, v.smin = S(0), v.smax = static_cast<S>(top);
+    if (bits < V::width / 2)
+        v.u32_max = static_cast<H>(top), v.s32_min = SH(0), v.s32_max = static_cast<SH>(top);
+    return v;
+}
+
 template <class V> V zero_extend(const V &v, unsigned bits) { return settled(zero_extend_unsettled(v, bits)); }
 template <class V> V sign_extend(const V &v, unsigned bits) { return settled(sign_extend_unsettled(v, bits)); }
 template <class V> V sign_extend_half(const V &v, unsigned bits) { return settled(sign_extend_half_unsettled(v, bits)); }
-
-template <class V> bool subset(const V &a, const V &b) {
-    return b.umin <= a.umin && a.umax <= b.umax && b.smin <= a.smin && a.smax <= b.smax && b.u32_min <= a.u32_min &&
-           a.u32_max <= b.u32_max && b.s32_min <= a.s32_min && a.s32_max <= b.s32_max && tnum_in(b.bits, a.bits);
-}
 
 }  // namespace modbpf::scalar_impl
 
@@ -508,6 +544,8 @@ template <class U, class S, class UH, class SH, unsigned N> bool basic_scalar<U,
 }
 
 template <class U, class S, class UH, class SH, unsigned N> bool basic_scalar<U, S, UH, SH, N>::valid() const {
+    if (is_const() && scalar_impl::subset(*this, constant(value())))
+        return umin <= umax && smin <= smax && u32_min <= u32_max && s32_min <= s32_max;
     if (umax < umin || smax < smin || u32_max < u32_min || s32_max < s32_min || !bits.valid())
         return false;
     if (!tnum_overlap(bits, bits_type::range(umin, umax)))
@@ -515,8 +553,8 @@ template <class U, class S, class UH, class SH, unsigned N> bool basic_scalar<U,
     auto low = tnum_subreg(bits);
     if (!tnum_overlap(low, bits_type::range(static_cast<U>(u32_min), static_cast<U>(u32_max))))
         return false;
-    if (is_const() && !scalar_impl::subset(*this, constant(value())))
-        return false;
+    if (is_const())
+        return false; // its ranges are others
     if (is_const32()) {
         UH h = static_cast<UH>(low.value);
         return u32_min == h && u32_max == h && s32_min == static_cast<SH>(h) && s32_max == static_cast<SH>(h);

@@ -359,4 +359,9 @@ TEST(scalar64, unknown_constant_and_equality) {
 }
 
 }  // namespace
+TEST(Scalar, LoadedNumbersAreZeroExtendedUnknownOnes) {
+    for (u32 bytes : {1u, 2u, 4u, 8u})
+        EXPECT_TRUE(scalar_equal(scalar_of_bytes(bytes), scalar_zext(scalar::unknown(), bytes))) << bytes;
+}
+
 }  // namespace modbpf

@@ -56,8 +56,6 @@ status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, acc
     const reg_state &r = e.reg(regno);
     const char *what = helper ? " indirect access to" : t == access::read ? " read from" : " write to";
     s64 lo, hi;
-    char text[48];
-    tnum_text(text, sizeof(text), r.var.bits);
     if (r.var.is_const()) {
         lo = static_cast<s64>(r.var.value()) + off;
         hi = lo + size;
@@ -80,6 +78,8 @@ status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, acc
     else if (size < 0)
         err = EFAULT;
     if (err) {
+        char text[48];
+        tnum_text(text, sizeof(text), r.var.bits);
         if (r.var.is_const())
             verbose(e, "invalid%s stack R%d off=%d size=%d\n", what, regno, off, size);
         else

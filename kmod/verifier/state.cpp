@@ -81,6 +81,10 @@ state_pool::~state_pool() {
         kept_ = f->next_kept;
         destroy(f);
     }
+    while (verifier_state *st = kept_states_) {
+        kept_states_ = st->next_kept;
+        destroy<verifier_state>(st);
+    }
     while (slab *s = slabs_) {
         slabs_ = s->next;
         port_free(s);
@@ -107,6 +111,28 @@ void state_pool::put_frame(func_state *f) {
     f->next_kept = kept_;
     kept_ = f;
     count_++;
+}
+
+verifier_state *state_pool::get_state() {
+    verifier_state *st = kept_states_;
+    if (st) {
+        kept_states_ = st->next_kept;
+        state_count_--;
+    } else {
+        st = make<verifier_state>(PORT_SLEEPING);
+        if (st)
+            st->pool = this;
+    }
+    return st;
+}
+
+void state_pool::put_state(verifier_state *st) {
+    if (state_count_ == max_kept)
+        return destroy<verifier_state>(st);
+    st->clear();
+    st->next_kept = kept_states_;
+    kept_states_ = st;
+    state_count_++;
 }
 
 stack_page *state_pool::get_page() {
@@ -144,9 +170,16 @@ void verifier_state::drop_frame(u32 f) {
     frame[f] = nullptr;
 }
 
-verifier_state::~verifier_state() {
+verifier_state::~verifier_state() { clear(); }
+
+void verifier_state::clear() {
     for (u32 f = 0; f <= curframe; f++)
         drop_frame(f);
+    curframe = 0;
+    refs.clear();
+    modes = {};
+    parent = nullptr, loop = no_loop;
+    callback_turns = may_goto_turns = async_depth = 0;
 }
 
 void verifier_state::pop_frame() { drop_frame(curframe--); }

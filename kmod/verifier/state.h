@@ -227,6 +227,8 @@ struct func_state {
 };
 
 /// What states are made of, for reuse: states come and go at nearly every branch. Pages are kept until the end.
+struct verifier_state;
+
 class state_pool {
 public:
     state_pool() = default;
@@ -235,6 +237,9 @@ public:
     /// A frame in any state, or null when out of memory.
     func_state *get_frame();
     void put_frame(func_state *f);
+    /// A state without frames that takes them from here, or null when out of memory. destroy() gives it back.
+    verifier_state *get_state();
+    void put_state(verifier_state *st);
     /// A page in any state, or null when out of memory.
     stack_page *get_page();
     void put_page(stack_page *p) { p->next_free = free_pages_, free_pages_ = p; }
@@ -256,6 +261,8 @@ private:
     };
     func_state *kept_ = nullptr;
     u32 count_ = 0;
+    verifier_state *kept_states_ = nullptr;
+    u32 state_count_ = 0;
     stack_page *free_pages_ = nullptr;
     slab *slabs_ = nullptr;
     stack_page spare_;
@@ -296,7 +303,8 @@ struct verifier_state {
     u32 may_goto_turns = 0;
     u32 async_depth = 0;              ///< of an asynchronous callback: it was set by a callback that was set by ...
 
-    state_pool *pool = nullptr; ///< where frames come from and go to, or null: the allocator
+    state_pool *pool = nullptr; ///< where frames and this itself come from and go to, or null: the allocator
+    verifier_state *next_kept = nullptr; ///< in the pool
 
     verifier_state() = default;
     verifier_state(const verifier_state &) = delete;
@@ -306,6 +314,8 @@ struct verifier_state {
     func_state &cur() { return *frame[curframe]; }
     const func_state &cur() const { return *frame[curframe]; }
     void pop_frame();
+    /// As it was made.
+    void clear();
     /// refs[i] is held no longer; the others keep their order.
     void drop_ref(u32 i);
 
@@ -327,5 +337,13 @@ public:
         }
     }
 };
+
+/// own<verifier_state> ends in this one.
+inline void destroy(verifier_state *st) {
+    if (st && st->pool)
+        st->pool->put_state(st);
+    else
+        destroy<verifier_state>(st);
+}
 
 }  // namespace modbpf

@@ -97,8 +97,12 @@ status find_subprogs(env &e) {
         subprog_info &s = e.subs[e.exception_callback];
         s.called_back = s.is_async = true; // it has a stack of its own
     }
-    for (u32 i = 0; i < e.subs.size(); i++)
+    static_assert(max_subprogs <= 0xffff);
+    for (u32 i = 0; i < e.subs.size(); i++) {
         e.subs[i].end = i + 1 < e.subs.size() ? e.subs[i + 1].start : e.count();
+        for (u32 n = e.subs[i].start; n < e.subs[i].end; n++)
+            e.aux[n].subprog = static_cast<u16>(i);
+    }
     for (u32 i = 0; i < e.count(); i++)
         if (is_pseudo_func(e.insns[i]))
             e.subs[static_cast<u32>(find_start(e, static_cast<s64>(i) + e.insns[i].imm + 1))].is_callback = true;
