@@ -65,6 +65,7 @@ struct checkpoint {
     u32 curframe = 0;
     u32 branches = 1;       ///< paths from here that are not explored to their end
     u64 made = 0;           ///< how many were made before it
+    u64 jumps = 0, processed = 0, forks = 0; ///< of the whole exploration, when it was made
     u32 loop = no_loop;     ///< the outermost loop that a path from here ended in (loops.h)
     u32 own_loop = no_loop; ///< the loop of those that ended here while it was unfinished
     checkpoint *parent = nullptr; ///< from which its path came; valid while this is unfinished

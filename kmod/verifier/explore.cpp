@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Path exploration: walks every path of abstract states from an entry, one instruction at a time, and prunes a path where a fully
-// explored checkpoint covers it. When checkpoints are made follows Linux 6.12's is_state_visited(), so that the
-// number of instructions processed (and with it the 1M limit) is comparable.
+// explored checkpoint covers it. Checkpoints are made where Linux 6.12's is_state_visited() makes them, so that the number of
+// instructions processed (and with it the 1M limit) is comparable, and at more of the places where paths join: they are cheap here.
 #include "verifier/callback.h"
 #include "verifier/dynptr.h"
 #include "verifier/exception.h"
@@ -18,6 +18,10 @@ namespace modbpf {
 namespace {
 
 constexpr u32 max_checkpoints_unprivileged = 64; ///< of one instruction: BPF_COMPLEXITY_LIMIT_STATES
+
+// A loop whose turns take fewer jumps and instructions has no checkpoint of each turn (Linux's numbers); one without branches in it
+// hardly any.
+constexpr u64 turn_jumps = 20, turn_insns = 100, max_quiet_jumps = 1000;
 
 const char *path_note(const env &e) { return e.cur->modes.speculative ? " (speculative execution)" : ""; }
 
@@ -134,9 +138,23 @@ result<bool> ends_here(env &e, checkpoint &st) {
     return true;
 }
 
+/// Is the path, in a loop, still too near to its checkpoint at this place for another one to help?
+bool same_turn(const env &e, const checkpoint &st) {
+    u64 jumps = e.jumps - st.jumps;
+    if (e.forks == st.forks) // nobody can follow who would not meet the other one; but an endless loop is to be found at last
+        return jumps < max_quiet_jumps;
+    return jumps < turn_jumps && e.processed - st.processed < turn_insns;
+}
+
+/// Where others may join this path, or some way behind the last one.
+bool worth_checkpoint(const env &e) {
+    u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
+    bool join = e.pred_start[e.insn + 1] - e.pred_start[e.insn] > 1;
+    return (jumps >= 2 && insns >= 8) || (join && insns >= 4);
+}
+
 /// -> true: a checkpoint covers the current state.
 result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
-    u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
     u32 seen = 0;
     for (checkpoint **link = e.checkpoints(e.insn, e.cur->cur().callsite); *link;) {
         checkpoint *st = *link;
@@ -149,8 +167,7 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
             st->hits++;
             return true;
         }
-        // Inside a loop checkpoints of each turn help little.
-        if (st->branches && !force_new && jumps < 20 && insns < 100)
+        if (st->branches && !force_new && same_turn(e, *st))
             *add_new = false;
         if (*add_new)
             st->misses++;
@@ -181,6 +198,7 @@ status add_checkpoint(env &e) {
     e.history = 0;
     st->insn = e.insn;
     st->made = e.stats.total_states;
+    st->forks = e.forks, st->jumps = e.jumps, st->processed = e.processed;
     st->callsite = e.cur->cur().callsite;
     st->curframe = e.cur->curframe;
     st->parent = e.cur->parent;
@@ -198,7 +216,7 @@ status add_checkpoint(env &e) {
 result<bool> visit_prune_point(env &e) {
     bool force_new = (e.req.bpf && (e.req.prog_flags & BPF_F_TEST_STATE_FREQ)) || e.history > 40 ||
                      e.aux[e.insn].loop != loop_driver::none;
-    bool add_new = force_new || (e.jumps - e.prev_jumps >= 2 && e.processed - e.prev_processed >= 8);
+    bool add_new = force_new || worth_checkpoint(e);
     if (TRY(search_checkpoints(e, force_new, &add_new)))
         return true;
     if (add_new)
@@ -494,6 +512,7 @@ result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
     }
     if (raw->parent)
         raw->parent->branches++;
+    e.forks++;
     tell_path(e, path_event::forked, insn, e.pending.size() - 1);
     return raw;
 }
