@@ -207,6 +207,7 @@ struct verifier_env {
     u32 history = 0;    ///< entries that Linux's instruction history would have since the last checkpoint
     bool strict_alignment = false;
     bool guards_vary = false; ///< some mask depends on a number's range: numbers are compared exactly when states are
+    reg_state any_number; ///< what a load of bytes gives
     id_pair id_map[id_map_size];
     u32 id_map_used = 0;
     u32 id_map_fresh = 0;
@@ -220,7 +221,7 @@ struct verifier_env {
     const line_info *prev_line = nullptr;
     char type_text[64];     ///< reg_type_name()'s
 
-    verifier_env(const verify_request &r, verifier_log &l) : req(r), log(l) {}
+    verifier_env(const verify_request &r, verifier_log &l) : req(r), log(l) { any_number.set_unknown(); }
     verifier_env(const verifier_env &) = delete;
     ~verifier_env();
 

@@ -88,18 +88,23 @@ bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precis
     }
 }
 
-bool all_misc(const env &e, const stack_slot &s) {
-    for (auto k : s.kind)
-        if (k != slot_kind::misc && !(k == slot_kind::invalid && e.req.perfmon))
-            return false;
-    return true;
+constexpr u64 every_byte = 0x0101010101010101ull; ///< times a slot_kind: a slot of that kind
+
+u64 kinds_of(const stack_slot &s) {
+    static_assert(sizeof(s.kind) == sizeof(u64));
+    u64 k;
+    memcpy(&k, s.kind, sizeof(k));
+    return k;
 }
+constexpr u64 all(slot_kind k) { return every_byte * static_cast<u64>(k); }
+static_assert(static_cast<u32>(slot_kind::invalid) == 0); // a mask tells "misc or invalid"
 
 /// The scalar that a full load of the slot gives, or null: then the slot is compared byte by byte.
-const reg_state *slot_scalar(const env &e, const stack_slot &s, const reg_state &unknown) {
+const reg_state *slot_scalar(const env &e, const stack_slot &s, u64 kinds) {
     if (s.is_full_scalar_spill())
         return &s.spilled;
-    return all_misc(e, s) ? &unknown : nullptr;
+    bool misc = e.req.perfmon ? !(kinds & ~all(slot_kind::misc)) : kinds == all(slot_kind::misc);
+    return misc ? &e.any_number : nullptr;
 }
 
 /// How many turns an iterator made does not matter.
@@ -109,12 +114,11 @@ bool object_covered(env &e, const reg_state &old, const reg_state &cur) {
 }
 
 bool slot_covered(env &e, const stack_slot &old, const stack_slot &cur, bool precise) {
-    reg_state unknown;
-    unknown.set_unknown();
-    const reg_state *a = slot_scalar(e, old, unknown), *b = slot_scalar(e, cur, unknown);
+    u64 old_kinds = kinds_of(old), cur_kinds = kinds_of(cur);
+    const reg_state *a = slot_scalar(e, old, old_kinds), *b = slot_scalar(e, cur, cur_kinds);
     if (a && b)
         return reg_covered(e, *a, *b, precise);
-    for (u32 i = 0; i < slot_bytes; i++) {
+    for (u32 i = 0; i < slot_bytes && old_kinds != cur_kinds; i++) {
         if (old.kind[i] == slot_kind::invalid || (old.kind[i] == slot_kind::misc && e.req.perfmon))
             continue; // not read, or loads gave any number
         if (old.kind[i] == slot_kind::misc && cur.kind[i] == slot_kind::zero)

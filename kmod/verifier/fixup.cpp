@@ -67,7 +67,7 @@ status fixer::check_kfuncs() {
 /// A branch with one arm that no path took.
 void fixer::straighten_branches() {
     for (u32 i = 0; i < e.count(); i++) {
-        insn_desc d = decode(e.code(), i);
+        const insn_desc &d = e.desc(i);
         if (d.kind == insn_kind::branch && keep[i]) {
             if (!keep[i + 1])
                 run[i] = jump_by(run[i].off);
@@ -103,7 +103,7 @@ void fixer::drop_nops() {
 status fixer::convert_ctx(u32 i) {
     if (!e.aux[i].ctx_access || e.out->absent[0] || e.req.type->raw_ctx)
         return {}; // what cannot run is not rewritten
-    insn_desc d = decode(e.code(), i);
+    const insn_desc &d = e.desc(i);
     const ctx_field *f = find_ctx_field(e.req, d.off, d.width, d.kind == insn_kind::store ? access::write : access::read);
     if (MODBPF_BUG_ON(!f || !f->runs || (d.kind != insn_kind::load && d.kind != insn_kind::store)))
         return error(EFAULT);

@@ -150,7 +150,7 @@ status check_kptr_value(env &e, const special_field &f, u32 regno) {
 }
 
 status access_kptr(env &e, const special_field &f, access t, s32 value) {
-    insn_desc d = decode(e.code(), e.insn);
+    const insn_desc &d = e.desc(e.insn);
     if (d.kind != insn_kind::load && d.kind != insn_kind::store) {
         verbose(e, "kptr in map can only be accessed using BPF_MEM instruction mode\n");
         return fail(EACCES);

@@ -253,7 +253,7 @@ public:
     bool failed() const { return failed_; }
 
 private:
-    static constexpr u32 max_kept = 64;   ///< about what pending paths of a program take in turn
+    static constexpr u32 max_kept = 256;  ///< about what unfinished checkpoints and pending paths of a program take in turn
     static constexpr u32 slab_pages = 8; ///< about 4 KiB
     struct slab {
         slab *next;
