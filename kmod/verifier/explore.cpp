@@ -21,6 +21,7 @@ constexpr u32 max_checkpoints_unprivileged = 64; ///< of one instruction: BPF_CO
 
 // A loop whose turns take fewer jumps and instructions has no checkpoint of each turn (Linux's numbers); one without branches in it
 // hardly any.
+constexpr u32 max_turns_compared = 8; ///< of those on the path: an endless loop with a longer period ends at the limit of instructions
 constexpr u64 turn_jumps = 20, turn_insns = 100, max_quiet_jumps = 1000;
 
 const char *path_note(const env &e) { return e.cur->modes.speculative ? " (speculative execution)" : ""; }
@@ -155,7 +156,7 @@ bool worth_checkpoint(const env &e) {
 
 /// -> true: a checkpoint covers the current state.
 result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
-    u32 seen = 0;
+    u32 seen = 0, unfinished = 0;
     for (checkpoint **link = e.checkpoints(e.insn, e.cur->cur().callsite); *link;) {
         checkpoint *st = *link;
         if (!same_place(e, *st)) {
@@ -163,6 +164,10 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
             continue;
         }
         seen++;
+        if (st->branches && ++unfinished > max_turns_compared) {
+            link = &st->next;
+            continue;
+        }
         if (TRY(ends_here(e, *st))) {
             st->hits++;
             return true;
