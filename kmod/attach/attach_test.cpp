@@ -385,7 +385,7 @@ TEST_F(attach, raw_tracepoint) {
 
 /// A kernel without BTF: the words that a probe finds in registers, whole; a program that reads more is refused.
 TEST_F(attach, raw_tracepoint_without_btf) {
-    btf::release_vmlinux();
+    btf::release_kernel();
     setenv("MODBPF_VMLINUX_BTF", "", 1);
     auto reads = [&](s16 off) {
         return load(BPF_PROG_TYPE_RAW_TRACEPOINT, {{BPF_LDX | BPF_MEM | BPF_DW, 0, 1, off, 0}, mov_imm(0, 0), exit_insn()});

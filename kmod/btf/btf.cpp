@@ -61,12 +61,20 @@ bool btf_tail_size(btf_kind kind, u32 vlen, u32 *bytes) {
 }
 
 const btf_type *btf::type(u32 id) const {
-    if (!id || id >= offsets_.size())
+    if (id < start_id_)
+        return base_->type(id);
+    u32 i = id - start_id_;
+    if (!id || i >= offsets_.size())
         return nullptr;
-    return reinterpret_cast<const btf_type *>(types_ + offsets_[id]);
+    return reinterpret_cast<const btf_type *>(types_ + offsets_[i]);
 }
 
-const char *btf::string(u32 off) const { return off < strings_len_ ? strings_ + off : nullptr; }
+const char *btf::string(u32 off) const {
+    if (off < start_str_)
+        return base_->string(off);
+    off -= start_str_;
+    return off < strings_len_ ? strings_ + off : nullptr;
+}
 
 const char *btf::name(u32 id) const {
     const btf_type *t = type(id);
@@ -92,13 +100,18 @@ bool btf::is_named(u32 id, const char *wanted, btf_kind kind) const {
 }
 
 u32 btf::find(const char *wanted, btf_kind kind) const {
+    u32 in_base = base_ ? base_->find(wanted, kind) : 0;
+    return in_base ? in_base : find_own(wanted, kind);
+}
+
+u32 btf::find_own(const char *wanted, btf_kind kind) const {
     if (!first_.empty()) {
-        for (u32 id = first_[name_hash(wanted) & (first_.size() - 1)]; id; id = next_[id])
+        for (u32 id = first_[name_hash(wanted) & (first_.size() - 1)]; id; id = next_[id - start_id_])
             if (is_named(id, wanted, kind))
                 return id;
         return 0;
     }
-    for (u32 id = 1; id < offsets_.size(); id++)
+    for (u32 id = max(start_id_, 1u); id < type_count(); id++)
         if (is_named(id, wanted, kind))
             return id;
     return 0;
@@ -111,8 +124,8 @@ u32 btf::next_candidate(u32 after, const char *name_start, size_t len, btf_kind 
         return 0;
     memcpy(essence, name_start, len);
     essence[len] = 0;
-    u32 id = !indexed ? after + 1 : after ? next_[after] : first_[name_hash(essence) & (first_.size() - 1)];
-    for (; id && id < type_count(); id = indexed ? next_[id] : id + 1) {
+    u32 id = !indexed ? max(after + 1, start_id_) : after ? next_[after - start_id_] : first_[name_hash(essence) & (first_.size() - 1)];
+    for (; id && id < type_count(); id = indexed ? next_[id - start_id_] : id + 1) {
         const btf_type *t = type(id);
         const char *n = t->kind() == kind ? string(t->name_off) : nullptr;
         if (n && essential_length(n) == len && !strncmp(n, essence, len))
@@ -127,12 +140,12 @@ status btf::index_names() {
         buckets *= 2;
     TRY(first_.resize(buckets));
     TRY(next_.resize(offsets_.size()));
-    for (u32 id = type_count(); id-- > 1;) {
+    for (u32 id = type_count(); id-- > max(start_id_, 1u);) {
         const char *n = name(id);
         if (!n || !*n)
             continue;
         u32 &head = first_[name_hash(n) & (buckets - 1)];
-        next_[id] = head;
+        next_[id - start_id_] = head;
         head = id;
     }
     return {};
@@ -220,7 +233,8 @@ result<bool> btf::scan() {
         return false;
     types_ = data_.data() + types, types_len_ = h.type_len;
     strings_ = reinterpret_cast<const char *>(data_.data() + strings), strings_len_ = h.str_len;
-    TRY(offsets_.push(0));
+    if (!base_)
+        TRY(offsets_.push(0));
     for (u32 at = 0; at < types_len_;) {
         u32 left = types_len_ - at, tail_bytes;
         const auto *t = reinterpret_cast<const btf_type *>(types_ + at);
@@ -255,7 +269,61 @@ result<ref<btf>> btf::vmlinux() {
     return ref<btf>(b.release());
 }
 
-void btf::release_vmlinux() {
+// ---- modules' ----
+
+namespace {
+
+struct module_list {
+    vec<btf *> all; ///< a reference each
+    ~module_list() {
+        for (btf *b : all)
+            b->put();
+    }
+};
+constinit module_list *module_types = nullptr;
+
+}  // namespace
+
+result<ref<btf>> btf::split(const btf &base, const char *name, span<const u8> bytes) {
+    own<btf> b(make<btf>(PORT_SLEEPING));
+    if (!b)
+        return error(ENOMEM);
+    b->base_ = &base;
+    b->start_id_ = base.type_count();
+    b->start_str_ = base.strings_len_;
+    b->data_ = bytes;
+    b->kernel = true;
+    port_snprintf(b->module_name, sizeof(b->module_name), "%s", name);
+    if (!TRY(b->scan()))
+        return error(EINVAL);
+    TRY(b->index_names());
+    return ref<btf>(adopt, b.release());
+}
+
+result<span<btf *const>> btf::modules() {
+    if (module_list *known = __atomic_load_n(&module_types, __ATOMIC_ACQUIRE))
+        return span<btf *const>(known->all.view());
+    ref<btf> base = TRY(vmlinux());
+    own<module_list> list(make<module_list>(PORT_SLEEPING));
+    if (!list)
+        return error(ENOMEM);
+    const char *name;
+    const void *bytes;
+    size_t size;
+    for (u32 i = 0; !port_module_btf(i, &name, &bytes, &size); i++) {
+        auto b = split(*base, name, {static_cast<const u8 *>(bytes), size});
+        if (!b.ok() && b.err().code() == EINVAL)
+            continue;
+        TRY(list->all.push(TRY(move(b)).release()));
+    }
+    module_list *expected = nullptr;
+    if (!__atomic_compare_exchange_n(&module_types, &expected, list.get(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return span<btf *const>(expected->all.view());
+    return span<btf *const>(list.release()->all.view());
+}
+
+void btf::release_kernel() {
+    destroy(__atomic_exchange_n(&module_types, nullptr, __ATOMIC_ACQ_REL));
     if (btf *b = __atomic_exchange_n(&kernel_types, nullptr, __ATOMIC_ACQ_REL))
         b->put();
 }

@@ -4,6 +4,7 @@
 // A btf object is immutable after parse() and reference-counted; it stands behind a "btf" fd or wraps the kernel's own
 // (vmlinux). What parse() accepts has only ids and name offsets in range, sizes that fit their structures and no cycle of
 // modifiers or arrays. The kernel's own is only scanned for its type boundaries: look-ups check every id and bound every walk.
+// A module's types are split: their ids and names go on where the kernel's end, and they refer to those.
 // Look-ups: any context. dispose: task or atomic context; memory goes after an RCU grace period.
 #pragma once
 
@@ -50,10 +51,17 @@ public:
     static result<ref<btf>> parse(vec<u8> data, verifier_log &log);
     /// The running kernel's own types, or ENOENT. Parsed at the first call, kept; trusted, so only structurally scanned.
     static result<ref<btf>> vmlinux();
-    static void release_vmlinux(); ///< at module exit
+    /// Types of the kernel's modules, as they were at the first call; kept, scanned like the kernel's own. ENOENT: it has none at all.
+    static result<span<btf *const>> modules();
+    /// Types of a module, split off `base`, which has to stay; `bytes` likewise. EINVAL: they are not well-formed.
+    static result<ref<btf>> split(const btf &base, const char *name, span<const u8> bytes);
+    static void release_kernel(); ///< the kernel's and its modules': at module exit
     static void dispose(btf *b);
 
-    u32 type_count() const { return static_cast<u32>(offsets_.size()); } ///< ids are 0 (void) .. count-1
+    u32 type_count() const { return start_id_ + static_cast<u32>(offsets_.size()); } ///< ids are 0 (void) .. count-1
+    /// The id of the first type that is not the base's: 0 where there is no base.
+    u32 start_id() const { return start_id_; }
+    bool is_module() const { return base_; }
     /// Null for id 0 and ids out of range.
     const btf_type *type(u32 id) const;
     /// "" for offset 0; null when out of range.
@@ -63,7 +71,8 @@ public:
     template <class T> const T *tail(const btf_type *t) const { return reinterpret_cast<const T *>(t + 1); }
     /// First id with this kind and name, or 0.
     u32 find(const char *name, btf_kind kind) const;
-    /// Next id behind `after` whose name begins with these `len` characters, without a flavor (CO-RE); 0: none.
+    u32 find_own(const char *name, btf_kind kind) const; ///< not among the base's
+    /// Next id behind `after`, not among the base's, whose name begins with these `len` characters, without a flavor (CO-RE); 0: none.
     u32 next_candidate(u32 after, const char *name, size_t len, btf_kind kind) const;
     /// Follows typedef, const, volatile, restrict, type_tag. -> id, or 0 for void.
     u32 skip_modifiers(u32 id) const;
@@ -90,15 +99,18 @@ private:
     status index_names();
     bool is_named(u32 id, const char *wanted, btf_kind kind) const;
 
+    const btf *base_ = nullptr; ///< of a module's: the kernel's own, which stays as long
+    u32 start_id_ = 0;
+    u32 start_str_ = 0; ///< offset of the first own string
     vec<u8> owned_;
     span<const u8> data_; ///< owned_, or the kernel's own for ever
     const u8 *types_ = nullptr;
     const char *strings_ = nullptr;
     u32 types_len_ = 0;
     u32 strings_len_ = 0;
-    vec<u32> offsets_; ///< of each type in types_, by id; [0] unused
+    vec<u32> offsets_; ///< of each own type in types_, by id - start_id_; [0] unused where there is no base
     vec<u32> first_;   ///< by hash of a name without flavor: first type id, or 0. Empty: no index, look-ups scan
-    vec<u32> next_;    ///< by type id: the next one of the same hash, ascending
+    vec<u32> next_;    ///< by id - start_id_: the next one of the same hash, ascending
     deferred free_{};
 };
 

@@ -451,8 +451,55 @@ TEST(btf_vmlinux, is_found_and_scanned) {
     EXPECT_EQ(b.raw_tp_args(std::string(300, 'x').c_str(), sizes).code(), -ENOENT);
     auto again = btf::vmlinux();
     EXPECT_EQ(again->get(), &b);
-    btf::release_vmlinux();
-    btf::release_vmlinux();
+    btf::release_kernel();
+    btf::release_kernel();
+}
+
+/// A module's types go on behind the kernel's, and refer to them.
+TEST(Btf, SplitTypes) {
+    btf_builder base;
+    u32 number = base.int32(), pair = base.composite(btf_kind::structure, "pair", 8, {{"a", number, 0}, {"b", number, 32}});
+    u32 var = base.type("v", base.info(btf_kind::var), number, {1});
+    base.type(".data..percpu", base.info(btf_kind::datasec, 1), 4, {var, 0, 4});
+    auto kernel = load_btf(base.bytes());
+    ASSERT_EQ(kernel.err, 0) << kernel.log;
+    btf_builder own;
+    own.strings.clear(); // the first string is the base's
+    own.count = base.count;
+    u32 shift = static_cast<u32>(base.strings.size());
+    auto named = [&](const char *name, u32 info, u32 to, std::vector<u32> tail = {}) {
+        u32 at = own.str(name) + shift;
+        own.words.insert(own.words.end(), {at, info, to});
+        own.words.insert(own.words.end(), tail.begin(), tail.end());
+        return ++own.count;
+    };
+    u32 alias = named("alias", own.info(btf_kind::typedef_), pair), percpu = named(".data..percpu", own.info(btf_kind::datasec), 0);
+    std::vector<u8> bytes = own.bytes();
+    auto split = btf::split(*kernel.types, "some_module", {bytes.data(), bytes.size()});
+    ASSERT_TRUE(split.ok());
+    const btf &m = **split;
+    EXPECT_TRUE(m.is_module() && m.kernel);
+    EXPECT_STREQ(m.module_name, "some_module");
+    EXPECT_EQ(m.start_id(), kernel.types->type_count());
+    EXPECT_EQ(m.type_count(), kernel.types->type_count() + 2);
+    EXPECT_EQ(m.type(pair), kernel.types->type(pair));
+    EXPECT_EQ(m.type(0), nullptr);
+    EXPECT_EQ(m.type(m.type_count()), nullptr);
+    EXPECT_STREQ(m.name(alias), "alias");
+    EXPECT_STREQ(m.name(pair), "pair");
+    EXPECT_EQ(m.string(shift + static_cast<u32>(own.strings.size())), nullptr);
+    EXPECT_EQ(m.find("alias", btf_kind::typedef_), alias);
+    EXPECT_EQ(m.find("pair", btf_kind::structure), pair);
+    EXPECT_EQ(m.find(".data..percpu", btf_kind::datasec), base.count);
+    EXPECT_EQ(m.find_own(".data..percpu", btf_kind::datasec), percpu);
+    EXPECT_EQ(m.find_own("pair", btf_kind::structure), 0u);
+    EXPECT_EQ(m.next_candidate(0, "alias", 5, btf_kind::typedef_), alias);
+    EXPECT_EQ(m.next_candidate(alias, "alias", 5, btf_kind::typedef_), 0u);
+    u32 size = 0;
+    EXPECT_TRUE(m.size_of(alias, &size));
+    EXPECT_EQ(size, 8u);
+    bytes.pop_back();
+    EXPECT_FALSE(btf::split(*kernel.types, "cut", {bytes.data(), bytes.size()}).ok());
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ static_assert(rows_in_order());
 const kind_row &row_of(field_kind k) { return rows[static_cast<u32>(k)]; }
 
 /// Kernel types that a counted kptr may point to: there is a function that drops the last reference when the map goes.
-constexpr const char *droppable[] = {"task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "prog_test_ref_kfunc", "prog_test_member"};
+constexpr const char *droppable[] = {"task_struct", "cgroup", "bpf_cpumask", "bpf_crypto_ctx", "prog_test_ref_kfunc", "prog_test_member",
+                                    "bpf_testmod_ctx"};
 
 bool is_droppable(const char *name) {
     for (const char *d : droppable)
@@ -277,17 +278,31 @@ status search::run(u32 id) {
     return {};
 }
 
+/// The kernel's type, its own or a module's, of that name and kind. False: there is none.
+bool find_in_kernel(const btf *kernel, const char *name, btf_kind kind, special_field &f) {
+    f.type_id = kernel ? kernel->find(name, kind) : 0;
+    f.types = kernel;
+    if (f.type_id || !kernel || strcmp(kernel->module_name, "vmlinux"))
+        return f.type_id;
+    auto modules = btf::modules();
+    for (u32 i = 0; modules && i < modules->size() && !f.type_id; i++) {
+        f.types = (*modules)[i];
+        f.type_id = f.types->find(name, kind);
+    }
+    return f.type_id;
+}
+
 status resolve_kptr(const btf &types, const btf *kernel, special_field &f) {
     const btf_type *t = types.type(f.type_id);
     const char *n = types.name(f.type_id);
     if (!t || !n)
         return error(EINVAL);
-    u32 id = kernel ? kernel->find(n, t->kind()) : 0;
-    if (!id)
+    special_field found = f;
+    if (!find_in_kernel(kernel, n, t->kind(), found))
         return {}; // a type of the program's own
     if (f.kind == kptr_ref && !is_droppable(n))
         return error(ENOENT);
-    f.types = kernel, f.type_id = id;
+    f = found;
     return {};
 }
 

@@ -155,6 +155,7 @@ long cmd_obj_info(const attr_view &a);
 bool btf_load_early(const attr_view &a);
 long cmd_btf_load(const attr_view &a);
 long btf_new_fd(ref<btf> b);
+status name_kernel_types(); ///< gives them ids, once. ENOMEM
 // link_cmd.cpp
 long cmd_raw_tracepoint_open(const attr_view &a);
 long cmd_link_create(const attr_view &a);

@@ -41,6 +41,27 @@ result<ref<btf>> load(const attr_view &v) {
 
 }  // namespace
 
+/// Before the first id of a program's types is given, or any is asked for, as if the kernel had loaded its own at boot.
+status name_kernel_types() {
+    mutex_guard g(core->kernel_btf_lock);
+    if (core->kernel_btf_known)
+        return {};
+    auto skip_absent = [](error e) { return e.code() == ENOENT ? status() : status(e); };
+    result<ref<btf>> kernel = btf::vmlinux();
+    if (!kernel)
+        return skip_absent(kernel.err());
+    auto modules = btf::modules();
+    if (!modules)
+        return skip_absent(modules.err());
+    if (!(*kernel)->id)
+        TRY(core->btfs.add(kernel->get(), &(*kernel)->id));
+    for (btf *b : *modules)
+        if (!b->id)
+            TRY(core->btfs.add(b, &b->id));
+    core->kernel_btf_known = true;
+    return {};
+}
+
 bool btf_load_early(const attr_view &v) { return !(v.as<btf_load_attr>().flags & ~static_cast<u32>(BPF_F_TOKEN_FD)); }
 
 long btf_new_fd(ref<btf> b) {
@@ -56,6 +77,8 @@ long cmd_btf_load(const attr_view &v) {
         return token_error(a.token_fd);
     if (!port_capable(PORT_CAP_BPF))
         return -EPERM;
+    if (status named = name_kernel_types(); !named)
+        return named.code();
     result<ref<btf>> b = load(v);
     if (!b)
         return b.code();

@@ -91,7 +91,7 @@ int modbpf_core_init(void) {
 void modbpf_core_exit(void) {
     using namespace modbpf;
     wait_for_objects();
-    btf::release_vmlinux();
+    btf::release_kernel();
     port_rcu_barrier();
     port_file_class_unregister_all();
     helpers_exit();

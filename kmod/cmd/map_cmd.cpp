@@ -157,12 +157,15 @@ status check_create(const map_create_attr &a, const map_ops **ops, map_params &p
     return may_create(a.map_type) ? status() : status(error(EPERM));
 }
 
-/// Types of a module for a value: there are none.
-status check_module_types(const map_create_attr &a) {
+/// Types of a module for a value, which stay as long as there are any.
+status find_module_types(const map_create_attr &a, map_params &p) {
     if (a.map_type != BPF_MAP_TYPE_STRUCT_OPS || !(a.map_flags & BPF_F_VTYPE_BTF_OBJ_FD))
         return {};
     ref<btf> types = TRY(btf_from_fd(a.value_type_btf_obj_fd));
-    return error(EINVAL);
+    if (!types->is_module())
+        return error(EINVAL);
+    p.module_types = types.get();
+    return {};
 }
 
 /// What the maps inside a map of maps are like; null for other types.
@@ -187,7 +190,7 @@ result<ref<map>> create(const map_create_attr &a) {
     char name[obj_name_len];
     status named = copy_name(name, a.map_name);
     memcpy(p.name, name, sizeof(name));
-    TRY(check_module_types(a));
+    TRY(find_module_types(a, p));
     ref<map> inner = TRY(take_template(a));
     ref<map> m(adopt, TRY(ops->create(p)));
     m->inner = move(inner);

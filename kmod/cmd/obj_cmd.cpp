@@ -112,7 +112,10 @@ bool next_id_early(const attr_view &v) { return v.as<get_id_attr>().id < 0x7ffff
 
 long cmd_prog_next_id(const attr_view &v) { return next_id(v, core->progs); }
 long cmd_map_next_id(const attr_view &v) { return next_id(v, core->maps); }
-long cmd_btf_next_id(const attr_view &v) { return next_id(v, core->btfs); }
+long cmd_btf_next_id(const attr_view &v) {
+    status named = name_kernel_types();
+    return named.ok() ? next_id(v, core->btfs) : named.code();
+}
 long cmd_link_next_id(const attr_view &v) { return next_id(v, core->links); }
 
 long cmd_prog_fd_by_id(const attr_view &v) {
@@ -136,6 +139,8 @@ long cmd_map_fd_by_id(const attr_view &v) {
 }
 
 long cmd_btf_fd_by_id(const attr_view &v) {
+    if (status named = name_kernel_types(); !named)
+        return named.code();
     ref<btf> b(adopt, core->btfs.get(v.as<get_id_attr>().id));
     return b ? btf_new_fd(move(b)) : -ENOENT;
 }

@@ -308,6 +308,22 @@ TEST_F(obj_cmd, btf_and_maps) {
     m.close();
     map_free_barrier();
     EXPECT_EQ(bpf(BPF_BTF_GET_FD_BY_ID, by_id, 4), -ENOENT);
+    if (result<ref<btf>> kernel = btf::vmlinux()) { // the kernel's own types come first, and stay
+        get_id_attr next{};
+        ASSERT_EQ(bpf(BPF_BTF_GET_NEXT_ID, next, 12), 0);
+        EXPECT_EQ(next.next_id, (*kernel)->id);
+        by_id.id = next.next_id;
+        fd types(bpf(BPF_BTF_GET_FD_BY_ID, by_id, 4));
+        char name[16] = {};
+        bpf_btf_info k{};
+        k.name = addr_of(name), k.name_len = sizeof(name);
+        ASSERT_EQ(get_info(types, k), 0);
+        EXPECT_EQ(k.kernel_btf, 1u);
+        EXPECT_STREQ(name, "vmlinux");
+        map_create_attr typed = map_attr(BPF_MAP_TYPE_ARRAY, 4, 4, 1);
+        typed.btf_fd = types.u(), typed.btf_key_type_id = typed.btf_value_type_id = 1;
+        EXPECT_EQ(bpf(BPF_MAP_CREATE, typed), -EACCES);
+    }
     btf_load_attr l{};
     l.btf_size = 17 << 20;
     EXPECT_EQ(bpf(BPF_BTF_LOAD, l), -E2BIG);

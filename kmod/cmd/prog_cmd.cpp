@@ -7,6 +7,9 @@
 namespace modbpf {
 
 long cmd_prog_load(const attr_view &v) {
+    if (v.as<prog_load_attr>().attach_btf_id) // whose id the program's information shows
+        if (status named = name_kernel_types(); !named)
+            return named.code();
     result<ref<program>> p = prog_load(v.as<prog_load_attr>(), v.user, v.size);
     return p.ok() ? prog_new_fd(move(*p)) : p.code();
 }

@@ -277,6 +277,9 @@ u32 anything_left() {
     port_user_sweep();
     for (u32 cmd : {BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID, BPF_BTF_GET_NEXT_ID, BPF_LINK_GET_NEXT_ID}) {
         get_id_attr a{};
+        result<ref<btf>> kernel = btf::vmlinux();
+        if (cmd == BPF_BTF_GET_NEXT_ID && kernel)
+            a.id = (*kernel)->id; // which stays
         if (modbpf_core_bpf(cmd, addr_of(&a), 12) == 0)
             return a.next_id;
     }

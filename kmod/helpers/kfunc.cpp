@@ -290,18 +290,19 @@ bool passes(kfunc_filter f, u32 prog_type, u32 attach_type) {
 
 }  // namespace
 
-const kfunc_row *find_kfunc(const char *name, u32 prog_type, u32 attach_type) {
-    u32 lo = 0, hi = count, hooks = anyone | hook_of(prog_type);
+const kfunc_row *find_kfunc(const char *module, const char *name, u32 prog_type, u32 attach_type) {
+    span<const kfunc_row> rows = strcmp(module, "bpf_testmod") ? all_kfuncs() : test_module_kfuncs();
+    u32 lo = 0, n = static_cast<u32>(rows.size()), hi = n, hooks = anyone | hook_of(prog_type);
     while (lo < hi) {
         u32 mid = lo + (hi - lo) / 2;
-        if (compare(table[mid].name, name) < 0)
+        if (compare(rows[mid].name, name) < 0)
             lo = mid + 1;
         else
             hi = mid;
     }
-    for (; lo < count && !compare(table[lo].name, name); lo++)
-        if ((table[lo].hooks & hooks) && passes(table[lo].filter, prog_type, attach_type))
-            return &table[lo];
+    for (; lo < n && !compare(rows[lo].name, name); lo++)
+        if ((rows[lo].hooks & hooks) && passes(rows[lo].filter, prog_type, attach_type))
+            return &rows[lo];
     return nullptr;
 }
 

@@ -65,8 +65,10 @@ struct kfunc_row {
     }
 };
 
-/// The row for a program of that type, or null: it may not call it.
-const kfunc_row *find_kfunc(const char *name, u32 prog_type, u32 attach_type);
+/// The row for a program of that type, or null: it may not call it. `module`: where the function is; the module of the kernel's own
+/// tests has rows of its own.
+const kfunc_row *find_kfunc(const char *module, const char *name, u32 prog_type, u32 attach_type);
+span<const kfunc_row> test_module_kfuncs(); ///< sorted by name
 span<const kfunc_row> all_kfuncs();
 
 }  // namespace modbpf

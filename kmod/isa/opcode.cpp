@@ -392,16 +392,4 @@ refusal check_operand(const bpf_insn &insn) {
     return {};
 }
 
-refusal unsupported_encoding(const bpf_insn &insn) {
-    switch (opcode(insn.code).kind) {
-        case insn_kind::mov:
-            if (insn.code == (BPF_ALU64 | BPF_MOV | BPF_X) && insn.off == BPF_ADDR_SPACE_CAST)
-                return refuse(EINVAL,
-                              "addr_space_cast insn can only be used in a program that has an associated arena\n");
-            return {};
-        default:
-            return {};
-    }
-}
-
 }  // namespace modbpf

@@ -7,7 +7,7 @@
 // "kind" is what an
 // instruction does; engines and verifier switch over it and never look at opcode bits again.
 //
-// addr_space_cast needs an arena; unsupported_encoding() says that modbpf refuses it.
+// addr_space_cast, a move between address spaces, is known to the verifier; the engines do not run it.
 //
 // Pure functions on values: no locks, any context. Reference: RFC 9669; Linux 6.12 kernel/bpf/verifier.c for stages
 // and texts.
@@ -143,11 +143,6 @@ refusal check_encoding(const bpf_insn &insn);
 
 /// Stage 4c: "div by zero", "invalid shift %d".
 refusal check_operand(const bpf_insn &insn);
-
-/// What Linux 6.12 has and modbpf does not: addr_space_cast. EOPNOTSUPP with a text
-/// that names it.
-/// Call after check_encoding().
-refusal unsupported_encoding(const bpf_insn &insn);
 
 /// Helpers for code that builds programs (tests, fix-ups).
 constexpr bpf_insn make_insn(u8 code, u8 dst, u8 src, s16 off, s32 imm) {

@@ -37,6 +37,7 @@ struct map_params {
     char name[obj_name_len];
     bool typed = false;         ///< key and value have BTF types
     u32 vmlinux_value_type = 0; ///< STRUCT_OPS: BTF id of the value in the kernel's types
+    const btf *module_types = nullptr; ///< STRUCT_OPS: in these, a module's, which stay; null: the kernel's own
 };
 
 struct map;

@@ -71,7 +71,7 @@ status check_struct_ops_value(const map_params &p) {
     result<ref<btf>> types = btf::vmlinux();
     if (!types)
         return error(ENOTSUPP);
-    const btf &b = **types;
+    const btf &b = p.module_types ? *p.module_types : **types;
     const btf_type *t = b.type(p.vmlinux_value_type);
     constexpr char prefix[] = "bpf_struct_ops_";
     const char *name = t && t->kind() == btf_kind::structure ? b.string(t->name_off) : nullptr;
@@ -205,6 +205,13 @@ int mmap_arena(map *map, port_vma *vma) {
     return m->pages ? port_vma_map(vma, m->pages, port_vma_offset(vma)) : -ENOMEM;
 }
 
+/// A program that names the arena's memory gets the user's address of its start.
+result<u64> arena_address(map *m, u32 off) {
+    if (off > static_cast<u64>(m->params.max_entries) * PORT_PAGE_SIZE)
+        return error(ERANGE);
+    return m->params.extra;
+}
+
 status check_reuseport(const map_params &p) {
     return p.value_size == 4 || p.value_size == 8 ? check_array(p) : status(error(EINVAL));
 }
@@ -220,6 +227,7 @@ constexpr map_ops row(u32 type, const char *name, status (*check)(const map_para
             .remove_user = no_removal,
             .next_key = no_element,
             .mmap = type == BPF_MAP_TYPE_ARENA ? mmap_arena : nullptr,
+            .value_address = type == BPF_MAP_TYPE_ARENA ? arena_address : nullptr,
             .memory = memory};
 }
 

@@ -293,6 +293,8 @@ u64 port_event_missed(struct port_event *e);
 u64 port_ksym_lookup(const char *name); /* 0 when unknown; task */
 /* vmlinux BTF as raw bytes, borrowed for ever; -ENOENT where the kernel has none. */
 int port_vmlinux_btf(const void **data, size_t *size);
+/* The same of its modules, from 0 on: types split off the kernel's. -ENOENT behind the last; modbpf.ko follows none. */
+int port_module_btf(u32 index, const char **name, const void **data, size_t *size);
 /* One line to the trace buffer, as "bpf_trace_printk: TEXT" appears in trace_pipe; any context. */
 void port_trace_line(const char *text);
 void port_trace_line_enable(void); /* task: switch that event on, once a program uses it */

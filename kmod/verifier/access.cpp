@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Memory accesses: loads, stores, atomics, and the rule of each kind of memory (stack slots are in stack.cpp).
+#include "verifier/arena.h"
 #include "verifier/btf_access.h"
 #include "verifier/context.h"
 #include "verifier/marks.h"
@@ -190,7 +191,7 @@ const char *alignment_name(reg_type t) {
 
 status check_alignment(env &e, const reg_state &r, s32 off, u32 size, bool once) {
     // A misaligned stack access would straddle slots.
-    if ((!e.strict_alignment && !once && r.type != reg_type::stack) || size == 1)
+    if ((!e.strict_alignment && !once && r.type != reg_type::stack) || size == 1 || r.type == reg_type::arena)
         return {};
     char text[48];
     if (r.is_packet()) {
@@ -385,12 +386,14 @@ status access_kind(env &e, u32 regno, s32 off, u32 size, access t, s32 value, bo
         TRY(check_stack_bounds(e, regno, off, static_cast<s32>(size), false, t));
         return t == access::read ? check_stack_load(e, regno, off, size, value)
                                  : check_stack_store(e, regno, off, size, value);
+    case reg_type::arena:
+        return access_arena(e, t, value);
     case reg_type::map_ptr:
         return access_map_struct(e, regno, off, size, t, value);
     default:
         if (r.base() == reg_type::btf_ptr && !r.may_be_null())
             return access_object(e, regno, off, size, t, value);
-        if (r.base() == reg_type::buf && !r.may_be_null())
+        if ((r.base() == reg_type::buf || r.type == reg_type::tp_buffer) && !r.may_be_null())
             return access_buffer(e, regno, off, size, t, value);
         verbose(e, "R%d invalid mem access '%s'\n", regno, reg_type_name(e, r.type));
         return fail(EACCES);
@@ -442,7 +445,8 @@ status check_atomic(env &e, const insn_desc &d) {
     }
     TRY(check_stored_value(e, access::write, d.src, "mem"));
     const reg_state &base = e.reg(d.dst);
-    if (base.type == reg_type::ctx || base.is_packet() || base.type == reg_type::flow_keys || is_sock(base.type)) {
+    if (base.type == reg_type::ctx || base.is_packet() || base.type == reg_type::flow_keys || is_sock(base.type) ||
+        (base.type == reg_type::arena && !arena_atomic_allowed(d))) {
         verbose(e, "BPF_ATOMIC stores into R%d %s is not allowed\n", d.dst, reg_type_name(e, base.type));
         return fail(EACCES);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Arithmetic and moves: numbers through the scalar domain, pointers through base + fixed offset + variable offset.
 #include "isa/disasm.h"
+#include "verifier/arena.h"
 #include "verifier/marks.h"
 #include "verifier/speculation.h"
 
@@ -206,6 +207,8 @@ status check_arith(env &e, const insn_desc &d) {
     }
     TRY(write_reg(e, d.dst));
     reg_state &dst = e.reg(d.dst);
+    if (dst.type == reg_type::arena)
+        return {};
     reg_state src;
     if (d.reg)
         src = e.reg(d.src);
@@ -279,6 +282,8 @@ status move_reg(env &e, const insn_desc &d) {
 }
 
 status check_mov(env &e, const insn_desc &d) {
+    if (is_arena_cast(e.insns[e.insn]))
+        return cast_arena(e, d);
     if (d.reg)
         TRY(read_reg(e, d.src));
     TRY(write_reg(e, d.dst));

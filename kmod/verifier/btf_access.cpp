@@ -186,13 +186,13 @@ status access_object(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
 
 status check_buffer(env &e, u32 regno, s32 off, u32 size, access t) {
     const reg_state &r = e.reg(regno);
-    bool readonly = has(r.type, type_flag::rdonly);
+    bool readonly = has(r.type, type_flag::rdonly), record = r.base() == reg_type::tp_buffer;
     if (t == access::write && readonly) {
         verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));
         return fail(EACCES);
     }
     if (off < 0) {
-        verbose(e, "R%d invalid %s buffer access: off=%d, size=%d\n", regno, readonly ? "rdonly" : "rdwr", off, size);
+        verbose(e, "R%d invalid %s buffer access: off=%d, size=%d\n", regno, record ? "tracepoint" : readonly ? "rdonly" : "rdwr", off, size);
         return fail(EACCES);
     }
     if (!r.var.is_const() || r.var.value()) {
@@ -201,7 +201,7 @@ status check_buffer(env &e, u32 regno, s32 off, u32 size, access t) {
         verbose(e, "R%d invalid variable buffer offset: off=%d, var_off=%s\n", regno, off, text);
         return fail(EACCES);
     }
-    note_absent(e, "access to", "buffers of iterators");
+    note_absent(e, "access to", record ? "records of tracepoints" : "buffers of iterators");
     return {};
 }
 

@@ -10,7 +10,7 @@
 namespace modbpf {
 
 status access_object(env &e, u32 regno, s32 off, u32 size, access t, s32 value);
-/// Memory whose end is known when the program is attached: iterators' keys and values.
+/// Memory whose end is known when the program is attached: iterators' keys and values, writable tracepoints' records.
 status access_buffer(env &e, u32 regno, s32 off, u32 size, access t, s32 value);
 /// The same for a helper's argument.
 status check_buffer(env &e, u32 regno, s32 off, u32 size, access t);

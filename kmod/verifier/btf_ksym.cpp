@@ -27,7 +27,7 @@ result<const btf *> types_of_load(env &e, int fd) {
 }
 
 bool is_percpu(const btf &types, u32 var) {
-    const btf_type *t = types.type(types.find(".data..percpu", btf_kind::datasec));
+    const btf_type *t = types.type(types.find_own(".data..percpu", btf_kind::datasec));
     const auto *v = t ? types.tail<btf_var_secinfo>(t) : nullptr;
     for (u32 i = 0; t && i < t->vlen(); i++)
         if (v[i].type == var)

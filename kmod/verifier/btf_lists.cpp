@@ -48,6 +48,7 @@ constexpr writable_field fields_to_write[] = {
     {BPF_PROG_TYPE_STRUCT_OPS, tcp_ca, "tcp_sock", "tcp_sock", "snd_ssthresh"},
     {BPF_PROG_TYPE_STRUCT_OPS, tcp_ca, "tcp_sock", "tcp_sock", "ecn_flags"},
     {BPF_PROG_TYPE_STRUCT_OPS, tcp_ca, "tcp_sock", "tcp_sock", "app_limited"},
+    {BPF_PROG_TYPE_STRUCT_OPS, "bpf_testmod_st_ops", "st_ops_args", "st_ops_args", nullptr, true},
     {BPF_PROG_TYPE_STRUCT_OPS, "bpf_dummy_ops", "bpf_dummy_ops_state", "bpf_dummy_ops_state", nullptr, true},
 };
 
@@ -144,9 +145,15 @@ constexpr const char *tcp_members[] = {
     "sndbuf_expand", "init", "release",
 };
 constexpr const char *dummy_members[] = {"test_1", "test_2", "test_sleepable"};
+// Of the module of the kernel's own tests.
+constexpr const char *test_members[] = {"test_1", "test_2", "test_maybe_null"}, *test_members2[] = {"test_1"},
+                     *test_members3[] = {"test_prologue", "test_epilogue", "test_pro_epilogue"};
 constexpr ops_info all_ops[] = {
     {tcp_ca, tcp_members, nullptr, true},
     {"bpf_dummy_ops", dummy_members, "test_sleepable", false},
+    {"bpf_testmod_ops", test_members, nullptr, false},
+    {"bpf_testmod_ops2", test_members2, nullptr, false},
+    {"bpf_testmod_st_ops", test_members3, nullptr, false},
 };
 
 constexpr struct {

@@ -73,6 +73,8 @@ bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precis
     switch (old.base()) {
     case reg_type::scalar:
         return (!precise && !e.guards_vary) || scalar_covered(e, old, cur);
+    case reg_type::arena:
+        return true; // whatever it is, it may be loaded from
     case reg_type::map_key:
     case reg_type::map_value:
         return old.map_ptr == cur.map_ptr && region_covered(e, old, cur);

@@ -276,6 +276,10 @@ status check_ld_imm64(env &e, const insn_desc &d) {
         return {};
     case BPF_PSEUDO_MAP_VALUE:
     case BPF_PSEUDO_MAP_IDX_VALUE:
+        if (e.maps[a.map_index]->params.type == BPF_MAP_TYPE_ARENA) { // an address of user space
+            r.set_unknown();
+            return {};
+        }
         r.set_pointer(reg_type::map_value);
         r.map_ptr = e.maps[a.map_index].get();
         r.off = static_cast<s32>(a.map_off);
@@ -360,8 +364,6 @@ status check_reached_encoding(env &e, const insn_desc &d) {
     if (d.kind != insn_kind::branch && d.kind != insn_kind::ld_packet)
         if (refusal r = check_encoding(e.insns[e.insn]))
             return refuse(e, r);
-    if (refusal r = unsupported_encoding(e.insns[e.insn]))
-        return refuse(e, r);
     return {};
 }
 

@@ -2,6 +2,7 @@
 // From the verified instructions to the code that runs: branches that go one way only become jumps, dead code goes, context
 // accesses get the layout of the run-time context, map loads get addresses. Every change is one instruction for one, then
 // instructions are dropped, so that one table of new positions moves jumps, calls, subprograms and debug information.
+#include "verifier/arena.h"
 #include "verifier/context.h"
 #include "verifier/env.h"
 #include "verifier/kfunc.h"
@@ -230,6 +231,7 @@ status fix_up(env &e) {
     fixer f{e, {}, {}, {}, {}};
     TRY(f.start());
     TRY(f.check_kfuncs());
+    TRY(check_arena_loads(e));
     f.straighten_branches();
     f.count_positions();
     f.drop_nops();

@@ -36,9 +36,21 @@ result<const btf *> types_of(env &e, s16 off) {
     int fd;
     if (port_copy_from_user(&fd, e.req.fd_array + static_cast<u64>(off) * sizeof(fd), sizeof(fd)))
         return fail(EFAULT);
-    // modbpf loads no types of modules: whatever the descriptor is, it is none.
-    verbose(e, "BTF fd for kfunc is not a module BTF\n");
-    return fail(EINVAL);
+    auto found = e.req.btf_from_fd ? e.req.btf_from_fd(fd) : result<ref<btf>>(error(EBADF));
+    if (!found.ok()) {
+        verbose(e, "invalid module BTF fd specified\n");
+        return found.err();
+    }
+    if (!(*found)->is_module()) {
+        verbose(e, "BTF fd for kfunc is not a module BTF\n");
+        return fail(EINVAL);
+    }
+    const btf *types = found->get();
+    for (const ref<btf> &known : e.used_btfs)
+        if (known.get() == types)
+            return types;
+    TRY(e.used_btfs.push(move(*found)));
+    return types;
 }
 
 const kfunc_desc *find_desc(const env &e, u32 id, s16 off) {
@@ -102,7 +114,7 @@ status add_kfunc(env &e, u32 insn) {
         verbose(e, "kernel function btf_id %u does not have a valid func_proto\n", id);
         return fail(EINVAL);
     }
-    return e.kfuncs.push({id, off, &b, proto, name, find_kfunc(name, e.req.type->type, e.req.expected_attach_type)});
+    return e.kfuncs.push({id, off, &b, proto, name, find_kfunc(b.module_name, name, e.req.type->type, e.req.expected_attach_type)});
 }
 
 kfunc_call find_kfunc_call(const env &e, u32 insn) {

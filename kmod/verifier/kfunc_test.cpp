@@ -130,7 +130,7 @@ TEST(Kfunc, IsVerifiedAndThenRefused) {
     prog sections = prog{kcall(k().rcu_lock), kcall(k().rcu_unlock)};
     EXPECT_EQ(check(sections + ret0, o).err, 0);
     prog sleeps = prog{mov(r2, 8), mov(r4, 0), mov_x(r1, r10), add(r1, -8), kcall(k().user_str)};
-    ASSERT_FALSE(find_kfunc("bpf_copy_from_user_str", BPF_PROG_TYPE_KPROBE, 0)->fn);
+    ASSERT_FALSE(find_kfunc("vmlinux", "bpf_copy_from_user_str", BPF_PROG_TYPE_KPROBE, 0)->fn);
     auto out = check(sections + sleeps + ret0, o);
     EXPECT_EQ(out.err, ENOTSUPP);
     EXPECT_NE(out.log.find("kfunc bpf_copy_from_user_str is not supported by modbpf"), std::string::npos) << out.log;

@@ -193,6 +193,11 @@ int port_vmlinux_btf(const void **data, size_t *size)
 	return 0;
 }
 
+int port_module_btf(u32 index, const char **name, const void **data, size_t *size)
+{
+	return -ENOENT;
+}
+
 bool modbpf_has_text(void)
 {
 	unsigned int i;

@@ -3,10 +3,12 @@
 //
 // Environment: MODBPF_LOG=err|warn|info|debug (default warn), MODBPF_TRACE=1 (trace_printk lines to standard error),
 // MODBPF_BUG_ABORT=1 (stop at the first self-check that fails), MODBPF_CAPS=real (the process's own capabilities instead of
-// all), MODBPF_VMLINUX_BTF=FILE (instead of /sys/kernel/btf/vmlinux; empty: none).
+// all), MODBPF_VMLINUX_BTF=FILE (instead of /sys/kernel/btf/vmlinux; empty: none),
+// MODBPF_MODULE_BTF=DIRECTORY (types of modules, a file each; else none).
 #include "base/errno.h"
 #include "port/user/user.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -97,17 +99,29 @@ bool caps_are_real() {
     return real;
 }
 
-struct {
-    pthread_once_t once = PTHREAD_ONCE_INIT;
+struct raw_types {
     void *data;
     size_t size;
+};
+
+struct {
+    pthread_once_t once = PTHREAD_ONCE_INIT;
+    raw_types types;
 } vmlinux;
 
-void read_vmlinux_btf() {
-    const char *path = getenv("MODBPF_VMLINUX_BTF");
-    int fd = open(path ? path : "/sys/kernel/btf/vmlinux", O_RDONLY | O_CLOEXEC);
+constexpr u32 max_modules = 256;
+struct {
+    pthread_once_t once = PTHREAD_ONCE_INIT;
+    char name[max_modules][64];
+    raw_types types[max_modules];
+    u32 count;
+} modules;
+
+raw_types read_types(const char *path) {
+    raw_types types{};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return;
+        return types;
     struct stat st;
     if (!fstat(fd, &st) && st.st_size > 0 && st.st_size < (1 << 28)) {
         size_t size = static_cast<size_t>(st.st_size), got = 0;
@@ -116,13 +130,37 @@ void read_vmlinux_btf() {
         while (p && got < size && (n = read(fd, p + got, size - got)) > 0)
             got += static_cast<size_t>(n);
         if (p && got == size) {
-            vmlinux.data = p;
-            vmlinux.size = size;
+            types = {p, size};
         } else {
             free(p);
         }
     }
     close(fd);
+    return types;
+}
+
+void read_vmlinux_btf() {
+    const char *path = getenv("MODBPF_VMLINUX_BTF");
+    vmlinux.types = read_types(path ? path : "/sys/kernel/btf/vmlinux");
+}
+
+/// A file a module, in the order of their names.
+void read_module_btf() {
+    const char *dir = getenv("MODBPF_MODULE_BTF");
+    dirent **entries = nullptr;
+    int n = dir ? scandir(dir, &entries, nullptr, alphasort) : 0;
+    for (int i = 0; i < n; i++) {
+        char path[512];
+        const char *name = entries[i]->d_name;
+        snprintf(path, sizeof(path), "%s/%s", dir, name);
+        raw_types types = modules.count < max_modules && strlen(name) < sizeof(modules.name[0]) ? read_types(path) : raw_types{};
+        if (types.data) {
+            strcpy(modules.name[modules.count], name);
+            modules.types[modules.count++] = types;
+        }
+        free(entries[i]);
+    }
+    free(entries);
 }
 
 } // namespace
@@ -250,10 +288,20 @@ int port_vmlinux_btf(const void **data, size_t *size) {
     if (path && !*path)
         return -ENOENT;
     pthread_once(&vmlinux.once, read_vmlinux_btf);
-    if (!vmlinux.data)
+    if (!vmlinux.types.data)
         return -ENOENT;
-    *data = vmlinux.data;
-    *size = vmlinux.size;
+    *data = vmlinux.types.data;
+    *size = vmlinux.types.size;
+    return 0;
+}
+
+int port_module_btf(u32 index, const char **name, const void **data, size_t *size) {
+    pthread_once(&modules.once, read_module_btf);
+    if (index >= modules.count)
+        return -ENOENT;
+    *name = modules.name[index];
+    *data = modules.types[index].data;
+    *size = modules.types[index].size;
     return 0;
 }
 

@@ -84,7 +84,7 @@ stop
 count_is "bpftool: the run's variables" 1 "$(grep -c '^  total = 5$' /tmp/run.out)"
 # A program's maps go with it, after a grace period.
 for i in $(seq 50); do [ -z "$(modbpf exec -- bpftool map list 2>&1)" ] && break; sleep 0.1; done
-left=$(for w in prog map link btf; do modbpf exec -- bpftool $w list; done 2>&1)
+left=$(for w in prog map link btf; do modbpf exec -- bpftool $w list; done 2>&1 | grep -v 'name \[vmlinux\]')
 count_is "bpftool: nothing is left" "" "$left"
 
 start_log() { modbpf exec -- timeout 3 bpftool prog tracelog >/tmp/trace.out 2>&1 & tracer=$!; sleep 1; }

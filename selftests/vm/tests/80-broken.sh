@@ -3,7 +3,7 @@
 . /t/lib.sh
 total() { awk -v key="$1:" '$1 == key {print $2}' /proc/meminfo; }
 settle() { sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1; }
-held() { modbpf exec -- bpftool "$1" list 2>/dev/null | grep -cE '^[0-9]+:'; }
+held() { modbpf exec -- bpftool "$1" list 2>/dev/null | grep -v 'name \[vmlinux\]' | grep -cE '^[0-9]+:'; }
 mkdir -p /tmp/broken
 once() { # SEED COUNT
 	rm -f /tmp/broken/*
