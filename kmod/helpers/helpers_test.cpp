@@ -270,7 +270,7 @@ TEST(time, clocks_go_on) {
     EXPECT_LE(bpf_get_prandom_u32(0, 0, 0, 0, 0), 0xffffffffu);
 }
 
-TEST(attach, the_innermost_run_answers) {
+TEST(attached_runs, the_innermost_run_answers) {
     preempt_guard preempt;
     EXPECT_EQ(bpf_get_func_ip(0, 0, 0, 0, 0), 0u);
     EXPECT_EQ(bpf_get_attach_cookie(0, 0, 0, 0, 0), 0u);

@@ -21,6 +21,7 @@ enum : u32 {
     kf_iter_new = 1u << 8,
     kf_iter_next = 1u << 9,
     kf_iter_destroy = 1u << 10,
+    kf_dev_bound = 1u << 11,    ///< of programs that are bound to a device: of none here
     kf_iter = kf_iter_new | kf_iter_next | kf_iter_destroy,
 };
 

@@ -17,6 +17,8 @@ void mark_not_null(reg_state &r) {
     case BPF_MAP_TYPE_HASH_OF_MAPS:
         r.type = reg_type::map_ptr;
         r.map_ptr = r.map_ptr->inner.get();
+        if (r.map_ptr->fields && r.map_ptr->fields->has_any(field_bit(field_kind::timer) | field_bit(field_kind::workqueue)))
+            r.map_uid = r.id; // what is in one inner map is not started with another
         return;
     case BPF_MAP_TYPE_XSKMAP:
         r.type = reg_type::xdp_sock;

@@ -146,7 +146,7 @@ constexpr const char *tcp_members[] = {
 };
 constexpr const char *dummy_members[] = {"test_1", "test_2", "test_sleepable"};
 // Of the module of the kernel's own tests.
-constexpr const char *test_members[] = {"test_1", "test_2", "test_maybe_null"}, *test_members2[] = {"test_1"},
+constexpr const char *test_members[] = {"test_1", "test_2", "test_maybe_null", "tramp_*"}, *test_members2[] = {"test_1"},
                      *test_members3[] = {"test_prologue", "test_epilogue", "test_pro_epilogue"};
 constexpr ops_info all_ops[] = {
     {tcp_ca, tcp_members, nullptr, true},

@@ -64,7 +64,7 @@ const iter_arg *find_iter_arg(const char *func, u32 off);
 /// struct_ops: which structures of operations programs may fill in.
 struct ops_info {
     const char *name;
-    span<const char *const> members; ///< that may be programs
+    span<const char *const> members; ///< that may be programs; "x*": all that begin with x
     const char *sleepable;           ///< the only member that may sleep; null: all may
     bool socks_are_tcp;              ///< a struct sock that it gets is a tcp_sock
 };

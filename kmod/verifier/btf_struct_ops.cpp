@@ -19,9 +19,12 @@ const btf_type *function_of(const btf &types, u32 member_type) {
 }
 
 bool may_be_program(const ops_info &ops, const char *member) {
-    for (const char *m : ops.members)
-        if (!strcmp(m, member))
+    for (const char *m : ops.members) {
+        size_t len = strlen(m);
+        bool any_end = m[len - 1] == '*';
+        if (any_end ? !strncmp(m, member, len - 1) : !strcmp(m, member))
             return true;
+    }
     return false;
 }
 

@@ -128,9 +128,9 @@ std::vector<typed_row> prototype_rows() {
     const library &l = lib();
     return {
         {"pointer to nothing", then_f({mov(r1, 0)}), leave0, l.of_void_ptr, filter, EINVAL,
-         "arg#0 reference type('void') size cannot be determined"},
+         "arg#0 reference type('UNKNOWN ') size cannot be determined"},
         {"tag on a number", then_f({mov(r1, 0)}), leave0, l.of_tagged_int, filter, EINVAL, "arg#0 has pointer tag, but is not a pointer type"},
-        {"structure by value", then_f({mov(r1, 0)}), leave0, l.of_struct, filter, EINVAL, "Arg#0 type in f() is not supported yet."},
+        {"structure by value", then_f({mov(r1, 0)}), leave0, l.of_struct, filter, EINVAL, "Arg#0 type STRUCT in f() is not supported yet."},
         {"no result", then_f({}), leave0, l.returns_void, filter, EINVAL, "Global function f() doesn't return scalar."},
         {"six arguments", then_f({}), leave0, l.of_six, filter, EINVAL, "Global function f() with 6 > 5 args. Buggy compiler."},
         {"a pointer as result", then_f({}), {mov_x(r0, r10), exit_()}, l.of_nothing, filter, EINVAL,

@@ -16,6 +16,9 @@ struct func_text {
     }
 };
 
+/// R[regno] points to the kernel's structure `want`. EACCES with a text.
+struct typed;
+status check_kernel_object(env &e, u32 regno, const typed &want, bool null_ok);
 /// Argument `i` (0..4) of meta.fn.
 status check_helper_arg(env &e, u32 i, call_meta &meta);
 

@@ -343,6 +343,13 @@ status note_reference(env &e, u32 regno, arg_type t, call_meta &meta) {
 
 }  // namespace
 
+status check_kernel_object(env &e, u32 regno, const typed &want, bool null_ok) {
+    reg_type seen = e.reg(regno).type;
+    if (!object_kinds.has(null_ok ? without(seen, type_flag::maybe_null) : seen))
+        return refuse_type(e, regno, object_kinds);
+    return check_object_arg(e, regno, {want, null_ok});
+}
+
 result<const char *> const_string(env &e, u32 regno, u32 *room) {
     const reg_state &r = e.reg(regno);
     map *m = r.map_ptr;
@@ -394,6 +401,11 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
         if (r.type == reg_type::map_key)
             return check_region(e, regno, r.off, size, r.map_ptr->params.key_size, false);
         return check_region(e, regno, r.off, size, r.mem_size, zero_ok);
+    case reg_type::btf_ptr:
+        if (t == access::read && size > 0)
+            return access_object(e, regno, r.off, static_cast<u32>(size), t, -1);
+        verbose(e, "R%d type=%s expected=fp\n", regno, reg_type_name(e, r.type));
+        return fail(EACCES);
     case reg_type::buf:
         if (t == access::write && has(r.type, type_flag::rdonly)) {
             verbose(e, "R%d cannot write into %s\n", regno, reg_type_name(e, r.type));

@@ -66,7 +66,7 @@ struct insn_aux {
     checkpoint *explored = nullptr; ///< a bucket of checkpoints, newest first: env::checkpoints()
 };
 
-enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null, dynptr };
+enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null, object, object_or_null, arena, dynptr };
 
 struct subprog_info {
     u32 start = 0;
@@ -92,6 +92,7 @@ struct subprog_info {
     u32 arg_count = 0;
     sub_arg args[5]{};
     u32 arg_mem_size[5]{};
+    u32 arg_type[5]{}; ///< of an object: its kernel type
     // For the marks.
     bool exit_live = false;    ///< r0 is read behind some call
     bool exit_precise = false; ///< r0 must be precise behind some call
@@ -254,7 +255,6 @@ status find_subprogs(env &e);
 status check_subprogs(env &e);
 status bind_func_info(env &e);
 status check_stack_depth(env &e);
-status prepare_func_args(env &e, u32 sub);
 /// Index of the subprogram that contains / starts at an instruction; find_start gives -1 when none does.
 u32 containing_subprog(const env &e, u32 insn);
 s32 find_start(const env &e, s64 insn);

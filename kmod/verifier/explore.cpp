@@ -5,6 +5,7 @@
 #include "verifier/callback.h"
 #include "verifier/dynptr.h"
 #include "verifier/exception.h"
+#include "verifier/func_args.h"
 #include "verifier/loops.h"
 #include "verifier/btf_ksym.h"
 #include "verifier/btf_target.h"
@@ -448,27 +449,6 @@ void free_checkpoints(env &e) {
     e.cur = {};
 }
 
-void set_arg(env &e, const subprog_info &s, u32 i) {
-    reg_state &r = e.reg(i + 1);
-    switch (s.args[i]) {
-    case sub_arg::scalar:
-        r.set_unknown();
-        return;
-    case sub_arg::ctx:
-        r.set_pointer(reg_type::ctx);
-        return;
-    case sub_arg::mem:
-    case sub_arg::mem_or_null:
-        r.set_pointer(s.args[i] == sub_arg::mem ? reg_type::mem : reg_type::mem_or_null);
-        r.mem_size = s.arg_mem_size[i];
-        r.id = ++e.id_gen;
-        return;
-    case sub_arg::dynptr:
-        set_const_dynptr(e, r, dynptr_kind::local);
-        return;
-    }
-}
-
 status enter(env &e, u32 sub) {
     e.prev_line = nullptr;
     e.cur = own<verifier_state>(e.frames.get_state());
@@ -480,16 +460,17 @@ status enter(env &e, u32 sub) {
     e.history = 0;
     e.scratched_regs = ~0u, e.scratched_slots = ~0ull;
     tell_path(e, path_event::entry, e.insn);
-    if (!sub) {
+    if (!sub && !e.req.attach.extension) {
+        check_main_prototype(e);
         e.reg(BPF_REG_1).set_pointer(reg_type::ctx);
         return {};
     }
     verbose(e, "Validating %s() func#%d...\n", e.subs[sub].name, sub);
     TRY(prepare_func_args(e, sub));
-    if (sub == e.exception_callback)
+    if (sub && sub == e.exception_callback)
         TRY(check_exception_callback(e, e.subs[sub]));
     for (u32 i = 0; i < e.subs[sub].arg_count; i++)
-        set_arg(e, e.subs[sub], i);
+        set_func_arg(e, e.subs[sub], i);
     return {};
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Calls between subprograms: a static function is explored at each call in a new frame; a global function's arguments are checked
 // against its BTF, its body is verified once by itself, and its result is any number.
+#include "verifier/btf_match.h"
+#include "verifier/call.h"
 #include "verifier/callback.h"
 #include "verifier/exception.h"
 #include "verifier/dynptr.h"
+#include "verifier/func_args.h"
 #include "verifier/marks.h"
 #include "verifier/sections.h"
 
@@ -41,6 +44,21 @@ status check_mem_param(env &e, const subprog_info &s, u32 i) {
     return st.ok() ? status() : status(fail(EINVAL));
 }
 
+/// The function takes it for valid as long as it runs. (Linux lets any pointer to such an object pass, also one that may be stale.)
+status check_object_param(env &e, const subprog_info &s, u32 i) {
+    u32 regno = i + 1;
+    bool null_ok = s.args[i] == sub_arg::object_or_null;
+    if (null_ok && e.reg(regno).is_null())
+        return demand_reg(e, regno);
+    TRY(check_kernel_object(e, regno, {kernel_types(e), s.arg_type[i]}, null_ok));
+    reg_state there = e.reg(regno);
+    there.type = without(there.type, type_flag::maybe_null);
+    if (is_trusted(there))
+        return check_ptr_off(e, e.reg(regno), regno, true);
+    verbose(e, "R%d must be referenced or trusted\n", regno);
+    return fail(EACCES);
+}
+
 status check_param(env &e, const subprog_info &s, u32 i) {
     reg_state &r = e.reg(i + 1);
     switch (s.args[i]) {
@@ -53,6 +71,14 @@ status check_param(env &e, const subprog_info &s, u32 i) {
         if (r.type == reg_type::ctx)
             return check_ptr_off(e, r, i + 1);
         verbose(e, "arg#%d expects pointer to ctx\n", i);
+        return fail(EINVAL);
+    case sub_arg::object:
+    case sub_arg::object_or_null:
+        return check_object_param(e, s, i);
+    case sub_arg::arena:
+        if (r.is_scalar() || r.type == reg_type::arena)
+            return {};
+        verbose(e, "R%d is not a pointer to arena or scalar.\n", i + 1);
         return fail(EINVAL);
     case sub_arg::dynptr:
         if (r.type == reg_type::dynptr)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Arguments of kernel functions: the prototype, the suffixes of its parameters' names and the register tell what an argument has to be.
 #include "btf/format.h"
+#include "verifier/btf_target.h"
 #include "verifier/ctx_types.h"
 #include "verifier/dynptr.h"
 #include "verifier/kfunc.h"
@@ -11,15 +12,6 @@ namespace modbpf {
 namespace {
 
 enum class kfunc_arg : u8 { null, ctx, object, map, dynptr, iter, const_str, memory, memory_and_size, callback, special };
-
-const char *kind_name(const btf_type *t) {
-    if (!t)
-        return "void";
-    constexpr const char *names[] = {"UNKNOWN", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE",
-                                     "CONST", "RESTRICT", "FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64"};
-    u32 k = static_cast<u32>(t->kind());
-    return k < count_of(names) ? names[k] : "UNKNOWN";
-}
 
 const char *type_name(const btf &b, u32 id) {
     const char *n = id ? b.name(id) : nullptr;
@@ -71,7 +63,7 @@ bool is_plain_data(env &e, const btf &b, const btf_type *t) {
     } stack[max_depth];
     if (is_number(t))
         return true;
-    if (!t || t->kind() != btf_kind::structure)
+    if (!t || !t->is_composite())
         return false;
     u32 depth = 0;
     stack[0] = {t, 0};
@@ -84,11 +76,15 @@ bool is_plain_data(env &e, const btf &b, const btf_type *t) {
             continue;
         }
         const btf_type *m = b.type(b.skip_modifiers(b.tail<btf_member>(l.type)[l.next++].type));
-        if (m && m->kind() == btf_kind::array)
-            m = b.type(b.skip_modifiers(b.tail<btf_array>(m)->type));
+        if (m && m->kind() == btf_kind::array) {
+            const btf_array &a = *b.tail<btf_array>(m);
+            if (!a.nelems || !is_number(b.type(b.skip_modifiers(a.type))))
+                return false;
+            continue;
+        }
         if (is_number(m))
             continue;
-        if (!m || m->kind() != btf_kind::structure)
+        if (!m || !m->is_composite())
             return false;
         if (depth + 1 == max_depth) {
             verbose(e, "max struct nesting depth exceeded\n");
@@ -127,14 +123,14 @@ result<kfunc_arg> classify(env &e, const kfunc_call &c, u32 i, const kfunc_param
     if (object_of(e, r)) {
         if (p.target && p.target->is_composite())
             return kfunc_arg::object;
-        verbose(e, "kernel function %s args#%d pointer type %s %s is not supported\n", c.fn->name, i, kind_name(p.target), target);
+        verbose(e, "kernel function %s args#%d pointer type %s %s is not supported\n", c.fn->name, i, kind_text(p.target), target);
         return fail(EINVAL);
     }
     if (p.target && p.target->kind() == btf_kind::func_proto)
         return kfunc_arg::callback;
     bool sized = is_size_of(e, c, i + 1);
     if (!is_plain_data(e, c.types(), p.target) && !(sized && !p.target)) {
-        verbose(e, "arg#%d pointer type %s %s must point to %sscalar, or struct with scalar\n", i, kind_name(p.target), target,
+        verbose(e, "arg#%d pointer type %s %s must point to %sscalar, or struct with scalar\n", i, kind_text(p.target), target,
                 sized ? "void, " : "");
         return fail(EINVAL);
     }
@@ -250,7 +246,7 @@ status check_object(env &e, const kfunc_call &c, u32 i, typed want) {
     if (fits || is_projection(want.name(), have.name()))
         return {};
     verbose(e, "kernel function %s args#%d expected pointer to %s %s but R%d has a pointer to %s %s\n", c.fn->name, i,
-            kind_name(want.type()), want.name(), regno, kind_name(have.type()), have.name());
+            kind_text(want.type()), want.name(), regno, kind_text(have.type()), have.name());
     return fail(EINVAL);
 }
 
@@ -274,7 +270,7 @@ status check_memory(env &e, u32 regno, s32 size, bool zero_ok) {
 status check_fixed_memory(env &e, const kfunc_call &c, u32 i, const kfunc_param &p) {
     u32 size;
     if (!p.target_id || !c.types().size_of(p.target_id, &size)) {
-        verbose(e, "arg#%d reference type('%s %s') size cannot be determined: %d\n", i, kind_name(p.target),
+        verbose(e, "arg#%d reference type('%s %s') size cannot be determined: %d\n", i, kind_text(p.target),
                 type_name(c.types(), p.target_id), -EINVAL);
         return fail(EINVAL);
     }
@@ -375,7 +371,7 @@ status check_pointer(env &e, kfunc_call &c, u32 i, const kfunc_param &p, bool *t
     u32 regno = i + 1;
     const reg_state &r = e.reg(regno);
     if (!p.type || p.type->kind() != btf_kind::pointer) {
-        verbose(e, "Unrecognized arg#%d type %s\n", i, kind_name(p.type));
+        verbose(e, "Unrecognized arg#%d type %s\n", i, kind_text(p.type));
         return fail(EINVAL);
     }
     if (c.is(kf_trusted | kf_release | kf_rcu) && (r.is_null() || r.may_be_null()) && !p.ends_with("__nullable")) {
@@ -392,7 +388,7 @@ status check_pointer(env &e, kfunc_call &c, u32 i, const kfunc_param &p, bool *t
     kfunc_arg kind = TRY(classify(e, c, i, p));
     if (kind == kfunc_arg::null)
         return demand_reg(e, regno);
-    if (kind == kfunc_arg::map && r.base() != reg_type::map_ptr) {
+    if (kind == kfunc_arg::map && r.base() != reg_type::map_ptr && r.base() != reg_type::btf_ptr) {
         verbose(e, "pointer in R%d isn't map pointer\n", regno);
         return fail(EINVAL);
     }

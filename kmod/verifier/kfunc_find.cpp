@@ -114,7 +114,12 @@ status add_kfunc(env &e, u32 insn) {
         verbose(e, "kernel function btf_id %u does not have a valid func_proto\n", id);
         return fail(EINVAL);
     }
-    return e.kfuncs.push({id, off, &b, proto, name, find_kfunc(b.module_name, name, e.req.type->type, e.req.expected_attach_type)});
+    const kfunc_row *row = find_kfunc(b.module_name, name, e.req.type->type, e.req.expected_attach_type);
+    if (row && (row->flags & kf_dev_bound)) {
+        verbose(e, "metadata kfuncs require device-bound program\n");
+        return fail(EINVAL);
+    }
+    return e.kfuncs.push({id, off, &b, proto, name, row});
 }
 
 kfunc_call find_kfunc_call(const env &e, u32 insn) {

@@ -205,6 +205,49 @@ TEST(Special, Rows) {
             }
 }
 
+/// A map of maps with timers in their values.
+struct timer_maps {
+    ref<btf> types;
+    map *inner = nullptr, *outer = nullptr;
+    timer_maps() {
+        btf_builder b;
+        u32 w = b.integer("u64", 8, 64);
+        u32 timer = b.composite(btf_kind::structure, "bpf_timer", 16, {{"a", w, 0}, {"b", w, 64}});
+        u32 value = b.composite(btf_kind::structure, "value", 16, {{"t", timer, 0}});
+        types = load_btf(b.bytes()).types;
+        auto make_map = [](u32 type, u32 value_size) {
+            map_params p{.type = type, .key_size = 4, .value_size = value_size, .max_entries = 2};
+            map *m = find_map_ops(type)->create(p).value();
+            m->user_get();
+            return m;
+        };
+        inner = make_map(BPF_MAP_TYPE_ARRAY, 16);
+        inner->btf_ref = const_cast<btf *>(&*types);
+        inner->fields = move(parse_fields(*types, value, map_fields, nullptr)).value().release();
+        outer = make_map(BPF_MAP_TYPE_ARRAY_OF_MAPS, 4);
+        outer->inner = ref<map>(inner);
+    }
+    static result<ref<map>> from_fd(int fd) {
+        static timer_maps *m = new timer_maps; // of the whole process
+        return fd == 2300 ? ref<map>(m->outer) : verifier_maps::from_fd(fd);
+    }
+};
+
+/// A timer is started with the map that it is in, not with another one of the same kind.
+TEST(Special, TimersOfInnerMaps) {
+    const prog leave{mov(r0, 0), exit_()}, look{call(BPF_FUNC_map_lookup_elem), jmp(BPF_JNE, r0, 0, 2), mov(r0, 0), exit_()};
+    const prog key{st(BPF_W, r10, -4, 0), mov_x(r2, r10), add(r2, -4)};
+    auto inner = [&](u8 to) { return key + ld_map(r1, 2300) + look + prog{mov_x(to, r0)}; };
+    const prog setup = inner(r6) + inner(r7) + key + prog{mov_x(r1, r6)} + look + prog{mov_x(r1, r0)};
+    auto start_with = [&](u8 map) { return setup + prog{mov_x(r2, map), mov(r3, 1), call(BPF_FUNC_timer_init)} + leave; };
+    options o{.type = cls, .verify_only = true, .map_from_fd = timer_maps::from_fd};
+    auto own = check(start_with(r6), o);
+    EXPECT_EQ(own.err, 0) << own.log;
+    auto other = check(start_with(r7), o);
+    EXPECT_EQ(other.err, EINVAL) << other.log;
+    EXPECT_NE(other.log.find("doesn't match map pointer in R2 map_uid="), std::string::npos) << other.log;
+}
+
 }  // namespace
 
 }  // namespace modbpf::test

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Subprograms: discovery from call instructions, jump ranges, what BTF says of them, and the stack depth of call chains.
 #include "btf/btf.h"
-#include "verifier/btf_target.h"
 #include "verifier/env.h"
 #include "verifier/exception.h"
 #include "verifier/kfunc.h"
@@ -122,14 +121,6 @@ namespace {
 
 constexpr u32 btf_func_global = 1; // linkage, in a function's vlen
 
-bool returns_scalar(const btf &b, const btf_type *func) {
-    const btf_type *proto = b.type(func->size_or_type);
-    if (!proto)
-        return false;
-    const btf_type *ret = b.type(b.skip_modifiers(proto->size_or_type));
-    return ret && (ret->kind() == btf_kind::integer || ret->kind() == btf_kind::enum_ || ret->kind() == btf_kind::enum64);
-}
-
 }  // namespace
 
 status bind_func_info(env &e) {
@@ -151,123 +142,6 @@ status bind_func_info(env &e) {
         e.subs[i].global = i && func->vlen() == btf_func_global;
         e.subs[i].unreliable = func->vlen() != btf_func_global;
     }
-    return {};
-}
-
-namespace {
-
-/// The name that a program type's context has in the user's types.
-bool is_ctx_type(const env &e, const btf &b, u32 id) {
-    u32 prog_type = e.req.type->type;
-    bool probe = prog_type == BPF_PROG_TYPE_KPROBE;
-    // A typedef counts by its own name, a structure behind modifiers by its tag.
-    for (u32 i = 0; id && i < 32; i++) {
-        const btf_type *t = b.type(id);
-        if (!t)
-            return false;
-        bool named = t->kind() == btf_kind::structure || t->kind() == btf_kind::typedef_ || t->kind() == btf_kind::forward;
-        const char *n = b.name(id);
-        bool regs = probe && t->kind() != btf_kind::structure;
-        if (named && n && (regs ? !strcmp(n, "bpf_user_pt_regs_t") : is_ctx_struct(prog_type, n)))
-            return true;
-        if (t->kind() != btf_kind::typedef_ && t->kind() != btf_kind::const_ && t->kind() != btf_kind::volatile_ &&
-            t->kind() != btf_kind::type_tag && t->kind() != btf_kind::restrict_)
-            return false;
-        id = t->size_or_type;
-    }
-    return false;
-}
-
-struct btf_param {
-    u32 name_off;
-    u32 type;
-};
-
-enum : u32 { tag_ctx = 1, tag_nonnull = 2, tag_other = 4 };
-
-/// Declaration tags "arg:..." of one parameter.
-u32 arg_tags(const btf &b, u32 func_id, u32 arg) {
-    u32 tags = 0;
-    for (u32 id = 1; id < b.type_count(); id++) {
-        const btf_type *t = b.type(id);
-        if (!t || t->kind() != btf_kind::decl_tag || t->size_or_type != func_id || *b.tail<u32>(t) != arg)
-            continue;
-        const char *n = b.name(id);
-        if (!n || strncmp(n, "arg:", 4))
-            continue;
-        tags |= !strcmp(n + 4, "ctx") ? tag_ctx : !strcmp(n + 4, "nonnull") ? tag_nonnull : tag_other;
-    }
-    return tags;
-}
-
-status prepare_arg(env &e, subprog_info &s, u32 func_id, u32 i, u32 type_id) {
-    const btf &b = *e.req.types;
-    u32 tags = arg_tags(b, func_id, i);
-    const btf_type *t = b.type(b.skip_modifiers(type_id));
-    if (tags & tag_other) {
-        verbose(e, "arg#%d has unsupported set of tags\n", i);
-        return fail(EOPNOTSUPP);
-    }
-    if (t && t->kind() == btf_kind::pointer) {
-        if ((tags & tag_ctx) || is_ctx_type(e, b, t->size_or_type)) {
-            s.args[i] = sub_arg::ctx;
-            return {};
-        }
-        u32 target = b.skip_modifiers(t->size_or_type), size = 0;
-        const char *n = target ? b.name(target) : nullptr;
-        if (n && !strcmp(n, "bpf_dynptr")) {
-            if (tags) {
-                verbose(e, "arg#%d has invalid combination of tags\n", i);
-                return fail(EINVAL);
-            }
-            s.args[i] = sub_arg::dynptr;
-            return {};
-        }
-        if (!target || !b.size_of(target, &size)) {
-            verbose(e, "arg#%d reference type('%s') size cannot be determined: %d\n", i, n ? n : "void", -EINVAL);
-            return fail(EINVAL);
-        }
-        s.args[i] = tags & tag_nonnull ? sub_arg::mem : sub_arg::mem_or_null;
-        s.arg_mem_size[i] = size;
-        return {};
-    }
-    if (tags) {
-        verbose(e, "arg#%d has pointer tag, but is not a pointer type\n", i);
-        return fail(EINVAL);
-    }
-    if (t && (t->kind() == btf_kind::integer || t->kind() == btf_kind::enum_ || t->kind() == btf_kind::enum64)) {
-        s.args[i] = sub_arg::scalar;
-        return {};
-    }
-    verbose(e, "Arg#%d type in %s() is not supported yet.\n", i, s.name);
-    return fail(EINVAL);
-}
-
-}  // namespace
-
-status prepare_func_args(env &e, u32 sub) {
-    subprog_info &s = e.subs[sub];
-    if (s.args_known)
-        return {};
-    const btf &b = *e.req.types;
-    u32 func_id = e.req.funcs[sub].type_id;
-    const btf_type *func = b.type(func_id), *proto = func ? b.type(func->size_or_type) : nullptr;
-    if (!proto || proto->kind() != btf_kind::func_proto) {
-        verbose(e, "Invalid type of function %s()\n", s.name);
-        return fail(EFAULT);
-    }
-    if (proto->vlen() > 5) {
-        verbose(e, "Global function %s() with %d > %d args. Buggy compiler.\n", s.name, proto->vlen(), 5);
-        return fail(EINVAL);
-    }
-    if (!returns_scalar(b, func)) {
-        verbose(e, "Global function %s() doesn't return scalar. Only those are supported.\n", s.name);
-        return fail(EINVAL);
-    }
-    for (u32 i = 0; i < proto->vlen(); i++)
-        TRY(prepare_arg(e, s, func_id, i, b.tail<btf_param>(proto)[i].type));
-    s.arg_count = proto->vlen();
-    s.args_known = true;
     return {};
 }
 

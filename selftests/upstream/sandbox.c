@@ -3,6 +3,7 @@
 // tests, and with no way to the kernel's own BPF or to its modules.
 //
 // usage: sandbox BTF COMMAND...     (BTF: the raw BTF of the kernel that the programs are for)
+//        KALLSYMS in the environment: a file to show as /proc/kallsyms, that of the kernel that the programs are for
 //        sandbox - COMMAND...       in a VM: only keeps the suites' test module out of the kernel
 #define _GNU_SOURCE
 #include <errno.h>
@@ -64,6 +65,8 @@ static void private_view(const char *btf) {
     if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL))
         fail("a private mount namespace");
     bind_over(btf, "/sys/kernel/btf/vmlinux");
+    if (getenv("KALLSYMS"))
+        bind_over(getenv("KALLSYMS"), "/proc/kallsyms");
     bind_over("/proc/sys", "/proc/sys");
     if (mount("none", "/proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL))
         fail("/proc/sys read-only");

@@ -156,7 +156,7 @@ PROCESSING = re.compile(r"^PROCESSING (\S+)/(\S+), DURATION US: .*VERIFIER LOG:$
 
 def veristat(box, obj, timeout):
     """{program: (verdict, instructions processed, last message)} of one object file, and how the run ended."""
-    text, end = run(box.command("./veristat", "-v", "-l", "1", "-z", str(1 << 28), "-o", "csv", "-e", VERISTAT_FIELDS, obj), timeout, box.bpf)
+    text, end = run(box.command("./veristat", "-v", "-l", "1", "--log-size", str(1 << 28), "-o", "csv", "-e", VERISTAT_FIELDS, obj), timeout, box.bpf)
     logs, _, table = text.partition("\nfile_name,")
     messages, at, library = {}, 0, ""
     heads = list(PROCESSING.finditer(logs))

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What BTF says of a function's arguments: of a global function, which is verified by them alone and whose callers are held to them, and of
+// the program's main function, whose prototype tells whether its types can be relied upon.
+//
+// Behaviour, errno and texts: Linux 6.12 kernel/bpf/btf.c (btf_prepare_func_args).
+#pragma once
+
+#include "verifier/env.h"
+
+namespace modbpf {
+
+/// Fills in the arguments of a global function, once. EINVAL, EOPNOTSUPP, ENOENT, ESRCH with a text.
+status prepare_func_args(env &e, u32 sub);
+/// Main's types are unreliable unless it takes the context alone. As in Linux, what is wrong is only logged.
+void check_main_prototype(env &e);
+/// The register of argument `i` at the function's start.
+void set_func_arg(env &e, const subprog_info &s, u32 i);
+
+}  // namespace modbpf
