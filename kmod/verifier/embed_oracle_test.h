@@ -5,6 +5,9 @@
 // random inputs. At each step some kept state with the same call chain must contain the registers, the stack slots and the links
 // between them; the memory that a load or store touches must belong to the program; the step must be the one that the program
 // as loaded takes next, so that what was dropped or straightened is what could not run. The JIT must give the same result and memory.
+//
+// A loop that no counter bounds (may_goto, iterators) is not followed to its end: a turn is left out whose state a turn before includes,
+// registers that nobody reads apart. So with such loops only registers that are live are looked at.
 #pragma once
 
 #include "helpers/packet.h"
@@ -86,7 +89,7 @@ struct embed_input {
 
 class embed_oracle {
 public:
-    embed_oracle(const prog &p, bool packet) : p_(p), packet_(packet), states_(p.size()), hint_(p.size()) {}
+    embed_oracle(const prog &p, bool packet) : p_(p), packet_(packet), states_(p.size()), hint_(p.size()) { find_live(); }
 
     int verdict(u32 flags = 0, bool no_pruning = false, bool other = false, const verify_observer *o = nullptr,
                 own<verified_program> *out = nullptr) {
@@ -103,6 +106,7 @@ public:
         req.prog_flags = flags;
         req.gpl_compatible = true;
         req.perfmon = !guarded_;
+        req.kernel = &*embed_types::get().types;
         req.map_from_fd = embed_maps::from_fd;
         req.no_pruning = no_pruning;
         req.other_arm_first = other;
@@ -136,7 +140,7 @@ public:
     }
     /// Guards change nothing of what a program computes: compares with the last run.
     std::string run_guarded(const code &image) {
-        if (reads_unwritten_)
+        if (reads_unwritten_ || cut_)
             return "";
         interp_env env{.frames = frames_, .frame_count = max_call_frames};
         load_input();
@@ -159,7 +163,7 @@ public:
         fail_.clear();
         expected_ = -1;
         steps_ = 0;
-        reads_unwritten_ = false;
+        reads_unwritten_ = cut_ = false;
         records_.clear(), reserved_size_ = 0;
         memset(written_[0], 0, max_bpf_stack);
         load_input();
@@ -179,7 +183,7 @@ public:
     /// The same image by the JIT, on the input of the last run. Not compared: what read uninitialised stack, or depends on
     /// where the stack is, found by interpreting with other stacks.
     std::string run_native(const code &image, jit_image &native) {
-        if (reads_unwritten_)
+        if (reads_unwritten_ || cut_)
             return "";
         std::vector<u64> room(sizeof(frames_) / 8 + 512);
         for (u32 shift : {1u, 2u, 259u, 510u}) {
@@ -226,6 +230,8 @@ public:
         return out;
     }
     u32 steps() const { return steps_; }
+    /// It has loops that no counter bounds.
+    bool open() const { return open_; }
     size_t state_count() const { return state_count_; }
 
 private:
@@ -285,6 +291,10 @@ private:
         u32 at = origin_[pc];
         if (++steps_ > 200000)
             fail(at, "does not end");
+        if (open_ && steps_ > 5000) { // may_goto goes on for millions of turns
+            cut_ = true;
+            longjmp(escape_, 1);
+        }
         follow(at, regs);
         if (reserved_size_ && regs[0])
             records_[regs[0]] = reserved_size_;
@@ -305,6 +315,8 @@ private:
             stack_bytes(regs[2], 4, false);
         if (ran.kind == insn_kind::call_helper && ran.imm == BPF_FUNC_ringbuf_reserve)
             reserved_size_ = regs[2];
+        if (ran.kind == insn_kind::call_kfunc)
+            stack_bytes(regs[1], 8, true);
         if (ran.kind == insn_kind::call_sub)
             memset(written_[frame + 1], 0, max_bpf_stack);
         const verifier_state *st = find(at, regs, frame);
@@ -337,7 +349,7 @@ private:
             if (d.kind == insn_kind::jump ||
                 (d.kind == insn_kind::branch && branch_taken(d.op, d.width, regs[d.dst], d.reg ? regs[d.src] : static_cast<u64>(d.imm))))
                 expected_ = d.target;
-            else if (d.kind == insn_kind::branch)
+            else if (d.kind == insn_kind::branch || d.kind == insn_kind::may_goto) // whose turns are not used up
                 expected_++;
             else
                 fail(at, "runs dead code at insn", nullptr, expected_);
@@ -385,6 +397,44 @@ private:
         return static_cast<u32>(seed_ >> 33) % n;
     }
 
+    // ---- live registers ---------------------------------------------------------------------------------------------------
+
+    u16 used(const insn_desc &d) const {
+        switch (d.kind) {
+        case insn_kind::call_helper: {
+            const helper_proto *fn = find_helper(static_cast<u32>(d.imm), BPF_PROG_TYPE_SCHED_CLS, 0);
+            u16 n = 0;
+            while (fn && n < 5 && fn->args[n] != arg_type::none)
+                n++;
+            return static_cast<u16>((2u << n) - 2);
+        }
+        case insn_kind::call_kfunc: return reg_bit(BPF_REG_1) | (static_cast<u32>(d.imm) == embed_types::get().iter_new ? 0xc : 0);
+        case insn_kind::call_sub: return live_[static_cast<u32>(d.target)] & 0x3e;
+        case insn_kind::exit: return 0; // of a function: what its result is made of does not count
+        default: return d.uses;
+        }
+    }
+    void find_live() {
+        live_.assign(p_.size(), 0);
+        for (bool again = true; again;) {
+            again = false;
+            for (u32 i = 0; i < p_.size();) {
+                insn_desc d = decode({p_.data(), p_.size()}, i);
+                open_ |= d.kind == insn_kind::may_goto || d.kind == insn_kind::call_kfunc;
+                u16 after = 0;
+                if (d.falls_through && i + d.words < p_.size())
+                    after |= live_[i + d.words];
+                if (d.jumps)
+                    after |= live_[static_cast<u32>(d.target)];
+                bool call = d.kind == insn_kind::call_helper || d.kind == insn_kind::call_kfunc || d.kind == insn_kind::call_sub;
+                u16 before = static_cast<u16>((after & ~(call ? caller_saved_regs : d.defs)) | used(d));
+                again |= before != live_[i];
+                live_[i] = before;
+                i += d.words;
+            }
+        }
+    }
+
     // ---- containment ----------------------------------------------------------------------------------------------------
 
     const verifier_state *find(u32 at, const u64 *regs, u32 frame) {
@@ -392,14 +442,14 @@ private:
         size_t n = all.size(), from = hint_[at];
         for (size_t k = 0; k < n; k++) {
             size_t i = (from + k) % n;
-            if (holds(*all[i], regs, frame)) {
+            if (holds(*all[i], at, regs, frame)) {
                 hint_[at] = i;
                 return all[i].get();
             }
         }
         return nullptr;
     }
-    bool holds(const verifier_state &st, const u64 *regs, u32 frame) {
+    bool holds(const verifier_state &st, u32 at, const u64 *regs, u32 frame) {
         if (st.curframe != frame)
             return false;
         for (u32 f = 1; f <= frame; f++)
@@ -408,8 +458,9 @@ private:
         ids_.clear(), nulls_.clear();
         for (u32 f = 0; f <= frame; f++) {
             const func_state &fs = *st.frame[f];
+            u16 live = !open_ ? 0x3ff : live_[f == frame ? at : callsites_[f + 1]];
             for (u32 r = f == frame ? 0 : 6; r < 10; r++)
-                if (!reg_holds(fs.regs[r], f == frame ? regs[r] : frames_[f + 1].saved[r - 6], 8))
+                if ((live >> r & 1) && !reg_holds(fs.regs[r], f == frame ? regs[r] : frames_[f + 1].saved[r - 6], 8))
                     return false;
             for (u32 s = 0; s < fs.stack.size(); s++)
                 if (!slot_holds(fs.stack[s], frames_[f].stack + max_bpf_stack - 8 * (s + 1)))
@@ -515,6 +566,9 @@ private:
     std::map<u64, u64> records_; ///< reserved in the ring buffer, with their size
     u64 reserved_size_ = 0;      ///< of a reservation under way
     bool guarded_ = false;
+    bool open_ = false; ///< has loops that no counter bounds
+    bool cut_ = false;  ///< the last run was not followed to its end
+    std::vector<u16> live_; ///< registers that are read behind an instruction or there
     u32 seen_insn_ = 0;
     u16 seen_numbers_ = 0;
     u64 seen_regs_[10]{};

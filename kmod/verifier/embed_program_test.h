@@ -1,15 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // For tests: random programs that the verifier mostly accepts and that do what its abstractions are about: numbers linked by
 // copies and spills, partial stores, variable stack offsets, indices into map values and packets, loops, calls with
-// stack pointers, atomics, null checks, ring buffer records. Registers are typed while generating; jumps are structured (if, loop).
+// stack pointers, atomics, null checks, ring buffer records, loops that no counter bounds. Registers are typed while generating; jumps are
+// structured (if, loop).
 #pragma once
 
+#include "btf/btf_builder_test.h"
 #include "verifier/asm_test.h"
 
 namespace modbpf::test {
 
 inline constexpr u32 embed_value_size = 48;
 enum : int { embed_array_fd = 2000, embed_small_fd = 2001, embed_ring_fd = 2002 };
+
+/// Types that stand for the kernel's: those of the iterator over numbers.
+struct embed_types {
+    ref<btf> types;
+    u32 iter_new, iter_next, iter_destroy;
+    embed_types() {
+        btf_builder b;
+        using K = btf_kind;
+        u32 i = b.int32(), w = b.integer("u64", 8, 64);
+        u32 it = b.refer(K::pointer, b.composite(K::structure, "bpf_iter_num", 8, {{"opaque", w, 0}}));
+        iter_new = b.func("bpf_iter_num_new", b.proto(i, {{"it", it}, {"start", i}, {"end", i}}), BTF_FUNC_STATIC);
+        iter_next = b.func("bpf_iter_num_next", b.proto(b.refer(K::pointer, i), {{"it", it}}), BTF_FUNC_STATIC);
+        iter_destroy = b.func("bpf_iter_num_destroy", b.proto(0, {{"it", it}}), BTF_FUNC_STATIC);
+        types = load_btf(b.bytes()).types;
+    }
+    static const embed_types &get() {
+        static embed_types t;
+        return t;
+    }
+};
 
 struct embed_generator {
     enum kind : u8 { none, num, ptr, fixed };
@@ -21,6 +43,9 @@ struct embed_generator {
     u16 reserved = 0; ///< registers that hold a pointer for good, or a loop's counter
     bool in_sub = false;
     bool no_calls = false; ///< of subprograms
+    bool open_loops = false; ///< may_goto, iterators
+    bool has_open_loop = false;
+    u32 iters = 0; ///< that are alive
     u32 depth = 0;
     std::vector<std::pair<size_t, u32>> calls;
     u32 subs = 0;
@@ -512,6 +537,85 @@ struct embed_generator {
             merge(before);
         }
     }
+    /// What was a number is one again.
+    void restore(const kinds &head) {
+        for (u8 r = 0; r < 10; r++)
+            if (head.regs[r] == num && regs[r] != num) {
+                emit(mov(r, imm()));
+                regs[r] = num;
+            }
+        for (u32 i = 0; i < 8; i++)
+            if (head.slots[i] == num && slots[i] != num)
+                emit(st(BPF_DW, r10, static_cast<s16>(-8 * static_cast<s32>(i + 1)), 5)), slots[i] = num;
+    }
+    /// At the head of a loop that may come back with numbers where pointers are.
+    void forget_pointers() {
+        for (auto &r : regs)
+            r = r == ptr ? none : r;
+        for (auto &k : slots)
+            k = k == ptr ? none : k;
+    }
+    void jump_back(size_t top) { emit(ja(static_cast<s16>(static_cast<s32>(top) - static_cast<s32>(p.size()) - 1))); }
+    void iter_call(u32 func, s16 at) {
+        emit(prog{mov_x(r1, r10), add(r1, at)});
+        if (func == embed_types::get().iter_new) {
+            s32 from = static_cast<s32>(next(5));
+            emit(prog{mov(r2, from), mov(r3, from + static_cast<s32>(next(6)))});
+        }
+        emit(raw(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, static_cast<s32>(func)));
+        scratch_caller_saved();
+    }
+    /// while (next()) over numbers; the iterator lies below what other statements touch.
+    void iterator_loop() {
+        if (loop_in_low() || iters == 2)
+            return;
+        const embed_types &t = embed_types::get();
+        s16 at = static_cast<s16>(-72 - 8 * static_cast<s32>(iters++));
+        has_open_loop = true;
+        iter_call(t.iter_new, at);
+        forget_pointers();
+        auto head = snapshot();
+        size_t top = p.size();
+        iter_call(t.iter_next, at);
+        std::vector<size_t> leave{p.size()};
+        emit(jmp(BPF_JEQ, r0, 0, 0));
+        if (next(2)) {
+            u8 r = target();
+            emit(ldx(BPF_W, r, r0, 0));
+            regs[r] = num;
+        }
+        block(1 + next(3));
+        restore(head);
+        if (next(4) == 0) {
+            bpf_insn early = jmp(BPF_JEQ, number(), imm(), 0);
+            leave.push_back(p.size());
+            emit(early);
+        }
+        jump_back(top);
+        land(leave);
+        merge(head);
+        iter_call(t.iter_destroy, at);
+        iters--;
+    }
+    /// A loop that ends when a counter in a map says so, of which nothing is known, or by may_goto.
+    void may_goto_loop() {
+        has_open_loop = true;
+        forget_pointers();
+        auto head = snapshot();
+        size_t top = p.size();
+        std::vector<size_t> leave{p.size()};
+        emit(raw(BPF_JMP | BPF_JCOND, 0, 0, 0, 0));
+        block(1 + next(3));
+        u8 r = target();
+        emit(prog{mov(r, 1), atomic(BPF_DW, BPF_ADD | BPF_FETCH, r9, r, static_cast<s16>(8 * next(6))), alu_and(r, 3)});
+        regs[r] = num;
+        restore(head);
+        leave.push_back(p.size());
+        emit(jmp(BPF_JEQ, r, static_cast<s32>(next(4)), 0));
+        jump_back(top);
+        land(leave);
+        merge(head);
+    }
     void loop() {
         u8 counter = static_cast<u8>(7 + next(2));
         if (reserved >> counter & 1)
@@ -525,14 +629,7 @@ struct embed_generator {
         auto head = snapshot();
         size_t top = p.size();
         block(1 + next(3));
-        for (u8 r = 0; r < 10; r++)
-            if (head.regs[r] == num && regs[r] != num) {
-                emit(mov(r, imm()));
-                regs[r] = num;
-            }
-        for (u32 i = 0; i < 8; i++)
-            if (head.slots[i] == num && slots[i] != num)
-                emit(st(BPF_DW, r10, static_cast<s16>(-8 * static_cast<s32>(i + 1)), 5)), slots[i] = num;
+        restore(head);
         if (next(4) == 0) { // leaves early
             emit(jmp(BPF_JEQ, number(), imm(), 2));
         }
@@ -547,6 +644,8 @@ struct embed_generator {
         reserved &= static_cast<u16>(~(1u << counter));
     }
     void statement() {
+        if (open_loops && depth < 3 && next(14) == 0)
+            return next(2) ? iterator_loop() : may_goto_loop();
         switch (next(depth < 3 ? 29 : 25)) {
         case 0:
         case 1:
