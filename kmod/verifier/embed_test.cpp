@@ -207,6 +207,8 @@ bool campaign(u64 seed, u64 count, u64 until_ns, tally &t) {
         std::string bad = examine(p, g.packet, seed + i, t);
         if (bad.empty())
             continue;
+        printf("seed %llu: %s\n", static_cast<unsigned long long>(seed + i), bad.c_str()); // what follows takes long
+        fflush(stdout);
         prog small = minimize(p, g.packet, seed + i);
         tally again;
         ADD_FAILURE() << "MODBPF_SEED=" << seed + i << "\n" << bad << "\nsmallest:\n"
