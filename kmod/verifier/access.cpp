@@ -19,6 +19,8 @@ status read_reg(env &e, u32 regno) {
         verbose(e, "R%d !read_ok\n", regno);
         return fail(EACCES);
     }
+    if (e.precision)
+        trace_read(e, e.cur->curframe, regno, false);
     return {};
 }
 

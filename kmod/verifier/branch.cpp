@@ -35,7 +35,6 @@ void mark_not_null(reg_state &r) {
 namespace {
 
 constexpr s32 max_packet_off = 0xffff;
-constexpr u32 max_linked = 6;
 
 bool not_null(const reg_state &r) {
     if (r.may_be_null() || r.var.smin <= -max_var_off || r.var.smax >= max_var_off)
@@ -91,9 +90,7 @@ branch decide(const reg_state &a, const reg_state &b, u8 op, bool jmp32) {
 // ---- linked scalars ---------------------------------------------------------------------------------------------------
 
 /// Scalars whose value is tied to a compared one, by frame and register or slot.
-struct links {
-    u16 regs[max_call_frames]{};
-    u64 slots[max_call_frames]{};
+struct links : scalar_masks {
     u32 count = 0;
     bool callers = false; ///< some are in frames below, other than slots of the frame that called this one
 
@@ -117,7 +114,7 @@ private:
     bool take(reg_state &r, bool have) {
         if (have)
             return true;
-        if (count == max_linked) {
+        if (count == max_linked_scalars) {
             r.clear_id();
             return false;
         }
@@ -159,13 +156,15 @@ status observe(env &e, const insn_desc &d, const links &l) {
     if (l.count < 2)
         return {};
     e.history++;
+    if (e.precision)
+        TRY(record_links(e, l));
     u32 top = e.cur->curframe;
     TRY(observe_links(e, l.regs[top], l.slots[top], top ? l.slots[top - 1] : 0));
     if (!l.callers)
         return {};
-    TRY(demand_reg(e, d.dst));
+    TRY(demand_unlogged(e, d.dst));
     if (d.reg)
-        TRY(demand_reg(e, d.src));
+        TRY(demand_unlogged(e, d.src));
     for (u32 n = 0; n <= top; n++) {
         for (u32 r = 0; r < BPF_REG_10; r++)
             if (l.regs[n] >> r & 1)
@@ -378,6 +377,8 @@ status check_branch(env &e, const insn_desc &d) {
         src.set_const(static_cast<u64>(d.imm));
     if (dst.type == reg_type::stack || src.type == reg_type::stack)
         e.history++;
+    if (e.precision)
+        TRY(record_stack_comparison(e, dst.type == reg_type::stack, src.type == reg_type::stack));
     branch b = decide(dst, src, d.op, d.alu32());
     if (b != branch::unknown)
         return take_one(e, d, b == branch::taken);

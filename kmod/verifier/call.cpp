@@ -325,8 +325,17 @@ status check_func_ip(env &e, const helper_proto &p) {
     return fail(ENOTSUPP);
 }
 
+/// Linux makes a tail call with a known index a direct one.
+status explain_tail_call(env &e, const call_meta &meta) {
+    const reg_state &index = e.reg(BPF_REG_3);
+    if (!e.precision || !(meta.fn->flags & helper_tail_call) || !index.is_const() || index.var.value() >= meta.map_ptr->params.max_entries)
+        return {};
+    return explain_demand(e, BPF_REG_3);
+}
+
 status apply_call(env &e, call_meta &meta) {
     const helper_proto &p = *meta.fn;
+    TRY(explain_tail_call(e, meta));
     for (s32 i = 0; i < meta.raw_size; i++)
         TRY(check_mem(e, meta.raw_regno, i, 1, access::write, -1, false, false));
     TRY(release_arg(e, meta));

@@ -187,10 +187,10 @@ status check_size_arg(env &e, u32 regno, bool zero_ok, call_meta &meta) {
         verbose(e, "R%d unbounded memory access, use 'var &= const' or 'if (var < const)'\n", regno);
         return fail(EACCES);
     }
-    TRY(demand_reg(e, regno));
     // A size that may be less leaves bytes unwritten: then the area must be readable before.
     meta.raw = has(mem, type_flag::uninit) && r.var.is_const();
-    return check_mem_arg(e, regno - 1, static_cast<s32>(r.var.umax), access_of(mem), zero_ok, &meta);
+    TRY(check_mem_arg(e, regno - 1, static_cast<s32>(r.var.umax), access_of(mem), zero_ok, &meta));
+    return demand_reg(e, regno);
 }
 
 status check_aligned(env &e, const reg_state &r, u32 size) {
@@ -424,7 +424,7 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
         [[fallthrough]];
     default:
         if (zero_ok && size == 0 && r.is_null())
-            return demand_reg(e, regno);
+            return demand_unlogged(e, regno);
         verbose(e, "R%d type=%s expected=fp\n", regno, reg_type_name(e, r.type));
         return fail(EACCES);
     }

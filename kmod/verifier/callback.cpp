@@ -88,7 +88,7 @@ status enter_async(env &e, const callback_proto &proto, u32 sub) {
     TRY(set_args(e, proto, e.cur->cur(), *st->frame[0]));
     st->async_depth = e.cur->async_depth + 1;
     st->modes.in_sleepable = proto.may_sleep;
-    TRY(e.pending.push({st.get(), e.subs[sub].start, e.insn, e.log.position()}));
+    TRY(e.pending.push({st.get(), e.subs[sub].start, e.insn, e.log.position(), e.precision ? fresh_span(e) : path_span{}}));
     (void)st.release();
     if (e.pending.size() <= max_pending)
         return {};
@@ -118,6 +118,8 @@ status call_callback(env &e, const callback_proto &proto, u32 sub, const map *m)
     }
     e.subs[sub].called_back = true;
     if (proto.counted) {
+        if (e.precision && e.reg(BPF_REG_4).is_null())
+            TRY(explain_demand(e, BPF_REG_4));
         TRY(demand_reg(e, BPF_REG_1)); // the number of turns decides
         func_state &f = e.cur->cur();
         if (f.callback_turns >= f.regs[BPF_REG_1].var.umax) {

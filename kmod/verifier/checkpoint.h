@@ -15,6 +15,7 @@
 // of t for S, step by step to T, and from there with the fewer marks of T, for which the same was true when T was concluded.
 #pragma once
 
+#include "verifier/precision_log.h"
 #include "verifier/state.h"
 
 namespace modbpf {
@@ -73,6 +74,7 @@ struct checkpoint {
     u32 hits = 0, misses = 0;     ///< how useful it was
     own<verifier_state> state; ///< until it is concluded
     own<state_facts> facts;    ///< then
+    own<checkpoint_trace> trace; ///< while there is a precision_log
 
     bool concluded() const { return !state; }
 };

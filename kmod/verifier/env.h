@@ -17,6 +17,7 @@
 #include "btf/fields.h"
 #include "helpers/helper.h"
 #include "isa/opcode.h"
+#include "verifier/precision_log.h"
 #include "verifier/state.h"
 #include "verifier/verifier.h"
 
@@ -166,6 +167,7 @@ struct pending_path {
     u32 insn;
     u32 prev_insn;
     u64 log_pos;
+    path_span span{}; ///< for the precision_log
 };
 
 struct verifier_env {
@@ -220,6 +222,7 @@ struct verifier_env {
     u64 prev_log_pos = 0;
     u64 prev_insn_print_len = 0;
     const line_info *prev_line = nullptr;
+    own<precision_log> precision; ///< at BPF_LOG_LEVEL2, or null
     char type_text[64];     ///< reg_type_name()'s
 
     verifier_env(const verify_request &r, verifier_log &l) : req(r), log(l) { any_number.set_unknown(); }
@@ -387,10 +390,12 @@ struct call_meta {
 // print.cpp
 const char *reg_type_name(env &e, reg_type t);
 void tnum_text(char *buf, u32 size, const tnum &t);
-void print_state(env &e, const verifier_state &st, u32 frame, bool all);
+/// `trace`: also what that knows of each register and slot.
+void print_state(env &e, const verifier_state &st, u32 frame, bool all, const checkpoint_trace *trace = nullptr);
 void print_insn_state(env &e);
 void print_line(env &e, u32 insn, const char *prefix);
 void print_insn(env &e, u32 at);
+void print_insn_text(env &e, u32 at); ///< no line of its own
 void print_stats(env &e);
 
 #define verbose(e, ...) (e).log.printf(__VA_ARGS__)

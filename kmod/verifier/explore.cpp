@@ -68,6 +68,8 @@ bool pop_path(env &e) {
     e.cur = own<verifier_state>(p.state);
     e.insn = p.insn;
     e.prev_insn = static_cast<s32>(p.prev_insn);
+    if (e.precision)
+        e.precision->span = p.span;
     tell_path(e, path_event::resumed, e.insn, e.pending.size());
     if (!(e.log.level() & BPF_LOG_LEVEL2))
         e.log.reset(p.log_pos);
@@ -142,6 +144,8 @@ result<bool> ends_here(env &e, checkpoint &st) {
 
 /// Is the path, in a loop, still too near to its checkpoint at this place for another one to help?
 bool same_turn(const env &e, const checkpoint &st) {
+    if (e.precision)
+        return e.jumps - e.prev_jumps < turn_jumps && e.processed - e.prev_processed < turn_insns;
     u64 jumps = e.jumps - st.jumps;
     if (e.forks == st.forks) // nobody can follow who would not meet the other one; but an endless loop is to be found at last
         return jumps < max_quiet_jumps;
@@ -151,7 +155,7 @@ bool same_turn(const env &e, const checkpoint &st) {
 /// Where others may join this path, or some way behind the last one.
 bool worth_checkpoint(const env &e) {
     u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
-    bool join = e.pred_start[e.insn + 1] - e.pred_start[e.insn] > 1;
+    bool join = !e.precision && e.pred_start[e.insn + 1] - e.pred_start[e.insn] > 1;
     return (jumps >= 2 && insns >= 8) || (join && insns >= 4);
 }
 
@@ -171,6 +175,8 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
         }
         if (TRY(ends_here(e, *st))) {
             st->hits++;
+            if (e.precision)
+                TRY(explain_prune(e, *st));
             return true;
         }
         if (st->branches && !force_new && same_turn(e, *st))
@@ -198,6 +204,8 @@ status add_checkpoint(env &e) {
     if (!st->state)
         return error(ENOMEM);
     TRY(st->state->copy_from(*e.cur));
+    if (e.precision)
+        TRY(trace_checkpoint(e, *st));
     e.stats.total_states++;
     e.stats.peak_states++;
     e.prev_jumps = e.jumps, e.prev_processed = e.processed;
@@ -218,9 +226,11 @@ status add_checkpoint(env &e) {
     return {};
 }
 
+u32 history_length(const env &e) { return e.precision ? e.precision->span.end - e.precision->span.start : e.history; }
+
 /// -> true: pruned.
 result<bool> visit_prune_point(env &e) {
-    bool force_new = (e.req.bpf && (e.req.prog_flags & BPF_F_TEST_STATE_FREQ)) || e.history > 40 ||
+    bool force_new = (e.req.bpf && (e.req.prog_flags & BPF_F_TEST_STATE_FREQ)) || history_length(e) > 40 ||
                      e.aux[e.insn].loop != loop_driver::none;
     bool add_new = force_new || worth_checkpoint(e);
     if (TRY(search_checkpoints(e, force_new, &add_new)))
@@ -378,6 +388,8 @@ result<step> do_insn(env &e, bool *print_from) {
     if (e.req.observer && !e.req.observer->state(e.req.observer->priv, e.insn, *e.cur))
         return fail(EAGAIN);
     insn_aux &a = e.aux[e.insn];
+    if (e.precision)
+        precision_step(e);
     if (a.prune_point && TRY(visit_prune_point(e))) {
         tell_path(e, path_event::pruned, e.insn);
         if (logging && *print_from)
@@ -387,6 +399,8 @@ result<step> do_insn(env &e, bool *print_from) {
         return step::path_done;
     }
     e.history += a.jmp_point;
+    if (e.precision && a.jmp_point)
+        TRY(record_join(e));
     if ((e.processed & 0x3ff) == 0) {
         if (port_signal_pending())
             return fail(EAGAIN);
@@ -395,7 +409,6 @@ result<step> do_insn(env &e, bool *print_from) {
     if ((e.log.level() & BPF_LOG_LEVEL2) && *print_from) {
         verbose(e, "\nfrom %d to %d%s:", e.prev_insn, e.insn, path_note(e));
         print_state(e, *e.cur, e.cur->curframe, true);
-        e.scratched_regs = 0, e.scratched_slots = 0;
         *print_from = false;
     }
     TRY(log_insn(e));
@@ -458,6 +471,8 @@ status enter(env &e, u32 sub) {
     e.insn = e.subs[sub].start;
     e.prev_insn = -1;
     e.history = 0;
+    if (e.log.level() & BPF_LOG_LEVEL2)
+        TRY(start_precision_log(e));
     e.scratched_regs = ~0u, e.scratched_slots = ~0ull;
     tell_path(e, path_event::entry, e.insn);
     if (!sub && !e.req.attach.extension) {
@@ -492,7 +507,7 @@ result<verifier_state *> push_path(env &e, u32 insn, u32 prev_insn) {
         return error(ENOMEM);
     TRY(st->copy_from(*e.cur));
     verifier_state *raw = st.get();
-    TRY(e.pending.push({raw, insn, prev_insn, e.log.position()}));
+    TRY(e.pending.push({raw, insn, prev_insn, e.log.position(), e.precision ? e.precision->span : path_span{}}));
     (void)st.release();
     if (e.pending.size() > max_pending) {
         verbose(e, "The sequence of %d jumps is too complex.\n", static_cast<int>(e.pending.size()));

@@ -22,7 +22,7 @@ status check_mem_param(env &e, const subprog_info &s, u32 i) {
         TRY(check_ptr_off(e, r, regno));
     if (r.is_null()) {
         if (null_ok)
-            return demand_reg(e, regno); // the callee relies on NULL, not on some number
+            return demand_unlogged(e, regno); // the callee relies on NULL, not on some number
         verbose(e, "arg#%d is expected to be non-NULL\n", i);
         return fail(EINVAL);
     }
@@ -171,7 +171,7 @@ status check_func_call(env &e, const insn_desc &d) {
         print_state(e, *e.cur, e.cur->curframe - 1, true);
         verbose(e, "callee:\n");
         print_state(e, *e.cur, e.cur->curframe, true);
-        e.scratched_regs = 0, e.scratched_slots = 0;
+        e.scratched_regs = ~0u, e.scratched_slots = ~0ull; // all of the callee's is new
     }
     return {};
 }

@@ -275,7 +275,7 @@ status check_fixed_memory(env &e, const kfunc_call &c, u32 i, const kfunc_param 
         return fail(EINVAL);
     }
     if (e.reg(i + 1).is_null())
-        return demand_reg(e, i + 1);
+        return demand_unlogged(e, i + 1);
     return without_null(e, i + 1, [&]() -> status { return check_memory(e, i + 1, static_cast<s32>(size), true); });
 }
 
@@ -297,7 +297,7 @@ status check_sized_memory(env &e, u32 regno) {
 status check_memory_and_size(env &e, kfunc_call &c, u32 i, const kfunc_param &p) {
     u32 regno = i + 1;
     if (e.reg(regno).is_null() && p.ends_with("__opt")) {
-        TRY(demand_reg(e, regno));
+        TRY(demand_unlogged(e, regno));
     } else if (status s = without_null(e, regno, [&]() -> status { return check_sized_memory(e, regno); }); !s) {
         verbose(e, "arg#%d arg#%d memory, len pair leads to invalid memory access\n", i, i + 1);
         return s;
@@ -387,7 +387,7 @@ status check_pointer(env &e, kfunc_call &c, u32 i, const kfunc_param &p, bool *t
     }
     kfunc_arg kind = TRY(classify(e, c, i, p));
     if (kind == kfunc_arg::null)
-        return demand_reg(e, regno);
+        return demand_unlogged(e, regno);
     if (kind == kfunc_arg::map && r.base() != reg_type::map_ptr && r.base() != reg_type::btf_ptr) {
         verbose(e, "pointer in R%d isn't map pointer\n", regno);
         return fail(EINVAL);

@@ -289,7 +289,13 @@ static status raised(env &e, u32 i) {
     return {};
 }
 
-status demand_reg(env &e, u32 regno) { return demand_frame_reg(e, e.cur->curframe, regno); }
+status demand_reg(env &e, u32 regno) {
+    if (e.precision)
+        TRY(explain_demand(e, regno));
+    return demand_unlogged(e, regno);
+}
+
+status demand_unlogged(env &e, u32 regno) { return demand_frame_reg(e, e.cur->curframe, regno); }
 
 status demand_frame_reg(env &e, u32 frame, u32 regno) {
     u32 i = insn_of_frame(e, frame);
@@ -314,6 +320,8 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
     u32 i = insn_of_frame(e, frame), top = e.cur->curframe;
     insn_aux &a = e.aux[i];
     u64 b = 1ull << slot;
+    if (e.precision)
+        trace_read(e, frame, slot, true);
     if (loaded && frame + 1 == top && !(e.aux[e.insn].outer_read & b)) { // followed in the function that loads it
         e.aux[e.insn].outer_read |= b;
         TRY(enqueue(e, e.insn));
@@ -346,7 +354,7 @@ status demand_slot(env &e, u32 frame, u32 slot) {
 status observe_store(env &e, u32 frame, u32 slot, s32 regno) {
     if (frame + 1 < e.cur->curframe) {
         if (regno >= 0 && e.reg(static_cast<u32>(regno)).is_scalar())
-            return demand_reg(e, static_cast<u32>(regno));
+            return demand_unlogged(e, static_cast<u32>(regno));
         return {};
     }
     insn_aux &a = e.aux[e.insn];

@@ -52,8 +52,10 @@ inline constexpr u16 arg_regs = 0x3e; ///< r1-r5
 /// Predecessors, calls and exits, and the static liveness of registers. After check_cfg.
 status build_marks(env &e);
 
-/// The scalar in `regno` must be precise before the current instruction.
+/// The scalar in `regno` must be precise before the current instruction. The log explains it as Linux does.
 status demand_reg(env &e, u32 regno);
+/// Where Linux makes no such demand.
+status demand_unlogged(env &e, u32 regno);
 /// The same for a register of frame `frame`, which may wait for its callee.
 status demand_frame_reg(env &e, u32 frame, u32 regno);
 /// Slot `slot` of frame `frame` was read by the current instruction. `loaded`: into a register, not by a helper.

@@ -2,6 +2,7 @@
 // The verifier's log: register states, instructions, source lines and statistics in the text format of Linux 6.12.
 #include "btf/btf.h"
 #include "isa/disasm.h"
+#include "verifier/callback.h"
 #include "verifier/dynptr.h"
 
 namespace modbpf {
@@ -148,6 +149,9 @@ void print_reg(env &e, u32 frame, const reg_state &r) {
     verbose(e, ")");
 }
 
+/// What paths did since the last checkpoint, and those from it.
+const char *use_text(bool read, bool written) { return read ? written ? "_rw" : "_r" : written ? "_w" : ""; }
+
 /// An object's facts are shown at its lowest slot.
 bool is_main_slot(const stack_slot &s) { return s.spilled.dynptr != dynptr_kind::none ? s.spilled.first_slot : s.spilled.ref_id != 0; }
 
@@ -169,7 +173,7 @@ void print_object(env &e, const reg_state &r) {
             r.iter == iter_state::active ? "active" : "drained", r.iter_depth);
 }
 
-void print_slot(env &e, const func_state &f, u32 index) {
+void print_slot(env &e, const func_state &f, u32 index, const checkpoint_trace *trace) {
     const stack_slot &s = f.stack[index];
     constexpr char letter[] = {'?', 'r', 'm', '0', 'd', 'i'};
     char text[slot_bytes + 1];
@@ -183,7 +187,8 @@ void print_slot(env &e, const func_state &f, u32 index) {
         return;
     if (s.is_object() && !is_main_slot(s))
         return;
-    verbose(e, " fp%d%s=", -static_cast<s32>(slot_bytes * (index + 1)), f.written_slots >> index & 1 ? "_w" : "");
+    bool read = trace && trace->read.slots[f.frameno] >> index & 1, precise = trace && trace->precise.slots[f.frameno] >> index & 1;
+    verbose(e, " fp%d%s=", -static_cast<s32>(slot_bytes * (index + 1)), use_text(read, f.written_slots >> index & 1));
     if (s.is_object()) {
         print_object(e, s.spilled);
         return;
@@ -196,7 +201,7 @@ void print_slot(env &e, const func_state &f, u32 index) {
     while (s.kind[i] != slot_kind::spill)
         i++;
     text[i] = 0;
-    verbose(e, "%s", text);
+    verbose(e, precise ? "%sP" : "%s", text);
     print_reg(e, f.frameno, s.spilled);
 }
 
@@ -211,7 +216,7 @@ void tnum_text(char *buf, u32 size, const tnum &t) {
         port_snprintf(buf, size, "(0x%llx; 0x%llx)", t.value, t.mask);
 }
 
-void print_state(env &e, const verifier_state &st, u32 frame, bool all) {
+void print_state(env &e, const verifier_state &st, u32 frame, bool all, const checkpoint_trace *trace) {
     const func_state &f = *st.frame[frame];
     if (f.frameno)
         verbose(e, " frame%d:", f.frameno);
@@ -219,14 +224,17 @@ void print_state(env &e, const verifier_state &st, u32 frame, bool all) {
         const reg_state &r = f.regs[i];
         if (r.type == reg_type::not_init || (!all && !(e.scratched_regs >> i & 1)))
             continue;
-        verbose(e, " R%d%s=", i, f.written_regs >> i & 1 ? "_w" : "");
+        bool read = trace && trace->read.regs[frame] >> i & 1, precise = trace && trace->precise.regs[frame] >> i & 1;
+        verbose(e, precise ? " R%d%s=P" : " R%d%s=", i, use_text(read, f.written_regs >> i & 1));
         print_reg(e, f.frameno, r);
     }
     for (u32 i = 0; i < f.stack.size(); i++)
         if (all || (e.scratched_slots >> i & 1))
-            print_slot(e, f, i);
+            print_slot(e, f, i, trace);
     for (u32 i = 0; i < st.refs.size(); i++)
         verbose(e, i ? ",%d" : " refs=%d", st.refs[i].id);
+    if (f.callback)
+        verbose(e, f.callback->async ? " async_cb" : " cb");
     verbose(e, "\n");
     if (!all)
         e.scratched_regs = 0, e.scratched_slots = 0;
@@ -275,7 +283,7 @@ static const char *kfunc_name(void *priv, const bpf_insn &insn) {
     return nullptr;
 }
 
-void print_insn(env &e, u32 at) {
+void print_insn_text(env &e, u32 at) {
     disasm_options o;
     o.helper_name = helper_name;
     o.call_name = kfunc_name;
@@ -284,6 +292,10 @@ void print_insn(env &e, u32 at) {
     char text[disasm_line_max + 64];
     disasm(text, sizeof(text), e.code(), at, o);
     verbose(e, "%d: %s", at, text);
+}
+
+void print_insn(env &e, u32 at) {
+    print_insn_text(e, at);
     e.prev_insn_print_len = e.log.position() - e.prev_log_pos;
     e.prev_log_pos = e.log.position();
 }

@@ -120,7 +120,8 @@ void load_bytes(env &e, func_state &f, s32 off, u32 size, u32 value) {
 }
 
 /// Part of a spilled number, or a load that is not as wide as the spill.
-status load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
+status load_part(env &e, const func_state &f, s32 off, u32 size, u32 value) {
+    const stack_slot &s = f.stack[slot_of(off)];
     u32 have = spill_size(s);
     reg_state &r = e.reg(value);
     // The spill starts at the slot's lowest byte; a load from there of no more bytes gets its low bytes.
@@ -129,7 +130,7 @@ status load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
         r = s.spilled;
         if (narrowing)
             r.clear_id();
-        return {};
+        return e.precision ? record_stack_access(e, f.frameno, slot_of(off)) : status();
     }
     u32 spilled = 0, zeros = 0;
     for (u32 i = 0; i < size; i++) {
@@ -139,6 +140,8 @@ status load_part(env &e, const stack_slot &s, s32 off, u32 size, u32 value) {
         spilled += k == slot_kind::spill;
         zeros += k == slot_kind::zero;
     }
+    if (e.precision && spilled == size && s.spilled.is_null())
+        TRY(record_stack_access(e, f.frameno, slot_of(off)));
     if ((spilled == size && s.spilled.is_null()) || zeros == size)
         r.set_const(0);
     else
@@ -166,7 +169,7 @@ status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
             verbose(e, "invalid size of register fill\n");
             return fail(EACCES);
         }
-        return value >= 0 ? load_part(e, s, off, size, static_cast<u32>(value)) : status();
+        return value >= 0 ? load_part(e, f, off, size, static_cast<u32>(value)) : status();
     }
     if (value >= 0) {
         e.reg(static_cast<u32>(value)) = s.spilled;
@@ -174,7 +177,7 @@ status load_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
         verbose(e, "leaking pointer from stack off %d\n", off);
         return fail(EACCES);
     }
-    return {};
+    return e.precision ? record_stack_access(e, f.frameno, slot) : status();
 }
 
 }  // namespace
@@ -207,7 +210,13 @@ namespace {
 /// `value` register or, below 0, the immediate of the store (ST), or anything (a helper's or an atomic's write).
 bool stores_imm(const env &e) { return e.desc(e.insn).kind == insn_kind::store; }
 
-status spill_scalar(env &e, stack_slot &s, reg_state &r, u32 size) {
+/// A spill, from which precision is traced to what was spilled.
+status note_spill(env &e, const func_state &f, u32 slot) {
+    e.history++;
+    return e.precision ? record_stack_access(e, f.frameno, slot) : status();
+}
+
+void spill_scalar(env &e, stack_slot &s, reg_state &r, u32 size) {
     bool whole = size == 8 || r.var.umax >> (size * 8) == 0;
     if (whole) { // the slot holds the register's value: tie them together
         if (r.id & id_add_const)
@@ -218,8 +227,6 @@ status spill_scalar(env &e, stack_slot &s, reg_state &r, u32 size) {
     put_spill(s, r, size);
     if (!whole)
         s.spilled.clear_id();
-    e.history++;
-    return {};
 }
 
 status store_bytes(env &e, stack_slot &s, s32 off, u32 size, s32 value, bool imm_zero) {
@@ -256,12 +263,13 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
         reg_state r;
         r.set_const(static_cast<u64>(static_cast<s64>(e.insns[e.insn].imm)));
         put_spill(s, r, size);
-        e.history++;
-        return {};
+        return note_spill(e, f, slot);
     }
     reg_state &r = e.reg(static_cast<u32>(value));
-    if (r.is_scalar() && aligned && e.req.bpf)
-        return spill_scalar(e, s, r, size);
+    if (r.is_scalar() && aligned && e.req.bpf) {
+        spill_scalar(e, s, r, size);
+        return note_spill(e, f, slot);
+    }
     if (!spillable(r))
         return store_bytes(e, s, off, size, value, false);
     if (size != slot_bytes) {
@@ -274,8 +282,7 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
         return fail(EINVAL);
     }
     put_spill(s, r, size);
-    e.history++;
-    return {};
+    return note_spill(e, f, slot);
 }
 
 /// Somewhere in [lo, hi): each byte is what it was, or the value.
