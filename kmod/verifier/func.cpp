@@ -49,7 +49,7 @@ status check_object_param(env &e, const subprog_info &s, u32 i) {
     u32 regno = i + 1;
     bool null_ok = s.args[i] == sub_arg::object_or_null;
     if (null_ok && e.reg(regno).is_null())
-        return demand_reg(e, regno);
+        return demand_unlogged(e, regno);
     TRY(check_kernel_object(e, regno, {kernel_types(e), s.arg_type[i]}, null_ok));
     reg_state there = e.reg(regno);
     there.type = without(there.type, type_flag::maybe_null);
