@@ -271,9 +271,24 @@ inline std::vector<row> stack_attacks() {
     };
 }
 
+/// What a program may believe of maps and sizes.
+inline std::vector<row> map_attacks() {
+    auto constant = [](int fd, s32 is) { return ld_value(r1, fd, 0) + prog{ldx(BPF_W, r2, r1, 0), jmp(BPF_JEQ, r2, is, 1), ldx(BPF_DW, r0, r2, 0)} + ret0; };
+    auto read = [](u64 size) { return prog{mov_x(r1, r10), add(r1, -8)} + ld64(r2, size) + prog{mov(r3, 0), call(BPF_FUNC_probe_read)} + ret0; };
+    auto stack = [](s32 size) { return prog{mov_x(r2, r10), add(r2, -16), mov(r3, size), mov(r4, 0), call(BPF_FUNC_get_stack)} + ret0; };
+    return {
+        {"CVE-2021-4001: a value that the owner of the map may still write is no constant", constant(rdonly_fd, 0), filter, EACCES, "R2 invalid mem access 'scalar'"},
+        {"CVE-2021-4001, safe: of a frozen map", constant(rodata_fd, 5)},
+        {"CVE-2026-93125: a size whose low half is small", read(0x100000008ull), kprobe, EACCES, "R2 unbounded memory access"},
+        {"CVE-2026-93125, safe", read(8), kprobe},
+        {"CVE-2025-68378: a stack is longer than its buffer", stack(24), kprobe, EINVAL, "invalid indirect access to stack"},
+        {"CVE-2025-68378, safe", stack(16), kprobe},
+    };
+}
+
 inline std::vector<row> attack_rows() {
     std::vector<row> all;
-    for (auto f : {range_attacks, precision_attacks, call_attacks, stack_attacks})
+    for (auto f : {range_attacks, precision_attacks, call_attacks, stack_attacks, map_attacks})
         for (auto &r : f())
             all.push_back(r);
     return all;

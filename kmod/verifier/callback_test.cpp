@@ -83,6 +83,18 @@ prog read_element(u8 index_reg) {
 const prog zero_slot = {st(BPF_DW, r10, -8, 0)};
 const prog count_up = {ldx(BPF_DW, r0, r2, 0), add(r0, 1), stx(BPF_DW, r2, r0, 0), mov(r0, 0), exit_()};
 
+/// The slot becomes `first` on the arm that is explored first, else `second`, and of that `last`.
+prog by_turns(s32 first, s32 second, s32 last) {
+    return prog{mov_x(r6, r2), call(BPF_FUNC_get_prandom_u32), jmp(BPF_JEQ, r0, 1, 2), st(BPF_DW, r6, 0, first), ja(4), ldx(BPF_DW, r1, r6, 0), st(BPF_DW, r6, 0, second),
+                jmp(BPF_JNE, r1, second, 1), st(BPF_DW, r6, 0, last)} + prog(6, mov(r1, 0)) + ret0;
+}
+/// may_goto; the slot, -40 before, says where in the frame is written.
+prog in_open_loop(const prog &calls) {
+    s16 n = static_cast<s16>(calls.size() + 5);
+    return prog{st(BPF_DW, r10, -8, -40), raw(BPF_JMP | BPF_JCOND, 0, 0, n, 0)} + calls +
+           prog{ldx(BPF_DW, r1, r10, -8), add_x(r1, r10), st(BPF_DW, r1, 0, 0), st(BPF_DW, r10, -8, -40), ja(static_cast<s16>(-n - 1))} + ret0;
+}
+
 std::vector<callback_row> rows() {
     return {
         {"an empty callback", zero_slot + loop(10) + ret0, {ret0}},
@@ -123,6 +135,10 @@ std::vector<callback_row> rows() {
          {{ldx(BPF_DW, r1, r2, 0), mov(r0, 0), jmp(BPF_JEQ, r1, 8, 2), st(BPF_DW, r2, 0, 8), exit_(), st(BPF_DW, r2, 0, 100), exit_()}}, EACCES, ""},
         {"one turn at most", zero_slot + loop(1) + prog{ldx(BPF_DW, r1, r10, -8)} + read_element(r1),
          {{ldx(BPF_DW, r1, r2, 0), mov(r0, 0), jmp(BPF_JEQ, r1, 8, 2), st(BPF_DW, r2, 0, 8), exit_(), st(BPF_DW, r2, 0, 100), exit_()}}},
+        {"a state of the last turn says nothing of the turn before", zero_slot + loop(2) + prog{ldx(BPF_DW, r1, r10, -8)} + read_element(r1), {by_turns(1, 8, 100)}, EACCES, ""},
+        {"a state of the last turn, safe", zero_slot + loop(2) + prog{ldx(BPF_DW, r1, r10, -8)} + read_element(r1), {by_turns(1, 8, 40)}},
+        {"nor in a loop that is still open", in_open_loop(loop(2)), {by_turns(-48, -56, -600)}, EACCES, ""},
+        {"in a loop that is still open, safe", in_open_loop(loop(2)), {by_turns(-48, -56, -64)}},
         {"counts to any number", zero_slot + loop(any_turns) + ret0, {count_up}},
         {"counts to any number, which nobody may use as an index",
          zero_slot + loop(any_turns) + prog{ldx(BPF_DW, r1, r10, -8)} + read_element(r1), {count_up}, EACCES, ""},
