@@ -10,3 +10,16 @@ bench-lib:
 	@$(MAKE) --no-print-directory -s B=$(B)/bench REL="$(BENCH_FLAGS)" LIB_EXTRA=$(B)/bench/thunk.o $(B)/bench/libmodbpf.so
 bench: bench-lib
 	@selftests/bench/verifier --lib $(B)/bench/libmodbpf.so --json $(B)/bench/verifier.json $(ARGS)
+
+# ---- the JIT's images beside the kernel's -----------------------------------------------------------------
+BENCH_BODIES := $(patsubst selftests/bench/jit/bodies/%.bpf.c,$(B)/bench/bodies/%.bpf.o,$(wildcard selftests/bench/jit/bodies/*.bpf.c))
+$(B)/bench/bodies/%.bpf.o: selftests/bench/jit/bodies/%.bpf.c selftests/bench/jit/bodies/body.h
+	@mkdir -p $(@D)
+	clang-19 -O2 -target bpf -mcpu=v3 -Wall -Werror -c $< -o $@
+$(B)/bench/jit: $(wildcard selftests/bench/jit/*.cpp selftests/bench/jit/*.h) $(B)/thunk.o force
+	@mkdir -p $(@D)
+	@$(MAKE) --no-print-directory -s B=$(B)/bench REL="$(BENCH_FLAGS)" $(B)/bench/rel/libcore.a
+	$(CXX) $(CXXFLAGS_COMMON) -fexceptions $(BENCH_FLAGS) -MF $@.d -o $@ $(filter %.cpp,$^) $(B)/bench/rel/libcore.a $(B)/thunk.o -lbpf -lcapstone -pthread
+.PHONY: bench-jit
+bench-jit: $(B)/bench/jit $(BENCH_BODIES)
+	@$(B)/bench/jit --json $(B)/bench/jit.json $(ARGS) $(BENCH_BODIES)
