@@ -5,6 +5,7 @@
 
 #include "attach/link.h"
 #include "cmd/attr.h"
+#include "jit/jit.h"
 
 namespace modbpf {
 
@@ -35,6 +36,8 @@ status register_files() {
 }
 
 status start(state &s) {
+    if (const char *passes = port_jit_passes())
+        TRY(set_jit_passes(passes));
     s.active = port_percpu_alloc(sizeof(u32), alignof(u32), PORT_SLEEPING);
     if (!s.active)
         return error(ENOMEM);

@@ -5,9 +5,27 @@ namespace modbpf {
 
 namespace {
 
-/// What one instruction says about its subprogram.
-void note(jit_frame &f, const insn_desc &d) {
+/// Scratch registers (bits 9, 10, 11) that lowering needs for an operation, beside those for reading r10.
+u16 scratch_of(const jit_op &d) {
+    constexpr u16 s9 = 1 << 9, s10 = 1 << 10, s11 = 1 << 11;
+    if (d.form != jit_form::plain)
+        return 0;
+    switch (d.kind) {
+        case insn_kind::alu:
+            if (d.op == BPF_DIV || d.op == BPF_MOD)
+                return s9 | s10 | s11;
+            return d.reg && (d.op == BPF_LSH || d.op == BPF_RSH || d.op == BPF_ARSH) ? s11 : 0;
+        case insn_kind::atomic:
+            return s10 | s11;
+        default:
+            return 0;
+    }
+}
+
+/// What one operation says about its subprogram.
+void note(jit_frame &f, const jit_op &d) {
     f.regs |= d.uses | d.defs;
+    f.scratch |= scratch_of(d);
     switch (d.kind) {
         case insn_kind::call_helper:
             f.calls = true;
@@ -18,14 +36,12 @@ void note(jit_frame &f, const insn_desc &d) {
         case insn_kind::call_kfunc:
             f.calls = true;
             break;
-        case insn_kind::may_goto:
+        case insn_kind::may_goto:  // r10 is not rbp then: reading it needs a register
             f.may_goto = true;
+            f.scratch |= 1 << 10 | 1 << 11;
             break;
         case insn_kind::ld_packet:
             f.calls = f.loads_packet = true;
-            break;
-        case insn_kind::alu:
-            f.divides |= d.op == BPF_DIV || d.op == BPF_MOD;
             break;
         default:
             break;
@@ -33,7 +49,7 @@ void note(jit_frame &f, const insn_desc &d) {
 }
 
 /// Registers, kinds and operands that the engines cannot run.
-bool runnable_insn(const code &c, const insn_desc &d) {
+bool runnable_insn(const code &c, const jit_op &d) {
     if (d.dst >= bpf_reg_count || (d.reg && d.src >= bpf_reg_count))
         return false;
     if ((d.defs & reg_bit(BPF_REG_10)) != 0)
@@ -54,41 +70,49 @@ bool runnable_insn(const code &c, const insn_desc &d) {
 }
 
 /// Where an instruction leads must be an instruction of the same subprogram, or a subprogram.
-bool sound_target(const jit_facts &facts, const jit_frame &f, const insn_desc &d) {
+bool sound_target(const jit_facts &facts, const jit_frame &f, const jit_op &d) {
     if (d.jumps)
-        return d.target >= f.start && d.target < f.end && facts.starts[static_cast<u32>(d.target)];
+        return d.target >= f.start && d.target < f.end &&
+               facts.ops[facts.op_of[static_cast<u32>(d.target)]].origin == d.target;
     if (d.kind == insn_kind::call_sub || d.is_pseudo_func())  // the entry is not a subprogram that can be called
         return d.target != 0 && facts.frame_at(d.target) < facts.frames.size();
     return true;
 }
 
-/// First pass over a subprogram: instruction starts and facts. False: the code is not sound.
-bool scan(const code &c, jit_facts &facts, jit_frame &f) {
+/// First pass over a subprogram: operations. False: the code is not sound.
+result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
     bool open = true;  // the end can be fallen off
+    f.first = static_cast<u32>(facts.ops.size());
     for (u32 i = f.start; i < f.end;) {
         if (opcode(c.insns[i].code).kind == insn_kind::unknown || check_encoding(c.insns[i]))
             return false;
-        insn_desc d = decode(c.insns.view(), i);
+        jit_op d;
+        static_cast<insn_desc &>(d) = decode(c.insns.view(), i);
         if (!runnable_insn(c, d) || i + d.words > f.end)
             return false;
-        facts.starts[i] = 1;
-        note(f, d);
+        d.origin = i;
+        if (d.kind == insn_kind::call_helper || d.kind == insn_kind::call_kfunc)
+            d.uses = 0x3e;
+        auto at = static_cast<u32>(facts.ops.size());
+        facts.op_of[i] = at;
+        if (d.words == 2)
+            facts.op_of[i + 1] = at + 1;
         open = d.falls_through;
         i += d.words;
+        TRY(facts.ops.push(d));
     }
+    f.last = static_cast<u32>(facts.ops.size());
     return !open;
 }
 
-/// Second pass, once all starts are known.
-bool link(const code &c, jit_facts &facts, jit_frame &f) {
-    for (u32 i = f.start; i < f.end; i++) {
-        if (!facts.starts[i])
-            continue;
-        insn_desc d = decode(c.insns.view(), i);
+/// Second pass, once all operations are known: targets become operations.
+bool link(jit_facts &facts, jit_frame &f) {
+    for (u32 i = f.first; i < f.last; i++) {
+        jit_op &d = facts.ops[i];
         if (!sound_target(facts, f, d))
             return false;
         if (d.jumps)
-            facts.targets[static_cast<u32>(d.target)] = 1;
+            d.target = facts.op_of[static_cast<u32>(d.target)];
         if (d.is_pseudo_func())
             facts.frames[facts.frame_at(d.target)].address_taken = true;
     }
@@ -96,66 +120,17 @@ bool link(const code &c, jit_facts &facts, jit_frame &f) {
 }
 
 /// Callers of subprograms that reach a tail call reach it too. At most frames.size() rounds.
-void spread_tail_calls(const code &c, jit_facts &facts) {
-    for (bool changed = true; changed;) {
+void spread_tail_calls(jit_facts &facts) {
+    for (bool changed = facts.frames.size() > 1; changed;) {
         changed = false;
         for (jit_frame &f : facts.frames) {
-            for (u32 i = f.start; i < f.end && !f.reaches_tail_call; i++) {
-                if (!facts.starts[i] || opcode(c.insns[i].code).kind != insn_kind::call_helper)
-                    continue;
-                insn_desc d = decode(c.insns.view(), i);
-                if (d.kind == insn_kind::call_sub && facts.frames[facts.frame_at(d.target)].reaches_tail_call)
+            for (u32 i = f.first; i < f.last && !f.reaches_tail_call; i++) {
+                const jit_op &d = facts.ops[i];
+                if (d.is(insn_kind::call_sub) && facts.frames[facts.frame_at(d.target)].reaches_tail_call)
                     f.reaches_tail_call = changed = true;
             }
         }
     }
-}
-
-/// Native registers, and which of them must be saved.
-void assign_registers(jit_frame &f) {
-    memcpy(f.native, calling_registers, sizeof(f.native));
-    f.saved = f.regs & callee_saved_regs;
-    if (f.calls)
-        return;
-    // Registers of unused arguments, and r9, which divisions need. rcx last: shifts by a register want it.
-    struct {
-        x86::reg reg;
-        bool free;
-    } pool[] = {
-        {x86::reg::rsi, !(f.regs & reg_bit(BPF_REG_2))},
-        {x86::reg::rdx, !(f.regs & reg_bit(BPF_REG_3))},
-        {x86::reg::rdi, !(f.regs & reg_bit(BPF_REG_1))},
-        {x86::reg::r8, !(f.regs & reg_bit(BPF_REG_5))},
-        {x86::reg::r9, !f.divides},
-        {x86::reg::rcx, !(f.regs & reg_bit(BPF_REG_4))},
-    };
-    for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++) {
-        if (!(f.saved & reg_bit(r)))
-            continue;
-        for (auto &candidate : pool) {
-            if (!candidate.free)
-                continue;
-            candidate.free = false;
-            f.native[r] = candidate.reg;
-            f.saved &= static_cast<u16>(~reg_bit(r));
-            break;
-        }
-    }
-}
-
-void lay_out(jit_frame &f, u32 stack_depth) {
-    assign_registers(f);
-    f.present = f.calls || f.saved || f.reaches_tail_call || f.may_goto || stack_depth || (f.regs & reg_bit(BPF_REG_10));
-    if (!f.present)
-        return;
-    f.below_rbp = f.reaches_tail_call ? tail_words : 0;
-    if (f.may_goto)
-        f.turns_slot = -static_cast<s32>(f.below_rbp += 8);
-    f.below_rbp += f.tail_calls || f.loads_packet ? 8 : 0;
-    u32 saved_bytes = 0;
-    for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++)
-        saved_bytes += f.saved & reg_bit(r) ? 8 : 0;
-    f.size = static_cast<u32>(align_up(f.below_rbp + align_up(stack_depth, 8) + saved_bytes, 16)) - saved_bytes;
 }
 
 }  // namespace
@@ -174,9 +149,89 @@ u32 jit_facts::frame_at(s64 insn) const {
     return static_cast<u32>(frames.size());
 }
 
+void assign_registers(jit_frame &f, bool leaf) {
+    memcpy(f.native, calling_registers, sizeof(calling_registers));
+    f.saved = f.regs & callee_saved_regs;
+    if (f.calls || !leaf)
+        return;
+    // Registers of unused arguments, and r9, which divisions need. rcx last: shifts by a register want it.
+    struct {
+        x86::reg reg;
+        bool free;
+    } pool[] = {
+        {x86::reg::rsi, !(f.regs & reg_bit(BPF_REG_2))},
+        {x86::reg::rdx, !(f.regs & reg_bit(BPF_REG_3))},
+        {x86::reg::rdi, !(f.regs & reg_bit(BPF_REG_1))},
+        {x86::reg::r8, !(f.regs & reg_bit(BPF_REG_5))},
+        {x86::reg::r9, !(f.scratch & 1 << 9)},
+        {x86::reg::rcx, !(f.regs & reg_bit(BPF_REG_4))},
+    };
+    for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++) {
+        if (!(f.saved & reg_bit(r)))
+            continue;
+        for (auto &candidate : pool) {
+            if (!candidate.free)
+                continue;
+            candidate.free = false;
+            f.native[r] = candidate.reg;
+            f.saved &= static_cast<u16>(~reg_bit(r));
+            break;
+        }
+    }
+}
+
+u32 spare_registers(const jit_frame &f, x86::reg *out) {
+    using x86::reg;
+    u16 taken = 1 << num(reg::rsp) | 1 << num(reg::rbp);
+    for (u32 r = 0; r < jit_reg_count; r++)
+        if ((f.regs | f.extra) & reg_bit(r))
+            taken |= static_cast<u16>(1 << num(f.native[r]));
+    taken |= f.scratch;
+    if (f.calls) // what C code does not keep is of no use
+        taken |= 0x0fc7;
+    constexpr reg order[] = {reg::rax, reg::rsi, reg::rdx, reg::rdi, reg::r8, reg::rcx, reg::r9, reg::r10, reg::r11,
+                             reg::rbx, reg::r12, reg::r13, reg::r14, reg::r15};
+    u32 n = 0;
+    for (reg r : order)
+        if (!(taken >> num(r) & 1))
+            out[n++] = r;
+    return n;
+}
+
+void lay_out(jit_frame &f) {
+    f.saved &= f.regs;
+    for (u32 r = bpf_reg_count; r < jit_reg_count; r++)
+        if ((f.extra & f.regs & reg_bit(r)) && is_callee_saved(f.native[r]))
+            f.saved |= reg_bit(r);
+    f.present = f.calls || f.saved || f.reaches_tail_call || f.may_goto || (f.regs & reg_bit(BPF_REG_10));
+    if (!f.present)
+        return;
+    f.below_rbp = f.reaches_tail_call ? tail_words : 0;
+    if (f.may_goto)
+        f.turns_slot = -static_cast<s32>(f.below_rbp += 8);
+    f.below_rbp += f.tail_calls || f.loads_packet ? 8 : 0;
+    u32 saved_bytes = 0;
+    for (u32 left = f.saved; left; left &= left - 1)
+        saved_bytes += 8;
+    f.size = static_cast<u32>(align_up(f.below_rbp + align_up(f.regs & reg_bit(BPF_REG_10) ? f.stack_depth : 0u, 8) + saved_bytes, 16)) - saved_bytes;
+}
+
+void summarise(jit_facts &facts, jit_frame &f) {
+    f.regs = f.scratch = 0;
+    f.calls = f.tail_calls = f.loads_packet = f.may_goto = false;
+    for (u32 i = f.first; i < f.last; i++)
+        if (!facts.ops[i].dead)
+            note(f, facts.ops[i]);
+    for (u32 i = f.first; i < f.last; i++)
+        facts.targets[i] = 0;
+    for (u32 i = f.first; i < f.last; i++)
+        if (facts.ops[i].jumps && !facts.ops[i].dead)
+            facts.targets[static_cast<u32>(facts.ops[i].target)] = 1;
+}
+
 status jit_analyse(const code &c, jit_facts &out) {
-    TRY(out.starts.resize(c.insns.size()));
-    TRY(out.targets.resize(c.insns.size()));
+    TRY(out.op_of.resize(c.insns.size() + 1));
+    TRY(out.ops.reserve(c.insns.size()));
     u32 at = 0;
     for (const code_subprog &s : c.subprogs) {
         if (MODBPF_BUG_ON(s.start != at || s.end <= s.start || s.end > c.insns.size() || s.stack_depth > max_bpf_stack))
@@ -185,19 +240,22 @@ status jit_analyse(const code &c, jit_facts &out) {
         jit_frame f;
         f.start = s.start;
         f.end = s.end;
+        f.stack_depth = s.stack_depth;
         TRY(out.frames.push(move(f)));
     }
     if (MODBPF_BUG_ON(at == 0 || at != c.insns.size()))
         return error(EFAULT);
     for (jit_frame &f : out.frames)
-        if (MODBPF_BUG_ON(!scan(c, out, f)))
+        if (bool sound = TRY(scan(c, out, f)); MODBPF_BUG_ON(!sound))
+            return error(EFAULT);
+    out.op_of[c.insns.size()] = static_cast<u32>(out.ops.size());
+    TRY(out.targets.resize(out.ops.size()));
+    for (jit_frame &f : out.frames)
+        if (MODBPF_BUG_ON(!link(out, f)))
             return error(EFAULT);
     for (jit_frame &f : out.frames)
-        if (MODBPF_BUG_ON(!link(c, out, f)))
-            return error(EFAULT);
-    spread_tail_calls(c, out);
-    for (size_t i = 0; i < out.frames.size(); i++)
-        lay_out(out.frames[i], c.subprogs[i].stack_depth);
+        summarise(out, f);
+    spread_tail_calls(out);
     for (jit_frame &f : out.frames)  // a function that C code calls back gets no counter
         if (MODBPF_BUG_ON(f.address_taken && f.reaches_tail_call))
             return error(EFAULT);

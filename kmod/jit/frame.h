@@ -23,54 +23,67 @@
 // A subprogram without calls, stack and callee-saved registers has no frame at all.
 #pragma once
 
-#include "base/vec.h"
-#include "isa/code.h"
-#include "isa/opcode.h"
+#include "jit/ir.h"
 #include "jit/x86_encoder.h"
 
 namespace modbpf {
 
 struct jit_frame {
     u32 start = 0, end = 0;   ///< instructions
-    u16 regs = 0;             ///< BPF registers that appear in it
+    u32 first = 0, last = 0;  ///< operations; last is one past
+    u16 stack_depth = 0;      ///< of the BPF stack
+    u16 regs = 0;             ///< registers that appear in it
     bool calls = false;       ///< anything: helpers, subprograms, packet loads
     bool tail_calls = false;  ///< itself
     bool reaches_tail_call = false;
     bool loads_packet = false;
-    bool divides = false;
     bool may_goto = false;
     bool address_taken = false;      ///< BPF_PSEUDO_FUNC
     bool present = false;            ///< has a native frame
     s32 turns_slot = 0;              ///< of the may_goto counter, from rbp
     u32 below_rbp = 0;               ///< r10 = rbp - below_rbp
     u32 size = 0;                    ///< bytes between rbp and the saved registers
-    u16 saved = 0;                   ///< BPF registers whose native register is saved
-    x86::reg native[bpf_reg_count];  ///< of each BPF register; r10's is rbp, and meaningful only where below_rbp is 0
+    u16 saved = 0;                   ///< registers whose native register is saved
+    u16 extra = 0;                   ///< x11-x15 that have a native register
+    u16 scratch = 0;                 ///< which of r9, r10, r11 its operations use: bits 9-11, native numbers
+    x86::reg native[jit_reg_count];  ///< of each register; r10's is rbp, and meaningful only where below_rbp is 0
 };
 inline constexpr s32 tail_pointer_slot = -8, tail_counter_slot = -16;  ///< from rbp
 inline constexpr u32 tail_words = 16;
 
 struct jit_facts {
     vec<jit_frame> frames;  ///< one a subprogram
-    vec<u8> targets;        ///< by instruction: 1 where a jump lands
-    vec<u8> starts;         ///< by instruction: 1 for the first word of each
+    vec<jit_op> ops;
+    vec<u32> op_of;         ///< by instruction: its operation; a second word has the next one's; last: ops.size()
+    vec<u8> targets;        ///< by operation: 1 where a jump lands
 
     /// Index of the subprogram that starts at `insn`; frames.size() when none does.
     u32 frame_at(s64 insn) const;
 };
 
-/// Collects them and checks that the code is what the verifier passes: every word decodes, jumps stay inside their
+/// Decodes the code and checks that it is what the verifier passes: every word decodes, jumps stay inside their
 /// subprogram and land on instructions, calls name subprograms, no end is fallen off. ENOMEM; EFAULT, reported, for
 /// anything else.
 status jit_analyse(const code &c, jit_facts &out);
+/// What the operations, as they are now, say about a subprogram: `regs`, `calls` and what follows, targets.
+void summarise(jit_facts &facts, jit_frame &f);
+/// Finds native registers: of r0-r10; with `leaf`, r6-r9 of a subprogram that does not call live in caller-saved ones.
+void assign_registers(jit_frame &f, bool leaf);
+/// Native registers that no operation needs, best first, at most jit_reg_count. -> how many.
+u32 spare_registers(const jit_frame &f, x86::reg *out);
+/// Sizes, once all registers are assigned.
+void lay_out(jit_frame &f);
 
 /// The native registers of a subprogram that calls: r1-r5 are where the C ABI has its arguments, r6-r9 where it keeps
-/// them. One
-/// that does not call keeps r6-r9 in caller-saved registers as far as there are unused ones.
+/// them.
 inline constexpr x86::reg calling_registers[bpf_reg_count] = {
     x86::reg::rax, x86::reg::rdi, x86::reg::rsi, x86::reg::rdx, x86::reg::rcx, x86::reg::r8,
     x86::reg::rbx, x86::reg::r13, x86::reg::r14, x86::reg::r15, x86::reg::rbp,
 };
 inline constexpr u16 callee_saved_regs = 0x3c0;  ///< r6-r9
+/// Native registers that C code keeps.
+constexpr bool is_callee_saved(x86::reg r) {
+    return r == x86::reg::rbx || (r >= x86::reg::r12 && r <= x86::reg::r15);
+}
 
 }  // namespace modbpf

@@ -5,6 +5,16 @@
 
 namespace modbpf {
 
+namespace {
+u32 passes_on = all_passes; ///< for programs to come; no lock: each load reads it once
+}
+
+status set_jit_passes(const char *list) {
+    u32 passes = TRY(parse_passes(list));
+    __atomic_store_n(&passes_on, passes, __ATOMIC_RELAXED);
+    return {};
+}
+
 jit_image::jit_image(jit_image &&o) noexcept {
     *this = move(o);
 }
@@ -59,7 +69,7 @@ struct jit_builder {
     status describe(lowering &lower) {
         TRY(image.insn_offsets_.reserve(c.insns.size() + 1));
         for (u32 i = 0; i <= c.insns.size(); i++)
-            TRY(image.insn_offsets_.push(out.offset(i)));
+            TRY(image.insn_offsets_.push(out.offset(facts.op_of[i])));
         TRY(image.funcs_.reserve(facts.frames.size()));
         for (u32 i = 0; i < facts.frames.size(); i++) {
             u32 from = out.offset(lower.entry_label(i));
@@ -69,8 +79,12 @@ struct jit_builder {
     }
 
     status run() {
+        u32 passes = __atomic_load_n(&passes_on, __ATOMIC_RELAXED) & options.passes;
+        if (!c.guards.empty())
+            passes &= guarded_passes;
         TRY(jit_analyse(c, facts));
-        lowering lower(c, facts, env, options, out);
+        TRY(run_passes(facts, passes));
+        lowering lower(c, facts, env, options, passes, out);
         TRY(out.set_labels(lower.label_count()));
         TRY(lower.run());
         u32 size = TRY(out.resolve());

@@ -52,7 +52,11 @@ struct jit_options {
     bool (*packet)(const void *ctx, s32 off, u32 size, u64 *value) = nullptr;
     u64 (*near)(u64 fn) = nullptr; ///< a stand-in for a kernel function within the image's reach
     const jit_machine *env = nullptr;
+    u32 passes = ~0u;  ///< of jit/passes.h, among those that are on
 };
+
+/// Turns passes on and off for programs to come, by a list: see parse_passes(). EINVAL, nothing changed. Any context.
+status set_jit_passes(const char *list);
 
 /// Translates and seals. ENOMEM; E2BIG when the image would not fit rel32; EINVAL never (the code is verified): what
 /// cannot

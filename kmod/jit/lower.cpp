@@ -71,13 +71,13 @@ void lowering::prologue(u32 sub) {
         out_.bind(body_label());
     if (frame_->may_goto)
         e.store_imm(8, {reg::rbp, frame_->turns_slot}, max_may_goto_turns);
-    for (u32 r = BPF_REG_6; r <= BPF_REG_9; r++)
+    for (u32 r = 0; r < jit_reg_count; r++)
         if (frame_->saved & reg_bit(r))
             e.push(frame_->native[r]);
 }
 
 void lowering::restore_saved() {
-    for (u32 r = BPF_REG_9; r >= BPF_REG_6; r--)
+    for (u32 r = jit_reg_count; r-- > 0;)
         if (frame_->saved & reg_bit(r))
             out_.e.pop(frame_->native[r]);
 }
@@ -141,7 +141,7 @@ void lowering::tail_call() {
     e.land(too_many);
 }
 
-status lowering::helper(const insn_desc &d) {
+status lowering::helper(const jit_op &d) {
     auto id = static_cast<u32>(d.imm);
     if (id == BPF_FUNC_tail_call) {
         tail_call();
@@ -154,7 +154,7 @@ status lowering::helper(const insn_desc &d) {
     return {};
 }
 
-void lowering::kfunc(const insn_desc &d) {
+void lowering::kfunc(const jit_op &d) {
     const code_kfunc &k = code_.kfuncs[static_cast<u32>(d.imm)];
     u64 fn = reinterpret_cast<uptr>(k.fn);
     if (k.hidden_reg)
@@ -163,24 +163,20 @@ void lowering::kfunc(const insn_desc &d) {
 }
 
 /// No turn is left for good once the counter is 0.
-void lowering::may_goto(const insn_desc &d) {
+void lowering::may_goto(const jit_op &d) {
     x86::mem turns{reg::rbp, frame_->turns_slot};
     out_.e.op(x86::alu::cmp, true, turns, 0);
     out_.branch(x86::cond::e, static_cast<u32>(d.target));
     out_.e.op(x86::alu::sub, true, turns, 1);
 }
 
-status lowering::control(u32 at, const insn_desc &d) {
+status lowering::control(u32 at, const jit_op &d) {
     switch (d.kind) {
         case insn_kind::jump:
-            if (d.target != static_cast<s64>(at) + 1)
-                out_.jump(static_cast<u32>(d.target));
+            out_.jump(static_cast<u32>(d.target));
             return {};
         case insn_kind::branch:
-            if (d.target != static_cast<s64>(at) + 1) {
-                x86::cond cc = compare(d);
-                out_.branch(cc, static_cast<u32>(d.target));
-            }
+            out_.branch(compare(d), static_cast<u32>(d.target));
             return {};
         case insn_kind::call_helper:
             return helper(d);
@@ -221,14 +217,27 @@ const code_guard *lowering::guard(u32 at, bool mask) const {
     return nullptr;
 }
 
-result<u32> lowering::instruction(u32 at) {
-    insn_desc d = decode(code_.insns.view(), at);
-    if (code_.guards.empty()) // a guard belongs to one instruction
-        if (u32 words = fuse(at, d))
-            return words;
+u32 lowering::next_of(u32 at) const {
+    for (u32 i = at + 1; i < frame_->last && !facts_.targets[i]; i++)
+        if (!facts_.ops[i].dead)
+            return i;
+    return static_cast<u32>(facts_.ops.size());
+}
+
+result<u32> lowering::operation(u32 at) {
+    const jit_op &d = facts_.ops[at];
+    if (d.dead)
+        return at + 1;
+    if (d.form != jit_form::plain) {
+        special(d);
+        return at + 1;
+    }
+    if (d.kind == insn_kind::mov || d.kind == insn_kind::alu)
+        if (u32 next = next_of(at); code_.guards.empty() && next < facts_.ops.size() && fuse(at, d, next))
+            return next + 1;
     switch (d.kind) {
         case insn_kind::alu:
-            if (const code_guard *g = guard(at, true))
+            if (const code_guard *g = guard(d.origin, true))
                 masked_alu(d, *g);
             else
                 alu(d);
@@ -249,7 +258,7 @@ result<u32> lowering::instruction(u32 at) {
             break;
         case insn_kind::store:
             store(d);
-            if (guard(at, false))
+            if (guard(d.origin, false))
                 out_.e.lfence();
             break;
         case insn_kind::atomic:
@@ -270,7 +279,7 @@ result<u32> lowering::instruction(u32 at) {
             TRY(control(at, d));
             break;
     }
-    return static_cast<u32>(d.words);
+    return at + 1;
 }
 
 status lowering::subprogram(u32 sub) {
@@ -281,13 +290,13 @@ status lowering::subprogram(u32 sub) {
     out_.align();
     out_.bind(entry_label(sub));
     prologue(sub);
-    for (u32 i = frame_->start; i < frame_->end;) {
+    for (u32 i = frame_->first; i < frame_->last;) {
         TRY(out_.room());
         out_.bind(i);
-        u32 words = TRY(instruction(i));
-        for (u32 k = 1; k < words; k++)
-            out_.bind(i + k);
-        i += words;
+        u32 next = TRY(operation(i));
+        for (u32 k = i + 1; k < next; k++)
+            out_.bind(k);
+        i = next;
     }
     TRY(out_.room());
     if (!epilogue_done_)  // only packet loads lead there, or nothing does
@@ -300,7 +309,7 @@ status lowering::run() {
         TRY(subprogram(sub));
         out_.bind(end_label(sub));
     }
-    out_.bind(static_cast<u32>(code_.insns.size()));
+    out_.bind(static_cast<u32>(facts_.ops.size()));
     TRY(out_.room());
     tail_entry();
     TRY(out_.room());

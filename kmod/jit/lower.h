@@ -14,19 +14,37 @@
 #include "jit/assembler.h"
 #include "jit/frame.h"
 #include "jit/jit.h"
+#include "jit/passes.h"
 #include "port/port.h"
 
 namespace modbpf {
 
+/// The two-operand instruction of add, sub, or, and, xor.
+constexpr x86::alu native_alu(u8 op) {
+    switch (op) {
+        case BPF_ADD:
+            return x86::alu::add;
+        case BPF_SUB:
+            return x86::alu::sub;
+        case BPF_OR:
+            return x86::alu::or_;
+        case BPF_AND:
+            return x86::alu::and_;
+        default:
+            return x86::alu::xor_;
+    }
+}
+
 class lowering {
 public:
-    lowering(const code &c, const jit_facts &facts, const jit_machine &env, const jit_options &options, assembler &out)
-        : code_(c), facts_(facts), env_(env), options_(options), out_(out) {}
+    lowering(const code &c, const jit_facts &facts, const jit_machine &env, const jit_options &options, u32 passes,
+             assembler &out)
+        : code_(c), facts_(facts), env_(env), options_(options), passes_(passes), out_(out) {}
 
-    /// Labels: one an instruction, one behind the last, then for subprogram i entry_label(i), epilogue_label(i) and
+    /// Labels: one an operation, one behind the last, then for subprogram i entry_label(i), epilogue_label(i) and
     /// end_label(i), then those of the tail entry.
-    u32 label_count() const { return static_cast<u32>(code_.insns.size() + 1 + 3 * facts_.frames.size() + 2); }
-    u32 entry_label(u32 sub) const { return static_cast<u32>(code_.insns.size()) + 1 + 3 * sub; }
+    u32 label_count() const { return static_cast<u32>(facts_.ops.size() + 1 + 3 * facts_.frames.size() + 2); }
+    u32 entry_label(u32 sub) const { return static_cast<u32>(facts_.ops.size()) + 1 + 3 * sub; }
     u32 epilogue_label(u32 sub) const { return entry_label(sub) + 1; }
     u32 end_label(u32 sub) const { return entry_label(sub) + 2; }
     u32 tail_label() const { return label_count() - 2; }
@@ -43,36 +61,42 @@ private:
     void restore_saved();
     void ret();
 
-    /// Emits the instruction at `at` (and maybe the ones behind it). -> words consumed.
-    result<u32> instruction(u32 at);
-    u32 fuse(u32 at, const insn_desc &d);
-    u32 fuse_address(const insn_desc &d, const insn_desc &next);
-    u32 fuse_extension(const insn_desc &d, const insn_desc &next);
-    u32 fuse_test(u32 at, const insn_desc &d, const insn_desc &next);
-    u32 fuse_branch_over(u32 at, const insn_desc &d);
-    status control(u32 at, const insn_desc &d);
+    /// Emits the operation at `at` (and maybe the one behind it). -> index of the next one to emit.
+    result<u32> operation(u32 at);
+    /// The next operation that emits anything and that nothing jumps to or between; facts_.ops.size() when there is none.
+    u32 next_of(u32 at) const;
+    bool may(jit_pass p) const { return passes_ & pass_bit(p); }
+    // Each: -> whether both operations were emitted as one.
+    bool fuse(u32 at, const jit_op &d, u32 next);
+    bool fuse_address(const jit_op &d, const jit_op &next);
+    bool fuse_extension(const jit_op &d, const jit_op &next);
+    bool fuse_test(const jit_op &d, const jit_op &next);
+    void special(const jit_op &d);
+    status control(u32 at, const jit_op &d);
 
-    void mov(const insn_desc &d);
-    void alu(const insn_desc &d);
+    void mov(const jit_op &d);
+    void alu(const jit_op &d);
     /// The guard of kind `k` (mask or barrier) at an instruction, or null.
     const code_guard *guard(u32 at, bool mask) const;
-    void masked_alu(const insn_desc &d, const code_guard &g);
-    void alu_imm(const insn_desc &d, x86::alu op);
-    void mul_imm(const insn_desc &d);
-    void shift(const insn_desc &d);
-    void div(const insn_desc &d);
-    bool div_by_constant(const insn_desc &d);
-    void div_full(const insn_desc &d);
-    void byte_order(const insn_desc &d);
-    void store(const insn_desc &d);
-    void atomic(const insn_desc &d);
-    void atomic_fetch_loop(const insn_desc &d, x86::alu op);
-    x86::cond compare(const insn_desc &d);
+    void masked_alu(const jit_op &d, const code_guard &g);
+    void alu_imm(const jit_op &d, x86::alu op);
+    void mul_imm(const jit_op &d);
+    void shift(const jit_op &d);
+    void div(const jit_op &d);
+    bool div_by_constant(const jit_op &d);
+    void divide_by(const jit_op &d, u64 v);
+    void quotient(bool wide, u64 d, x86::reg x);
+    void div_full(const jit_op &d);
+    void byte_order(const jit_op &d);
+    void store(const jit_op &d);
+    void atomic(const jit_op &d);
+    void atomic_fetch_loop(const jit_op &d, x86::alu op);
+    x86::cond compare(const jit_op &d);
     void exit(u32 at);
-    void packet(const insn_desc &d);
-    status helper(const insn_desc &d);
-    void kfunc(const insn_desc &d);
-    void may_goto(const insn_desc &d);
+    void packet(const jit_op &d);
+    status helper(const jit_op &d);
+    void kfunc(const jit_op &d);
+    void may_goto(const jit_op &d);
     void tail_call();
     void call_address(u64 addr);
     void jump_register(x86::reg r);
@@ -85,6 +109,7 @@ private:
     const jit_facts &facts_;
     const jit_machine &env_;
     const jit_options &options_;
+    u32 passes_;
     assembler &out_;
     const jit_frame *frame_ = nullptr;
     u32 sub_ = 0;

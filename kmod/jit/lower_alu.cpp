@@ -9,20 +9,6 @@ using x86::reg;
 
 namespace {
 
-constexpr x86::alu native_alu(u8 op) {
-    switch (op) {
-        case BPF_ADD:
-            return x86::alu::add;
-        case BPF_SUB:
-            return x86::alu::sub;
-        case BPF_OR:
-            return x86::alu::or_;
-        case BPF_AND:
-            return x86::alu::and_;
-        default:
-            return x86::alu::xor_;
-    }
-}
 constexpr x86::shift native_shift(u8 op) {
     return op == BPF_LSH ? x86::shift::shl : op == BPF_RSH ? x86::shift::shr : x86::shift::sar;
 }
@@ -57,7 +43,7 @@ constexpr cond native_cond(u8 op) {
 
 }  // namespace
 
-void lowering::mov(const insn_desc &d) {
+void lowering::mov(const jit_op &d) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst];
     bool wide = d.width == 8;
@@ -74,7 +60,7 @@ void lowering::mov(const insn_desc &d) {
         e.mov(wide, dst, src);
 }
 
-void lowering::alu(const insn_desc &d) {
+void lowering::alu(const jit_op &d) {
     switch (d.op) {
         case BPF_LSH:
         case BPF_RSH:
@@ -97,7 +83,7 @@ void lowering::alu(const insn_desc &d) {
 /// pointer +-= offset, where an offset beyond the guard's limit counts as 0: with m = limit - |offset|, the sign of m | |offset| is
 /// set exactly when the offset is too large (|offset| itself is below 2^63), and its complement is the mask. The CPU computes that; it
 /// guesses nothing.
-void lowering::masked_alu(const insn_desc &d, const code_guard &g) {
+void lowering::masked_alu(const jit_op &d, const code_guard &g) {
     x86::encoder &e = out_.e;
     bool negative = mask_has(g.kind, guard_kind::mask_negative), in_src = mask_has(g.kind, guard_kind::mask_in_src);
     reg dst = frame_->native[d.dst], mask = reg::r11, size = reg::r9;
@@ -118,7 +104,7 @@ void lowering::masked_alu(const insn_desc &d, const code_guard &g) {
     e.op(add ? x86::alu::add : x86::alu::sub, true, dst, mask);
 }
 
-void lowering::alu_imm(const insn_desc &d, x86::alu op) {
+void lowering::alu_imm(const jit_op &d, x86::alu op) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst];
     auto imm = static_cast<s32>(d.imm);
@@ -130,7 +116,7 @@ void lowering::alu_imm(const insn_desc &d, x86::alu op) {
     e.op(op, wide, dst, imm);
 }
 
-void lowering::mul_imm(const insn_desc &d) {
+void lowering::mul_imm(const jit_op &d) {
     reg dst = frame_->native[d.dst];
     bool wide = d.width == 8;
     u64 v = wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm);
@@ -145,7 +131,7 @@ void lowering::mul_imm(const insn_desc &d) {
 }
 
 /// The processor masks the count as BPF does. It must be in cl, which is r4's.
-void lowering::shift(const insn_desc &d) {
+void lowering::shift(const jit_op &d) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst];
     bool wide = d.width == 8;
@@ -169,7 +155,7 @@ void lowering::shift(const insn_desc &d) {
 }
 
 /// Divisions by a constant that need no division. False: not one of those.
-bool lowering::div_by_constant(const insn_desc &d) {
+bool lowering::div_by_constant(const jit_op &d) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst];
     bool wide = d.width == 8, quotient = d.op == BPF_DIV;
@@ -194,7 +180,7 @@ bool lowering::div_by_constant(const insn_desc &d) {
 }
 
 /// Quotient and remainder by r11, which is neither 0 nor, when signed, -1. rax and rdx (r0, r3) are kept in r10 and r9.
-void lowering::div_full(const insn_desc &d) {
+void lowering::div_full(const jit_op &d) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst], yields = d.op == BPF_DIV ? reg::rax : reg::rdx;
     bool wide = d.width == 8;
@@ -218,13 +204,15 @@ void lowering::div_full(const insn_desc &d) {
 }
 
 /// x / 0 = 0, x % 0 = x, MIN / -1 = MIN, MIN % -1 = 0: the processor would trap on each of them.
-void lowering::div(const insn_desc &d) {
+void lowering::div(const jit_op &d) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst];
     bool wide = d.width == 8, quotient = d.op == BPF_DIV;
     if (!d.reg) {
         if (div_by_constant(d))
             return;
+        if (!d.is_signed && may(jit_pass::divide))
+            return divide_by(d, wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm));
         e.mov_imm(reg::r11, wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm));
         return div_full(d);
     }
@@ -253,7 +241,7 @@ void lowering::div(const insn_desc &d) {
         e.land(done_minus);
 }
 
-void lowering::byte_order(const insn_desc &d) {
+void lowering::byte_order(const jit_op &d) {
     x86::encoder &e = out_.e;
     reg r = frame_->native[d.dst];
     if (d.kind == insn_kind::to_le) {
@@ -272,7 +260,7 @@ void lowering::byte_order(const insn_desc &d) {
 }
 
 /// Sets the flags of a conditional jump. -> the condition under which it is taken.
-x86::cond lowering::compare(const insn_desc &d) {
+x86::cond lowering::compare(const jit_op &d) {
     x86::encoder &e = out_.e;
     bool wide = d.width == 8;
     reg dst = use(d.dst, reg::r10);
@@ -289,7 +277,7 @@ x86::cond lowering::compare(const insn_desc &d) {
     } else {
         e.op(x86::alu::cmp, wide, dst, static_cast<s32>(d.imm));
     }
-    return native_cond(d.op);
+    return d.negated ? invert(native_cond(d.op)) : native_cond(d.op);
 }
 
 }  // namespace modbpf

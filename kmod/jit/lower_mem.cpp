@@ -6,7 +6,7 @@ namespace modbpf {
 
 using x86::reg;
 
-void lowering::store(const insn_desc &d) {
+void lowering::store(const jit_op &d) {
     x86::mem m = at(d.dst, d.off);
     if (d.reg)
         out_.e.store(d.width, m, use(d.src, reg::r11));
@@ -16,7 +16,7 @@ void lowering::store(const insn_desc &d) {
 
 /// and, or, xor that fetch have no instruction of their own: compare and exchange until nobody came between.
 /// r0 lives in rax, which cmpxchg needs, and may be operand, address or both: r10 keeps it.
-void lowering::atomic_fetch_loop(const insn_desc &d, x86::alu op) {
+void lowering::atomic_fetch_loop(const jit_op &d, x86::alu op) {
     x86::encoder &e = out_.e;
     bool wide = d.width == 8;
     x86::mem m = at(d.dst, d.off);
@@ -37,7 +37,7 @@ void lowering::atomic_fetch_loop(const insn_desc &d, x86::alu op) {
     e.mov(true, reg::rax, reg::r10);
 }
 
-void lowering::atomic(const insn_desc &d) {
+void lowering::atomic(const jit_op &d) {
     x86::encoder &e = out_.e;
     bool wide = d.width == 8;
     x86::mem m = at(d.dst, d.off);
@@ -70,7 +70,7 @@ void lowering::atomic(const insn_desc &d) {
 }
 
 /// r0 = packet bytes, or the subprogram ends with 0.
-void lowering::packet(const insn_desc &d) {
+void lowering::packet(const jit_op &d) {
     x86::encoder &e = out_.e;
     auto imm = static_cast<s32>(d.imm);
     x86::mem value{reg::rbp, -static_cast<s32>(frame_->below_rbp)};

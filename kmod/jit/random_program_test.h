@@ -15,6 +15,8 @@ struct generator {
     std::mt19937_64 rng;
     program_text p;
     bool plain_jumps = true;  ///< goto, which may leave code that nothing reaches
+    bool stack = true;        ///< memory is accessed
+    bool atomics = true;
 
     u32 below(u32 n) { return static_cast<u32>(rng() % n); }
     /// A program uses all registers or a few: what is unused decides about frames and the mapping of registers.
@@ -149,6 +151,78 @@ struct generator {
         p.push_back(mov_r(r, any_reg()));
         p.push_back(below(2) ? alu64_k(below(2) ? BPF_ADD : BPF_SUB, r, imm()) : alu64_r(BPF_ADD, r, any_reg()));
     }
+    /// Two shifts of one value, joined: mostly a rotation, sometimes almost one; with what may come between.
+    void rotation() {
+        constexpr u8 joins[] = {BPF_OR, BPF_ADD, BPF_XOR, BPF_SUB};
+        u8 a = any_reg(), b = any_reg();
+        bool wide = below(2), left = below(2), near_miss = below(8) == 0;
+        u32 bits = wide ? 64 : 32, n = 1 + below(bits - 1);
+        auto shift = [&](u8 op, u8 r, u32 by) {
+            p.push_back(wide ? alu64_k(op, r, static_cast<s32>(by)) : alu32_k(op, r, static_cast<s32>(by)));
+            if (below(6) == 0)
+                alu();
+        };
+        p.push_back(below(2) ? mov_r(b, a) : wide ? alu64_r(BPF_MOV, b, a) : alu32_r(BPF_MOV, b, a));
+        shift(left ? BPF_LSH : BPF_RSH, b, n);
+        shift(left ? BPF_RSH : BPF_LSH, a, near_miss ? 1 + below(bits - 1) : bits - n);
+        u8 join = joins[below(12) ? below(3) : 3];
+        p.push_back(wide || below(4) == 0 ? alu64_r(join, a, b) : alu32_r(join, a, b));
+        if (below(2))
+            p.push_back(mov_k(b, imm()));
+    }
+    /// A load and what uses it: another register's arithmetic, or a store back to the same place.
+    void update() {
+        constexpr u8 ops[] = {BPF_ADD, BPF_SUB, BPF_AND, BPF_OR, BPF_XOR, BPF_MUL};
+        u32 s = below(4);
+        u8 value = any_reg(), other = any_reg(), op = ops[below(6)];
+        s16 off = slot(1u << s);
+        bool wide = below(2);
+        p.push_back(ldx(size_code(s), value, 10, off));
+        if (below(6) == 0)
+            alu();
+        if (below(2)) {
+            p.push_back(wide ? alu64_r(op, other, value) : alu32_r(op, other, value));
+        } else {
+            p.push_back(below(2) ? (wide ? alu64_k(op, value, imm()) : alu32_k(op, value, imm()))
+                                 : (wide ? alu64_r(op, value, other) : alu32_r(op, value, other)));
+            p.push_back(stx(size_code(below(8) ? s : 0), 10, value, off));
+        }
+        if (below(2))
+            p.push_back(mov_k(value, imm()));
+    }
+    /// x = a; if ... goto over; x = b
+    void choice(std::vector<std::pair<size_t, u32>> &open) {
+        u8 x = any_reg();
+        p.push_back(below(2) ? mov_k(x, imm()) : alu32_k(BPF_MOV, x, imm()));
+        size_t at = open.size();
+        jump(open);
+        p.push_back(below(2) ? mov_k(x, imm()) : alu32_k(BPF_MOV, x, imm()));
+        open[at].second = below(3);
+        if (below(2))
+            open.push_back({p.size(), open[at].second}), p.push_back(jump_to(0));
+        if (open[at].second == 0)
+            open[at].second = 1;
+    }
+    /// A few rounds of a few steps; what counts them is left alone inside.
+    bool in_loop = false;
+    void loop() {
+        u8 counter = any_reg();
+        if (in_loop || counter == 0 || allowed == reg_bit(counter))  // a compare-and-exchange writes r0
+            return alu();
+        in_loop = true;
+        p.push_back(mov_k(counter, static_cast<s32>(1 + below(4))));
+        size_t top = p.size();
+        allowed ^= reg_bit(counter);
+        std::vector<std::pair<size_t, u32>> inside;
+        for (u32 k = 1 + below(8); k; k--)
+            step(inside);
+        for (auto &j : inside)
+            land(j.first);
+        allowed ^= reg_bit(counter);
+        p.push_back(alu64_k(BPF_ADD, counter, -1));
+        p.push_back(jmp_k(BPF_JNE, counter, 0, static_cast<s16>(static_cast<s32>(top) - static_cast<s32>(p.size()) - 1)));
+        in_loop = false;
+    }
     /// A conditional or plain jump over up to 12 (rarely very many) instructions to come.
     void jump(std::vector<std::pair<size_t, u32>> &open) {
         constexpr u8 ops[] = {BPF_JEQ,  BPF_JGT, BPF_JGE, BPF_JSET, BPF_JNE, BPF_JSGT,
@@ -178,7 +252,7 @@ struct generator {
         for (u8 r = 0; r < 10; r++)
             if (allowed >> r & 1)
                 p.ld64(r, interesting());
-        for (u32 i = 1; i <= stack_bytes / 8; i++)
+        for (u32 i = 1; stack && i <= stack_bytes / 8; i++)
             p.push_back(stx(BPF_DW, 10, any_reg(), static_cast<s16>(-8 * static_cast<s32>(i))));
         std::vector<std::pair<size_t, u32>> open;  // jumps whose targets are to come
         for (u32 i = 0; i < length; i++) {
@@ -200,7 +274,16 @@ struct generator {
         return p;
     }
     void step(std::vector<std::pair<size_t, u32>> &open) {
-        switch (below(18)) {
+        switch (below(22)) {
+            case 12:
+            case 13:
+                return rotation();
+            case 14:
+                return stack ? update() : alu();
+            case 15:
+                return loop();
+            case 16:
+                return choice(open);
             case 0:
                 return unary();
             case 11:
@@ -208,10 +291,10 @@ struct generator {
             case 1:
             case 2:
             case 3:
-                return memory();
+                return stack ? memory() : alu();
             case 4:
             case 5:
-                return atomic();
+                return stack && atomics ? atomic() : alu();
             case 6:
             case 7:
                 return jump(open);
@@ -229,6 +312,7 @@ struct generator {
     /// Arguments, a call to a helper or (calls_to_sub: fixed up later) to the subprogram, fresh values for what the
     /// call destroys.
     std::vector<size_t> calls_to_sub;
+    bool leaf_sub = false;  ///< the subprogram uses no stack
     void call() {
         for (u8 r = 1; r <= 5; r++)
             p.ld64(r, interesting());
@@ -245,7 +329,9 @@ struct generator {
     /// Two subprograms; the first calls the second and a helper (id 2), between random steps of all kinds. -> start of
     /// the second.
     u32 make_with_calls(u32 length) {
+        stack = !leaf_sub;
         program_text sub = make(length);
+        stack = true;
         calls_to_sub.clear();
         make(length);
         allowed = 0x3ff;

@@ -99,6 +99,8 @@ public:
     void store(u8 bytes, mem m, reg src);
     void store_imm(u8 bytes, mem m, s32 imm);  ///< 8 bytes: sign-extended
     void op(alu o, bool wide, mem m, reg src, bool lock);
+    void op(alu o, bool wide, reg dst, mem m) { rm_mem(wide, static_cast<u8>(static_cast<u8>(o) << 3 | 3), dst, m); }
+    void imul(bool wide, reg dst, mem m) { rm_mem_0f(wide, 0xaf, dst, m); }
     void op(alu o, bool wide, mem m, s32 imm);
     void xchg(bool wide, mem m, reg r) { rm_mem(wide, 0x87, r, m); }
     void xadd(bool wide, mem m, reg r);     ///< locked

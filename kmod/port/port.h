@@ -83,6 +83,8 @@ struct port_jit_env {
 	bool sls;                /* int3 behind ret and indirect jmp */
 };
 void port_jit_env(struct port_jit_env *out);
+/* Which passes of the JIT are on, as whoever started this asked (jit_passes=, MODBPF_JIT_PASSES), or null: all. */
+const char *port_jit_passes(void);
 
 /* ---- locks ------------------------------------------------------------------------------------------ */
 

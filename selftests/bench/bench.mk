@@ -2,17 +2,18 @@
 # Benchmarks beside the machine's own kernel, included by the top Makefile. Everything is built a second time under build/bench, with the
 # kernel's return thunk.
 BENCH_FLAGS := -O2 -mfunction-return=thunk-extern -DNDEBUG
+BENCH_BODIES := $(patsubst selftests/bench/jit/bodies/%.bpf.c,$(B)/bench/bodies/%.bpf.o,$(wildcard selftests/bench/jit/bodies/*.bpf.c))
 $(B)/thunk.o: selftests/bench/thunk.S
 	@mkdir -p $(@D)
 	$(CXX) -c $< -o $@
 .PHONY: bench bench-lib
 bench-lib:
 	@$(MAKE) --no-print-directory -s B=$(B)/bench REL="$(BENCH_FLAGS)" LIB_EXTRA=$(B)/bench/thunk.o $(B)/bench/libmodbpf.so
-bench: bench-lib
-	@selftests/bench/verifier --lib $(B)/bench/libmodbpf.so --json $(B)/bench/verifier.json $(ARGS)
+bench: bench-lib $(B)/bench/jit $(BENCH_BODIES)
+	@jit=0; $(B)/bench/jit --json $(B)/bench/jit.json $(BENCH_BODIES) || jit=$$?; \
+	selftests/bench/verifier --lib $(B)/bench/libmodbpf.so --json $(B)/bench/verifier.json $(ARGS) && exit $$jit
 
 # ---- the JIT's images beside the kernel's -----------------------------------------------------------------
-BENCH_BODIES := $(patsubst selftests/bench/jit/bodies/%.bpf.c,$(B)/bench/bodies/%.bpf.o,$(wildcard selftests/bench/jit/bodies/*.bpf.c))
 $(B)/bench/bodies/%.bpf.o: selftests/bench/jit/bodies/%.bpf.c selftests/bench/jit/bodies/body.h
 	@mkdir -p $(@D)
 	clang-19 -O2 -target bpf -mcpu=v3 -Wall -Werror -c $< -o $@

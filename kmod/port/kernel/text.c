@@ -9,6 +9,7 @@
 #include "port/kernel/internal.h"
 
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
@@ -101,4 +102,13 @@ void port_jit_env(struct port_jit_env *out)
 		out->return_thunk = (unsigned long)(chosen ? *chosen : (void *)&__x86_return_thunk);
 	}
 #endif
+}
+
+static char *jit_passes;
+module_param(jit_passes, charp, 0444);
+MODULE_PARM_DESC(jit_passes, "passes of the JIT that are on, by name, separated by commas; with '-' in front: all but those");
+
+const char *port_jit_passes(void)
+{
+	return jit_passes;
 }

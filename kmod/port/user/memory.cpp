@@ -152,3 +152,4 @@ void port_text_free(void *text, size_t size) {
 }
 
 void port_jit_env(struct port_jit_env *out) { memset(out, 0, sizeof(*out)); }
+const char *port_jit_passes(void) { return getenv("MODBPF_JIT_PASSES"); }

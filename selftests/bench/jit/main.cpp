@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <malloc.h>
 #include <memory>
 
 namespace modbpf::bench {
@@ -25,7 +26,7 @@ constexpr double batch_ns = 20000;
 
 struct settings {
     const char *json = nullptr, *dump = nullptr;
-    u32 batches = 40, step = 8;
+    u32 batches = 20, step = 4;
     std::vector<const char *> objects;
 };
 struct row {
@@ -148,6 +149,9 @@ bool write_json(const char *path, const std::vector<row> &rows, const totals &t)
 
 int run(const settings &s) {
     libbpf_set_print(nullptr);
+    // A kernel's allocator hands out mapped pages: large blocks come from the heap, and it keeps them.
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
     std::vector<row> rows;
     for (const char *path : s.objects) {
         auto p = std::make_unique<subject>();

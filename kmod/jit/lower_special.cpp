@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The operations that no BPF instruction stands for: see jit_form.
+#include "jit/lower.h"
+
+namespace modbpf {
+
+using x86::reg;
+
+void lowering::special(const jit_op &d) {
+    x86::encoder &e = out_.e;
+    reg dst = frame_->native[d.dst];
+    bool wide = d.width == 8;
+    switch (d.form) {
+        case jit_form::rotate:
+            if (d.src != d.dst)
+                e.mov(wide, dst, frame_->native[d.src]);
+            return e.op(x86::shift::rol, wide, dst, static_cast<u8>(d.imm));
+        case jit_form::from_memory:
+            if (d.op == BPF_MUL)
+                return e.imul(wide, dst, at(d.src, d.off));
+            return e.op(native_alu(d.op), wide, dst, at(d.src, d.off));
+        case jit_form::to_memory: {
+            x86::mem m = at(d.dst, d.off);
+            if (d.reg)
+                return e.op(native_alu(d.op), wide, m, frame_->native[d.src], false);
+            return e.op(native_alu(d.op), wide, m, static_cast<s32>(d.imm));
+        }
+        case jit_form::save:
+            return e.push(dst);
+        case jit_form::restore:
+            return e.pop(dst);
+        default:
+            static_cast<void>(MODBPF_BUG_ON(true));
+    }
+}
+
+} // namespace modbpf

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// branches: jumps go where they lead in the end, and a branch over a jump becomes the opposite branch.
+//
+// if a goto next; goto X; next:  ->  if not a goto X        goto L; L: goto X  ->  goto X
+// A jump to what follows goes, and so does what nothing reaches. (Jump sizes are the assembler's business: all start short and grow until
+// every one reaches.)
+#include "jit/passes.h"
+
+namespace modbpf {
+
+namespace {
+
+constexpr u32 max_hops = 8; ///< jumps to jumps that are followed
+
+u8 opposite(u8 op) {
+    switch (op) {
+        case BPF_JEQ:
+            return BPF_JNE;
+        case BPF_JNE:
+            return BPF_JEQ;
+        case BPF_JGT:
+            return BPF_JLE;
+        case BPF_JLE:
+            return BPF_JGT;
+        case BPF_JGE:
+            return BPF_JLT;
+        case BPF_JLT:
+            return BPF_JGE;
+        case BPF_JSGT:
+            return BPF_JSLE;
+        case BPF_JSLE:
+            return BPF_JSGT;
+        case BPF_JSGE:
+            return BPF_JSLT;
+        case BPF_JSLT:
+            return BPF_JSGE;
+        default:
+            return op;
+    }
+}
+
+struct straightener {
+    jit_facts &facts;
+    jit_frame &f;
+
+    /// The first operation from `i` on that emits anything; f.last when there is none.
+    u32 live_from(u32 i) const {
+        while (i < f.last && facts.ops[i].dead)
+            i++;
+        return i;
+    }
+    void thread(jit_op &d) {
+        for (u32 hop = 0; hop < max_hops; hop++) {
+            u32 t = live_from(static_cast<u32>(d.target));
+            if (t >= f.last || !facts.ops[t].is(insn_kind::jump) || &facts.ops[t] == &d)
+                return;
+            d.target = facts.ops[t].target;
+        }
+    }
+    /// A branch at `i` over a jump: nothing else may lead to the jump.
+    void turn(u32 i) {
+        jit_op &d = facts.ops[i];
+        u32 n = i + 1;
+        while (n < f.last && facts.ops[n].dead && !facts.targets[n])
+            n++;
+        if (n >= f.last || facts.targets[n] || !facts.ops[n].is(insn_kind::jump))
+            return;
+        if (live_from(static_cast<u32>(d.target)) != live_from(n + 1))
+            return;
+        d.target = facts.ops[n].target;
+        if (d.op == BPF_JSET)
+            d.negated = !d.negated;
+        else
+            d.op = opposite(d.op);
+        facts.ops[n].kill();
+    }
+    void find_targets() {
+        for (u32 i = f.first; i < f.last; i++)
+            facts.targets[i] = 0;
+        for (u32 i = f.first; i < f.last; i++)
+            if (facts.ops[i].jumps && !facts.ops[i].dead)
+                facts.targets[static_cast<u32>(facts.ops[i].target)] = 1;
+    }
+    void run() {
+        for (u32 i = f.first; i < f.last; i++)
+            if (facts.ops[i].jumps && !facts.ops[i].dead)
+                thread(facts.ops[i]);
+        find_targets();
+        bool reached = true;
+        for (u32 i = f.first; i < f.last; i++) {
+            jit_op &d = facts.ops[i];
+            reached |= facts.targets[i] != 0;
+            if (d.dead)
+                continue;
+            if (!reached) {
+                d.kill();
+                continue;
+            }
+            if (d.is(insn_kind::branch))
+                turn(i);
+            if ((d.is(insn_kind::jump) || d.is(insn_kind::branch)) && live_from(static_cast<u32>(d.target)) == live_from(i + 1))
+                d.kill();
+            else
+                reached = d.falls_through;
+        }
+        find_targets();
+    }
+};
+
+} // namespace
+
+void pass_branches(jit_facts &facts, jit_frame &f) {
+    straightener{facts, f}.run();
+}
+
+} // namespace modbpf

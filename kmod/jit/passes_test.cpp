@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Every pass alone, all but each, none and all: random programs do what the interpreter does, and each pass does what it is there for.
+#include "jit/divide.h"
+#include "jit/passes.h"
+#include "jit/random_program_test.h"
+
+#include <algorithm>
+
+namespace modbpf::testing {
+namespace {
+
+/// Sets of passes: n = 0: all; 1: none; then each alone, then all but each.
+constexpr u32 pass_sets = 2 + 2 * jit_pass_count;
+u32 passes_of(u32 n) {
+    if (n < 2)
+        return n ? 0 : all_passes;
+    u32 bit = 1u << (n - 2) % jit_pass_count;
+    return n - 2 < jit_pass_count ? bit : all_passes & ~bit;
+}
+std::string name_of(u32 passes) {
+    std::string s;
+    for (u32 i = 0; i < jit_pass_count; i++)
+        if (passes >> i & 1)
+            s += std::string(s.empty() ? "" : ",") + jit_pass_names[i];
+    return s;
+}
+
+u64 hash_arguments(u64 a, u64 b, u64 c, u64 d, u64 e) { return (((a * 31 + b) * 31 + c) * 31 + d) * 31 + e; }
+const helper_proto *hash_helper(u32) {
+    static const helper_proto proto = {2, ret_type::integer, {}, 0, 0, 0, hash_arguments};
+    return &proto;
+}
+
+/// The image made with these passes returns `want`, on a machine that the seed picks.
+void expect_passes(const code &c, u64 want, u32 passes, u64 seed, const void *ctx = nullptr) {
+    jit_options options;
+    options.helper = hash_helper;
+    options.passes = passes;
+    const machine &m = machines()[seed % machines().size()];
+    result<jit_image> image = compile_for(m, c, options);
+    ASSERT_TRUE(image.ok()) << name_of(passes);
+    check_image(*image, &m.env);
+    EXPECT_EQ(image->entry()(ctx), want) << "seed " << seed << " passes " << name_of(passes) << " on " << m.name;
+}
+
+u64 env_number(const char *name, u64 otherwise) {
+    const char *v = getenv(name);
+    return v ? strtoull(v, nullptr, 0) : otherwise;
+}
+
+TEST(jit_passes, random_programs) {
+    u64 seed = env_number("MODBPF_FUZZ_SEED", 1), count = env_number("MODBPF_FUZZ_COUNT", 1200);
+    for (u64 i = 0; i < count && !HasFailure(); i++) {
+        generator g{std::mt19937_64(seed + i + 910000000), {}};
+        g.atomics = i % 2;
+        code c = make_code(g.make(5 + g.below(i % 16 ? 60 : 300)), {}, static_cast<u16>(stack_bytes));
+        u64 want = run_interp(c);
+        for (u32 n = 0; n < 4; n++)
+            expect_passes(c, want, passes_of(n ? static_cast<u32>((i * 3 + n) % pass_sets) : 0), seed + i);
+    }
+}
+
+TEST(jit_passes, random_programs_with_calls) {
+    u64 seed = env_number("MODBPF_FUZZ_SEED", 1), count = env_number("MODBPF_FUZZ_COUNT", 800);
+    for (u64 i = 0; i < count && !HasFailure(); i++) {
+        generator g{std::mt19937_64(seed + i + 920000000), {}};
+        g.leaf_sub = i % 4 != 0;
+        u32 start = g.make_with_calls(3 + g.below(40));
+        code c = make_code(g.p, {start}, static_cast<u16>(stack_bytes));
+        interp_env env{};
+        env.helper = hash_helper;
+        u64 want = run_interp(c, nullptr, env);
+        for (u32 n = 0; n < 4; n++)
+            expect_passes(c, want, passes_of(n ? static_cast<u32>((i * 3 + n) % pass_sets) : 0), seed + i);
+    }
+}
+
+/// Three subprograms, each calling the next, and r6-r9 full of values everywhere.
+TEST(jit_passes, leaves_inside_leaves) {
+    program_text p;
+    std::vector<u32> starts;
+    std::vector<size_t> calls;
+    for (u32 sub = 0; sub < 3; sub++) {
+        if (sub)
+            starts.push_back(static_cast<u32>(p.size()));
+        for (u8 r = 6; r < 10; r++)
+            p.ld64(r, 0x1111111111111111ull * r + sub);
+        if (sub == 0)
+            for (u8 r = 1; r < 6; r++)
+                p.add(mov_k(r, r));
+        for (u8 r = 1; r < 6; r++)
+            p.add(alu64_r(BPF_ADD, 6, r));
+        p.add(mov_r(7, 6)).add(alu64_k(BPF_LSH, 7, 3));
+        if (sub < 2) {
+            for (u32 twice = 0; twice < 2; twice++) {
+                for (u8 r = 1; r < 6; r++)
+                    p.add(mov_r(r, static_cast<u8>(6 + (r + twice) % 4)));
+                calls.push_back(p.size());
+                p.add(call_off(0)).add(alu64_r(BPF_ADD, 8, 0));
+            }
+        } else {
+            p.add(jmp_k(BPF_JGT, 6, 99, 2)).add(mov_r(0, 6)).add(exit_insn());
+            for (u8 r = 1; r < 6; r++)
+                p.add(alu64_r(BPF_XOR, 9, r));
+        }
+        p.add(mov_r(0, 6));
+        for (u8 r = 7; r < 10; r++)
+            p.add(alu64_k(BPF_MUL, 0, 31)).add(alu64_r(BPF_ADD, 0, r));
+        p.add(exit_insn());
+    }
+    for (size_t at : calls)
+        p[at].imm = static_cast<s32>((at < starts[0] ? starts[0] : starts[1]) - at - 1);
+    code c = make_code(p, starts, 0);
+    u64 want = run_interp(c);
+    for (u32 n = 0; n < pass_sets; n++)
+        for (u64 m = 0; m < machines().size(); m++)
+            expect_passes(c, want, passes_of(n), m);
+}
+
+std::string text_of(const program_text &p, u32 passes, std::vector<u32> starts = {}) {
+    jit_options options;
+    options.passes = passes;
+    auto image = jit_compile(make_code(p, starts, 64), options);
+    EXPECT_TRUE(image.ok());
+    return image.ok() ? listing(*image) : "";
+}
+size_t count_of(const std::string &text, const char *what) {
+    size_t n = 0;
+    for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+        n++;
+    return n;
+}
+/// The listing holds `what` with the pass, and not without.
+void expect_pass(const program_text &p, jit_pass pass, const char *what, std::vector<u32> starts = {}) {
+    EXPECT_NE(text_of(p, pass_bit(pass), starts).find(what), std::string::npos) << what << "\n" << text_of(p, pass_bit(pass), starts);
+    EXPECT_EQ(text_of(p, 0, starts).find(what), std::string::npos) << what << "\n" << text_of(p, 0, starts);
+}
+
+TEST(jit_passes, do_what_they_are_there_for) {
+    program_text rotation = {mov_k(1, 77), mov_r(0, 1), alu64_k(BPF_LSH, 0, 5), alu64_k(BPF_RSH, 1, 59), alu64_r(BPF_OR, 0, 1), exit_insn()};
+    expect_pass(rotation, jit_pass::rotate, "rol");
+    EXPECT_EQ(text_of(rotation, pass_bit(jit_pass::rotate)).find("shr"), std::string::npos);
+    expect_pass({mov_k(0, 77), alu64_k(BPF_DIV, 0, 10), exit_insn()}, jit_pass::divide, "mul");
+    expect_pass({ldx(BPF_DW, 0, 1, 8), mov_k(2, 3), ldx(BPF_DW, 3, 1, 0), alu64_r(BPF_ADD, 0, 3), exit_insn()}, jit_pass::memory,
+                "add rax, qword ptr [rdi]");
+    expect_pass({ldx(BPF_DW, 0, 1, 8), alu64_k(BPF_ADD, 0, 3), stx(BPF_DW, 1, 0, 8), mov_k(0, 0), exit_insn()}, jit_pass::memory,
+                "add qword ptr [rdi + 8], 3");
+    program_text slot = {stx(BPF_DW, 10, 1, -8), ldx(BPF_DW, 0, 10, -8), exit_insn()};
+    EXPECT_NE(text_of(slot, 0).find("[rbp"), std::string::npos);
+    EXPECT_EQ(text_of(slot, pass_bit(jit_pass::slots)).find("[rbp"), std::string::npos);
+    program_text over = {mov_k(0, 1), jmp_k(BPF_JGT, 1, 5, 1), jump_to(1), mov_k(0, 2), exit_insn()};
+    EXPECT_EQ(count_of(text_of(over, 0), "jmp"), 2u);  // one is the tail entry's
+    EXPECT_EQ(count_of(text_of(over, pass_bit(jit_pass::branches)), "jmp"), 1u);
+    program_text call = {mov_k(1, 4), call_off(1), exit_insn(), mov_r(0, 1), exit_insn()};
+    EXPECT_EQ(count_of(text_of(call, 0, {3}), "call"), 1u);
+    EXPECT_EQ(count_of(text_of(call, pass_bit(jit_pass::inline_), {3}), "call"), 0u);
+}
+
+/// A slot stays in memory when anything else may reach it.
+TEST(jit_passes, slots_that_alias_stay_in_memory) {
+    auto in_memory = [](const program_text &p) { return text_of(p, pass_bit(jit_pass::slots)).find("ptr [rbp - 8]") != std::string::npos; };
+    EXPECT_TRUE(in_memory({stx(BPF_DW, 10, 1, -8), mov_r(2, 10), ldx(BPF_DW, 0, 10, -8), exit_insn()})) << "the frame pointer is copied";
+    EXPECT_TRUE(in_memory({stx(BPF_DW, 10, 1, -8), ldx(BPF_W, 0, 10, -8), exit_insn()})) << "another width";
+    EXPECT_TRUE(in_memory({stx(BPF_DW, 10, 1, -8), stx(BPF_B, 10, 1, -3), ldx(BPF_DW, 0, 10, -8), exit_insn()})) << "a byte inside";
+    EXPECT_TRUE(in_memory({stx(BPF_DW, 10, 1, -8), stx(BPF_DW, 10, 1, -12), ldx(BPF_DW, 0, 10, -8), exit_insn()})) << "an overlap";
+    EXPECT_TRUE(in_memory({stx(BPF_DW, 10, 1, -8), mov_k(2, 1), atomic_op(BPF_DW, BPF_ADD, 10, 2, -8), ldx(BPF_DW, 0, 10, -8), exit_insn()}))
+        << "an atomic";
+    EXPECT_TRUE(in_memory({stx(BPF_DW, 10, 10, -16), stx(BPF_DW, 10, 1, -8), ldx(BPF_DW, 0, 10, -8), exit_insn()})) << "it is stored";
+}
+
+TEST(jit_passes, inverses_are_exact) {
+    std::mt19937_64 rng(7);
+    auto divide64 = [](const inverse_of &i, u64 x) {
+        u64 t = static_cast<u64>(static_cast<unsigned __int128>(i.multiplier) * x >> 64);
+        return i.add ? (t + (x - t) / 2) >> (i.shift - 1) : t >> i.shift;
+    };
+    auto divide32 = [](const inverse_of &i, u32 x) {
+        auto t = static_cast<u32>(i.multiplier * x >> 32);
+        return i.add ? (t + (x - t) / 2) >> (i.shift - 1) : t >> i.shift;
+    };
+    for (u32 n = 0; n < 200000; n++) {
+        u64 d = n < 3000 ? n + 3 : (rng() >> rng() % 62) + 3;
+        if ((d & (d - 1)) == 0)
+            d++;
+        inverse_of i = inverse64(d);
+        u64 around = rng() / d * d;
+        for (u64 x : std::vector<u64>{0, 1, ~0ull, ~0ull - 1, 1ull << 63, (1ull << 63) - 1, rng(), rng() >> rng() % 63})
+            ASSERT_EQ(divide64(i, x), x / d) << x << " / " << d;
+        for (u64 x : std::vector<u64>{around, around - 1, ~0ull / d * d, ~0ull / d * d - 1})
+            ASSERT_EQ(divide64(i, x), x / d) << x << " / " << d;
+        auto d32 = static_cast<u32>(d);
+        if (d32 < 3 || (d32 & (d32 - 1)) == 0)
+            continue;
+        inverse_of j = inverse32(d32);
+        ASSERT_LE(j.multiplier, 0xffffffffu);
+        for (u32 x : {0u, 1u, ~0u, ~0u - 1, 1u << 31, static_cast<u32>(rng()), ~0u / d32 * d32, ~0u / d32 * d32 - 1, d32, d32 - 1})
+            ASSERT_EQ(divide32(j, x), x / d32) << x << " / " << d32;
+    }
+}
+
+TEST(jit_passes, lists_of_names) {
+    auto named = [](const char *list) {
+        auto r = parse_passes(list);
+        return r.ok() ? *r : ~0u;
+    };
+    EXPECT_EQ(named("all"), all_passes);
+    EXPECT_EQ(named(""), 0u);
+    EXPECT_EQ(named("none\n"), 0u);
+    EXPECT_EQ(named("rotate,slots"), pass_bit(jit_pass::rotate) | pass_bit(jit_pass::slots));
+    EXPECT_EQ(named("-inline,copies\n"), all_passes & ~(pass_bit(jit_pass::inline_) | pass_bit(jit_pass::copies)));
+    EXPECT_FALSE(parse_passes("rotat").ok());
+    EXPECT_FALSE(parse_passes("rotate,,slots").ok());
+    EXPECT_FALSE(set_jit_passes("everything").ok());
+}
+
+}  // namespace
+}  // namespace modbpf::testing
