@@ -47,6 +47,21 @@ TEST(guards, constant_offsets) {
     EXPECT_EQ(moved(BPF_SUB, 999, false, true, true), base - limit);
 }
 
+// A mask's scratch registers hold nothing else, however many registers the program uses.
+TEST(guards, masks_beside_values_in_all_registers) {
+    std::vector<bpf_insn> p;
+    for (u8 r = 1; r <= 9; r++)
+        p.push_back(mov_k(r, r == 1 ? 5 : 1000 * r));
+    p.push_back(alu64_r(BPF_ADD, 2, 1));
+    p.push_back(mov_k(0, 0));
+    for (u8 r = 1; r <= 9; r++)
+        p.push_back(alu64_r(BPF_ADD, 0, r));
+    p.push_back(exit_insn());
+    code c = make_code(p, {}, 0);
+    ASSERT_TRUE(c.guards.push({9, limit, make_mask(false, false, true)}).ok());
+    EXPECT_EQ(run_jit(c), 44010u);
+}
+
 // The frame pointer has no register of its own.
 TEST(guards, mask_of_a_frame_pointer_in_the_source) {
     code c = make_code({mov_k(1, -8), alu64_r(BPF_ADD, 1, 10), st(BPF_DW, 1, 0, 42), ldx(BPF_DW, 0, 10, -8), exit_insn()});

@@ -64,9 +64,8 @@ struct rotator {
             return note_shift(i, d);
         if (d.is(insn_kind::mov) && d.reg && !d.sx_bytes)
             return note_move(d);
-        for (u32 r = 0; r < jit_reg_count; r++)
-            if (d.defs & reg_bit(r))
-                fresh(r);
+        for (u32 left = d.defs; left; left &= left - 1)
+            fresh(static_cast<u32>(__builtin_ctz(left)));
     }
 
     /// d.dst and d.src hold the two shifts of one value.
@@ -105,9 +104,8 @@ struct rotator {
                 continue;
             if (d.is(insn_kind::alu) && d.reg && d.dst != d.src && (d.op == BPF_OR || d.op == BPF_ADD || d.op == BPF_XOR) && match(d))
                 combine(i, d);
-            for (u32 r = 0; r < jit_reg_count; r++)
-                if (d.uses & reg_bit(r))
-                    last_read[r] = i;
+            for (u32 left = d.uses; left; left &= left - 1)
+                last_read[__builtin_ctz(left)] = i;
             note_write(i, d);
             if (d.ends_block())
                 forget();

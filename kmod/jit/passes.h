@@ -3,7 +3,7 @@
 //
 // A pass changes operations (ir.h) so that the program does the same with less; each stands in a file of its own and is correct alone and
 // with any others. Some are decisions of lowering, which asks for them. A program with guards against mispredicting CPUs keeps its
-// operations as they are: only the passes in guarded_passes touch it.
+// operations as they are, and masks use all scratch registers: only guarded_passes touch it.
 #pragma once
 
 #include "jit/frame.h"
@@ -26,7 +26,7 @@ enum class jit_pass : u8 {
 inline constexpr u32 jit_pass_count = 11;
 constexpr u32 pass_bit(jit_pass p) { return 1u << static_cast<u8>(p); }
 inline constexpr u32 all_passes = (1u << jit_pass_count) - 1;
-inline constexpr u32 guarded_passes = pass_bit(jit_pass::branches) | pass_bit(jit_pass::leaf);
+inline constexpr u32 guarded_passes = pass_bit(jit_pass::branches);
 
 /// By number.
 extern const char *const jit_pass_names[jit_pass_count];

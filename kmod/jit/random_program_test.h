@@ -198,7 +198,7 @@ struct generator {
         jump(open);
         p.push_back(below(2) ? mov_k(x, imm()) : alu32_k(BPF_MOV, x, imm()));
         open[at].second = below(3);
-        if (below(2))
+        if (plain_jumps && below(2))
             open.push_back({p.size(), open[at].second}), p.push_back(jump_to(0));
         if (open[at].second == 0)
             open[at].second = 1;
