@@ -37,6 +37,13 @@ inline std::vector<row> covering_rows() {
          "max value is outside"},
         {"a slot that nobody wrote again is tied to the same number",
          spilled_once + either({mov_x(r7, r6)}, {mov(r9, 0), mov_x(r7, r6)}) + use_index(r8, {jmp(BPF_JGT, r7, 40, 3), ldx(BPF_DW, r8, r10, -64)})},
+        {"a copy on the arm that is explored first, a number of its own on the other",
+         three_unknown + prog{alu(BPF_AND, r6, 127), alu(BPF_AND, r9, 127)} + either({mov_x(r7, r9), alu(BPF_AND, r7, 127)}, {mov_x(r7, r6)}) +
+             use_index(r7, {jmp(BPF_JGT, r6, 40, 2)}), filter, EACCES, "max value is outside"},
+        {"a copy plus a constant on the arm that is explored first, a smaller number plus a larger one on the other",
+         three_unknown + prog{alu(BPF_AND, r6, 127)} +
+             either({mov_x(r8, r6), alu(BPF_AND, r6, 63), mov_x(r7, r6), add(r7, 16)}, {mov_x(r6, r8), mov_x(r7, r6), add(r7, 4)}) +
+             use_index(r7, {jmp(BPF_JGT, r6, 43, 2)}), filter, EACCES, "max value is outside"},
         {"the first slot of a page", slot_is(-40, 8, 80), filter, EACCES, "invalid access to map value"},
         {"the second slot of a page", slot_is(-48, 8, 80), filter, EACCES, "invalid access to map value"},
         {"the third slot of a page", slot_is(-56, 8, 80), filter, EACCES, "invalid access to map value"},

@@ -248,6 +248,9 @@ TEST(Kfunc, Iterators) {
         {"the element is not written", begin() + loop({st(BPF_W, r0, 0, 0)}) + end() + ret0, filter, EACCES, "R0 cannot write into rdonly_mem"},
         {"the element ends with the iterator", begin() + next() + prog{mov_x(r6, r0)} + end() + prog{jmp(BPF_JEQ, r6, 0, 1), ldx(BPF_W, r0, r6, 0)} + ret0, filter, EACCES,
          "R6 invalid mem access 'scalar'"},
+        {"drained on one path, not on the other", begin() + next() + next() + prog{jmp(BPF_JEQ, r0, 0, 1), ldx(BPF_DW, r1, r0, 0)} + end() + ret0, filter, EACCES,
+         "invalid access to memory, mem_size=4 off=0 size=8"},
+        {"drained on one path, not on the other, safe", begin() + next() + next() + prog{jmp(BPF_JEQ, r0, 0, 1), ldx(BPF_W, r1, r0, 0)} + end() + ret0},
         {"in a loop that it does not drive", begin() + prog{mov(r0, 0), ja(-1)}, filter, EINVAL, "infinite loop detected"},
         {"drained, a loop is endless", begin() + next() + prog{jmp(BPF_JNE, r0, 0, 4)} + next() + jmp(BPF_JEQ, r0, 0, -4) + end() + ret0, filter, EINVAL, "infinite loop detected"},
     });
@@ -287,6 +290,8 @@ TEST(Kfunc, LoopsOverIterators) {
         {"used behind the loop, not spoilt", after(-24)},
         {"a reference in each turn", begin() + loop(prog{mov(r1, 1), kcall(k().from_pid), jmp(BPF_JEQ, r0, 0, 2), mov_x(r1, r0), kcall(k().release)}) + end() + ret0, cls},
         {"a reference kept in each turn", begin() + loop(prog{mov(r1, 1), kcall(k().from_pid)}) + end() + ret0, cls, EINVAL, "Unreleased reference"},
+        {"preemption off in each turn", begin() + loop({kcall(k().preempt_disable)}) + end() + ret0, filter, EINVAL, "bpf_preempt_enable"},
+        {"preemption off and on in each turn", begin() + loop({kcall(k().preempt_disable), kcall(k().preempt_enable)}) + end() + ret0},
         {"a loop in a loop", begin() + loop(prog{mov_x(r1, r10), add(r1, -16), mov(r2, 0), mov(r3, 3), kcall(k().iter_new), mov_x(r1, r10), add(r1, -16), kcall(k().iter_next), jmp(BPF_JNE, r0, 0, -4), mov_x(r1, r10), add(r1, -16),
                                                  kcall(k().iter_destroy)}) + end() + ret0},
         {"the inner one is not destroyed", begin() + loop(prog{mov_x(r1, r10), add(r1, -16), mov(r2, 0), mov(r3, 3), kcall(k().iter_new)}) + end() + ret0, filter, EINVAL, ""},
