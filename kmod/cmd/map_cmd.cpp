@@ -261,6 +261,11 @@ long cmd_map_lookup(const attr_view &v) {
     if (long rc = copy_key(key, m, a.key))
         return rc;
     u32 size = m->user_value_size();
+    if (m->ops->lookup_reads_value) {
+        if (long rc = value.fill(a.value, size))
+            return rc;
+        return lookup_value(m, key.get(), value.get(), a.flags);
+    }
     if (!value.alloc(size))
         return -ENOMEM;
     if (long rc = lookup_value(m, key.get(), value.get(), a.flags))

@@ -117,6 +117,78 @@ TEST_F(map_programs, queues_and_stacks) {
     }
 }
 
+TEST_F(map_programs, sets) {
+    map_create_attr a = map_attr(BPF_MAP_TYPE_BLOOM_FILTER, 0, 4, 100);
+    a.map_extra = 3;
+    fd m(bpf(BPF_MAP_CREATE, a));
+    ASSERT_TRUE(m.ok());
+    auto ask = [&](s32 v) {
+        return run(st4(BPF_REG_10, -4, v) + ld_map(BPF_REG_1, m) + fp(BPF_REG_2, -4) + call(BPF_FUNC_map_peek_elem) + stop());
+    };
+    EXPECT_EQ(ask(7), -ENOENT);
+    EXPECT_EQ(run(st4(BPF_REG_10, -4, 7) + ld_map(BPF_REG_1, m) + fp(BPF_REG_2, -4) + imm(BPF_REG_3, 0) +
+                  call(BPF_FUNC_map_push_elem) + stop()),
+              0);
+    EXPECT_EQ(ask(7), 0);
+    u32 value = 7, other = 8;
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, nullptr, &value), 0);
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, nullptr, &other), -ENOENT);
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, nullptr, nullptr), -EFAULT);
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, &value, &value), -EINVAL);
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, m, nullptr, &other), 0);
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, nullptr, &other), 0);
+    EXPECT_EQ(elem(BPF_MAP_DELETE_ELEM, m, nullptr, nullptr), -EOPNOTSUPP);
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_AND_DELETE_ELEM, m, nullptr, &value), -ENOTSUPP);
+}
+
+/// Call chains: of the map, and into the program's memory, which is never left uninitialised.
+TEST_F(map_programs, stacks) {
+    const u64 ips[] = {0x11, 0x22, 0x33};
+    port_user_set_stack(false, ips, 3);
+    fd m = make_map(BPF_MAP_TYPE_STACK_TRACE, 4, 4 * 8, 8);
+    ASSERT_TRUE(m.ok());
+    auto traced = [&](const code &c) {
+        fd p = load(BPF_PROG_TYPE_RAW_TRACEPOINT, c);
+        EXPECT_TRUE(p.ok()) << p.get();
+        test_run_attr a{};
+        a.prog_fd = p.u();
+        long rc = bpf(BPF_PROG_TEST_RUN, a);
+        return rc ? rc : static_cast<s64>(static_cast<s32>(a.retval));
+    };
+    s64 id = traced(ld_map(BPF_REG_2, m) + imm(BPF_REG_3, 1) + call(BPF_FUNC_get_stackid) + stop());
+    ASSERT_GE(id, 0);
+    u64 out[4] = {9, 9, 9, 9};
+    u32 key = static_cast<u32>(id);
+    ASSERT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, &key, out), 0);
+    EXPECT_EQ(out[0], 0x22u);
+    EXPECT_EQ(out[1], 0x33u);
+    EXPECT_EQ(out[2], 0u);
+    // bpf_get_stack of `size` bytes; then the word at fp - 32 + 8 * which.
+    auto get = [&](s32 size, s32 flags, s32 which) {
+        code fill;
+        for (s32 i = 0; i < 4; i++)
+            fill = fill + st8(BPF_REG_10, static_cast<s16>(-32 + 8 * i), 0x77);
+        code read = which < 0 ? code{} : ld4(BPF_REG_0, BPF_REG_10, static_cast<s16>(-32 + 8 * which));
+        return traced(fill + fp(BPF_REG_2, -32) + imm(BPF_REG_3, size) + imm(BPF_REG_4, flags) + call(BPF_FUNC_get_stack) + read + stop());
+    };
+    EXPECT_EQ(get(32, 0, -1), 24);
+    EXPECT_EQ(get(32, 0, 0), 0x11);
+    EXPECT_EQ(get(32, 0, 3), 0);
+    EXPECT_EQ(get(16, 0, -1), 16);
+    EXPECT_EQ(get(32, 3, -1), 0);
+    EXPECT_EQ(get(32, 4, -1), -EFAULT);
+    EXPECT_EQ(get(32, 4, 1), 0);
+    EXPECT_EQ(get(12, 0, -1), -EINVAL);
+    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID, -1), -EINVAL);
+    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, -1), -EOPNOTSUPP);
+    EXPECT_EQ(get(32, 1 << 12, 0), 0);
+    port_user_set_stack(false, nullptr, 0);
+    // A map with build ids is for the verifier only.
+    fd b = make_map(BPF_MAP_TYPE_STACK_TRACE, 4, 64, 8, BPF_F_STACK_BUILD_ID);
+    ASSERT_TRUE(b.ok());
+    EXPECT_EQ(load(BPF_PROG_TYPE_RAW_TRACEPOINT, ld_map(BPF_REG_2, b) + imm(BPF_REG_3, 1) + call(BPF_FUNC_get_stackid) + stop()).get(), -ENOTSUPP);
+}
+
 TEST_F(map_programs, look_up_and_update) {
     struct {
         u32 type, key_size, flags;

@@ -50,6 +50,9 @@ MODBPF_HELPER(strtoul);
 MODBPF_HELPER(trace_printk);
 MODBPF_HELPER(trace_vprintk);
 MODBPF_HELPER(snprintf);
+// stack.cpp
+MODBPF_HELPER(get_stackid);
+MODBPF_HELPER(get_stack);
 // perf.cpp
 MODBPF_HELPER(perf_event_output);
 // ringbuf.cpp

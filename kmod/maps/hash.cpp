@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "maps/hash.h"
+#include "maps/key_hash.h"
 #include "maps/lru.h"
 
 namespace modbpf {
@@ -11,34 +12,9 @@ constexpr u64 linux_elem_header = 48;
 constexpr u32 percpu_value_max = 32 << 10;
 constexpr u32 max_buckets = 1u << 27;
 
-/// Both halves of the 128-bit product: each bit of the result depends on all bits of both factors.
-u64 mix(u64 a, u64 b) {
-    unsigned __int128 p = static_cast<unsigned __int128>(a) * b;
-    return static_cast<u64>(p) ^ static_cast<u64>(p >> 64);
-}
-
 /// One mix leaves keys at a fixed stride on a lattice: the bucket's bits come out of a second multiplication.
 u32 finish(u64 h) {
     return static_cast<u32>(h * 0xd6e8feb86659fd93 >> 32);
-}
-
-u64 hash_bytes(const u8 *p, u32 n, const u64 (&seed)[2]) {
-    u64 h = seed[0] ^ n;
-    for (; n >= 16; p += 16, n -= 16)
-        h = mix(load8(p) ^ seed[1], load8(p + 8) ^ h);
-    u64 a = 0, b = 0;
-    if (n >= 8) {
-        a = load8(p);
-        b = load8(p + n - 8);
-    } else if (n >= 4) {
-        a = load4(p);
-        b = load4(p + n - 4);
-    } else if (n) {
-        a = p[0] | p[n / 2] << 8 | p[n - 1] << 16;
-    }
-    if (n)
-        h = mix(a ^ seed[1], b ^ h);
-    return mix(h ^ seed[0], seed[1]);
 }
 
 /// Keys of 4 and 8 bytes in an element are aligned: one store, behind the value's, and one load. Others lie behind the
@@ -216,9 +192,9 @@ long update_percpu_user(map *m, const void *key, const void *value, u64 flags) {
 u32 hash_map::hash_key(const void *key) const {
     switch (params.key_size) {
         case 4:
-            return finish(mix(load4(key) ^ seed[0], seed[1]));
+            return finish(hash_mix(load4(key) ^ seed[0], seed[1]));
         case 8:
-            return finish(mix(load8(key) ^ seed[0], seed[1]));
+            return finish(hash_mix(load8(key) ^ seed[0], seed[1]));
         default:
             return finish(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
     }
@@ -295,12 +271,7 @@ status hash_build(hash_map *m, bool spares) {
     m->value_offset = key_end;
     m->value_bytes = is_map_in_map(p.type) ? sizeof(map *) : p.value_size;
     m->cpu_value_size = m->percpu() ? value_size : 0;
-    if (!(p.flags & BPF_F_ZERO_SEED))
-        m->seed[0] = port_random_seed(), m->seed[1] = port_random_seed();
-    // A zero seed still gives two factors with bits all over, or small keys would not spread; the second one is odd, so
-    // that no key loses its low bits.
-    m->seed[0] ^= 0xc2b2ae3d27d4eb4f;
-    m->seed[1] = (m->seed[1] ^ 0x9e3779b97f4a7c15) | 1;
+    choose_hash_seed(m->seed, p.flags & BPF_F_ZERO_SEED);
 
     m->buckets = static_cast<hash_bucket *>(port_alloc(sizeof(hash_bucket) * static_cast<u64>(buckets), PORT_SLEEPING));
     if (!m->buckets)

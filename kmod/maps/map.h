@@ -73,6 +73,7 @@ struct map_ops {
 
     // User side: key and value are kernel copies of key_size and user_value_size() bytes.
     long (*lookup_user)(map *m, const void *key, void *value, u64 flags);
+    bool lookup_reads_value; ///< `value` goes in, not out: is it in the set?
     long (*update_user)(map *m, const void *key, const void *value, u64 flags);
     long (*remove_user)(map *m, const void *key);
     /// key null: the first key. -ENOENT behind the last one.
@@ -206,5 +207,13 @@ void *ringbuf_reserve(map *m, u64 size);              ///< null when full, too l
 void ringbuf_commit(void *sample, u64 flags, bool discard);
 long ringbuf_output(map *m, const void *data, u64 size, u64 flags);
 u64 ringbuf_query(map *m, u64 what);
+
+// STACK_TRACE, program side (maps/stack_trace.cpp). Any context.
+/// Keeps the call chain of `regs`, or of the caller of `frame`'s function where there are none (port_stack_save), by bpf_get_stackid's
+/// flags. -> its key, or -EFAULT, -EEXIST, -ENOMEM, -EINVAL.
+long stack_trace_keep(map *m, void *regs, void *frame, u64 flags);
+/// How many addresses of a chain fit `size` bytes of `elem_size` each, by the flags of bpf_get_stack and bpf_get_stackid: behind those
+/// to skip; 0 when these are more than a chain may have.
+u32 stack_trace_depth(u32 size, u32 elem_size, u64 flags);
 
 }  // namespace modbpf

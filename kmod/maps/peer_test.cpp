@@ -320,6 +320,10 @@ TEST_F(peer, batches) {
             q.key_size = q.value_size = 0;
         if (ops->type == BPF_MAP_TYPE_QUEUE || ops->type == BPF_MAP_TYPE_STACK)
             q.key_size = 0;
+        if (ops->type == BPF_MAP_TYPE_BLOOM_FILTER)
+            q.key_size = 0;
+        if (ops->type == BPF_MAP_TYPE_STACK_TRACE)
+            q.value_size = 8;
         if (ops->type == BPF_MAP_TYPE_LPM_TRIE)
             q.key_size = 8, q.flags = BPF_F_NO_PREALLOC;
         peer_map inner(params_of(BPF_MAP_TYPE_ARRAY, 4, 4, 1)), m(q, static_cast<u32>(inner.fd));

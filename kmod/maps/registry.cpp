@@ -18,13 +18,15 @@ extern constinit const map_ops queue_ops;
 extern constinit const map_ops stack_ops;
 extern constinit const map_ops array_of_maps_ops;
 extern constinit const map_ops hash_of_maps_ops;
+extern constinit const map_ops stack_trace_ops;
+extern constinit const map_ops bloom_filter_ops;
 
 namespace {
 
 constexpr const map_ops *table[] = {
     &hash_ops,     &array_ops,        &prog_array_ops, &perf_event_array_ops, &percpu_hash_ops,
     &percpu_array_ops, &lru_hash_ops, &lru_percpu_hash_ops, &lpm_trie_ops,         &queue_ops,
-    &array_of_maps_ops, &hash_of_maps_ops, &stack_ops,        &ringbuf_ops,
+    &stack_trace_ops, &bloom_filter_ops, &array_of_maps_ops, &hash_of_maps_ops, &stack_ops,        &ringbuf_ops,
 };
 
 }  // namespace

@@ -13,13 +13,10 @@ namespace modbpf {
 namespace {
 
 constexpr u32 any = 0xffffffff;
-constexpr u32 kmalloc_max = 4 << 20;
 constexpr u32 percpu_max = 32 << 10;             // of one per-CPU allocation
 constexpr u32 storage_max = 0xffff - 128;        // of an object's local storage: its header is behind 128 bytes
 constexpr u32 buckets_max = 1u << 31;
 constexpr u32 cpu_slots_max = 8192;              // Debian's NR_CPUS
-constexpr u32 stack_depth_max = 127;             // kernel.perf_event_max_stack
-constexpr u32 build_id_size = 32;
 constexpr u32 access_flags = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
 constexpr u32 file_flags = BPF_F_RDONLY | BPF_F_WRONLY;
 
@@ -43,13 +40,6 @@ struct shape {
     bool big_first = false; ///< a value that is too big is told before flags and entries
     status (*more)(const map_params &p) = nullptr;
 };
-
-status check_stack_trace(const map_params &p) {
-    u32 unit = p.flags & BPF_F_STACK_BUILD_ID ? build_id_size : 8;
-    return p.value_size % 8 || p.value_size % unit || p.value_size / unit > stack_depth_max ? status(error(EINVAL)) : status();
-}
-
-status check_bloom(const map_params &p) { return p.extra & ~0xfull ? status(error(EINVAL)) : status(); }
 
 status check_ring(const map_params &p) {
     bool pages = !(p.max_entries & (p.max_entries - 1)) && p.max_entries % PORT_PAGE_SIZE == 0;
@@ -107,8 +97,6 @@ constexpr shape early[] = {
 
 /// Checked behind the caller's rights.
 constexpr shape late[] = {
-    {.type = BPF_MAP_TYPE_STACK_TRACE, .flags = BPF_F_NUMA_NODE | BPF_F_STACK_BUILD_ID | file_flags, .must = 0, .key = {4, 4},
-     .value = {8, any}, .entries_big = buckets_max, .more = check_stack_trace},
     {.type = BPF_MAP_TYPE_CPUMAP, .flags = BPF_F_NUMA_NODE, .must = 0, .key = {4, 4}, .value = {4, 4, 8}, .entries_big = cpu_slots_max},
     {.type = BPF_MAP_TYPE_SOCKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
      .entries = {1, 0x7fffffff}},
@@ -118,8 +106,6 @@ constexpr shape late[] = {
      .value_big = storage_max, .entries = none, .big_first = true},
     {.type = BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = {8, 8, 16}, .value = some,
      .value_big = percpu_max, .entries = none, .big_first = true},
-    {.type = BPF_MAP_TYPE_BLOOM_FILTER, .flags = BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | access_flags, .must = 0, .key = none, .value = some,
-     .more = check_bloom},
     {.type = BPF_MAP_TYPE_USER_RINGBUF, .flags = BPF_F_NUMA_NODE, .must = 0, .key = none, .value = none, .more = check_ring},
     {.type = BPF_MAP_TYPE_ARENA, .flags = BPF_F_SEGV_ON_FAULT | BPF_F_MMAPABLE | BPF_F_NO_USER_CONV, .must = BPF_F_MMAPABLE, .key = none,
      .value = none, .more = check_arena},
@@ -152,8 +138,6 @@ status check_early(const map_params &p) {
         TRY(check_shape(*s, p));
     if (p.type == BPF_MAP_TYPE_STRUCT_OPS && !p.vmlinux_value_type)
         return error(EINVAL);
-    if (p.type == BPF_MAP_TYPE_BLOOM_FILTER && p.value_size > kmalloc_max)
-        return error(E2BIG);
     return {};
 }
 
@@ -232,7 +216,6 @@ constexpr map_ops row(u32 type, const char *name, status (*check)(const map_para
 }
 
 constexpr map_ops table[] = {
-    row(BPF_MAP_TYPE_STACK_TRACE, "stack_trace"),
     row(BPF_MAP_TYPE_CGROUP_ARRAY, "cgroup_array", check_fd_array),
     row(BPF_MAP_TYPE_DEVMAP, "devmap"),
     row(BPF_MAP_TYPE_SOCKMAP, "sockmap"),
@@ -247,7 +230,6 @@ constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_STRUCT_OPS, "struct_ops"),
     row(BPF_MAP_TYPE_INODE_STORAGE, "inode_storage"),
     row(BPF_MAP_TYPE_TASK_STORAGE, "task_storage"),
-    row(BPF_MAP_TYPE_BLOOM_FILTER, "bloom_filter"),
     row(BPF_MAP_TYPE_USER_RINGBUF, "user_ringbuf"),
     row(BPF_MAP_TYPE_CGRP_STORAGE, "cgrp_storage"),
     row(BPF_MAP_TYPE_ARENA, "arena"),

@@ -290,6 +290,16 @@ void port_event_detach(struct port_event *e);
 /* How often a kprobe's hit was missed (nested in another probe, or a return probe without a free instance); else 0. */
 u64 port_event_missed(struct port_event *e);
 
+/* ---- call chains: any context -------------------------------------------------------------------------- */
+
+/*
+ * The addresses of a call chain, innermost first, without the first `skip`: at most n. regs: the event's struct pt_regs; NULL: the
+ * kernel's chain begins with the caller of the function whose __builtin_frame_address(0) `frame` is. user: the current task's chain
+ * in user space, by frame pointers. -> how many were stored; -EFAULT: there are fewer than `skip`.
+ */
+int port_stack_save(void *regs, void *frame, bool user, u32 skip, u64 *ips, u32 n);
+u32 port_stack_depth_max(void); /* kernel.perf_event_max_stack */
+
 /* ---- kernel information ------------------------------------------------------------------------------- */
 
 u64 port_ksym_lookup(const char *name); /* 0 when unknown; task */

@@ -14,6 +14,7 @@
 #include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/perf_event.h>
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
 #include <linux/uaccess.h>
@@ -63,6 +64,7 @@ enum ksym {
 	START_BTF,
 	STOP_BTF,
 	X86_RETURN_THUNK,
+	PERF_MAX_STACK,
 	KSYM_COUNT,
 };
 
@@ -89,6 +91,7 @@ static const char *const names[KSYM_COUNT] = {
 	[START_BTF] = "__start_BTF",
 	[STOP_BTF] = "__stop_BTF",
 	[X86_RETURN_THUNK] = "x86_return_thunk",
+	[PERF_MAX_STACK] = "sysctl_perf_event_max_stack",
 };
 
 static unsigned long found[KSYM_COUNT] __ro_after_init;
@@ -258,6 +261,11 @@ notrace long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, lo
 	if (!found[STRNCPY_FROM_USER])
 		return -ENOSYS;
 	return static_call(modbpf_strncpy_from_user_nofault)(dst, src, size);
+}
+
+notrace u32 port_stack_depth_max(void)
+{
+	return found[PERF_MAX_STACK] ? READ_ONCE(*(int *)found[PERF_MAX_STACK]) : PERF_MAX_STACK_DEPTH;
 }
 
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock)

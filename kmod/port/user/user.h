@@ -45,6 +45,8 @@ void port_user_set_need_resched(bool need);
 u64 port_user_resched_count(void);
 /* What port_stack_left() says; by default a megabyte. */
 void port_user_set_stack_left(size_t left);
+/* What port_stack_save() finds: borrowed; by default nothing. */
+void port_user_set_stack(bool user, const u64 *ips, u32 count);
 /* How often port_bug() was reached. */
 u64 port_user_bug_count(void);
 /* Receives trace lines (NULL: standard error when MODBPF_TRACE is set). */

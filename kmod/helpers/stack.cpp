@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Call chains. They begin with the event's registers where it has some; else with the program's caller.
+#include "helpers/families.h"
+#include "helpers/helper.h"
+
+namespace modbpf {
+
+namespace {
+
+void *event_regs() {
+    run_ctx *run = current_run();
+    return run ? run->regs : nullptr;
+}
+
+}  // namespace
+
+u64 bpf_get_stackid(u64, u64 r2, u64 r3, u64, u64) {
+    return helper_errno(stack_trace_keep(ptr_of<map>(r2), event_regs(), __builtin_frame_address(0), r3));
+}
+
+// Build ids of a user's chain are not there.
+u64 bpf_get_stack(u64, u64 r2, u64 r3, u64 r4, u64) {
+    void *buf = ptr_of(r2);
+    u32 size = static_cast<u32>(r3);
+    constexpr u64 known = BPF_F_SKIP_FIELD_MASK | BPF_F_USER_STACK | BPF_F_USER_BUILD_ID;
+    bool user = r4 & BPF_F_USER_STACK, build_id = r4 & BPF_F_USER_BUILD_ID;
+    long r = 0;
+    if ((r4 & ~known) || (build_id && !user) || size % sizeof(u64))
+        r = -EINVAL;
+    else if (build_id)
+        r = -EOPNOTSUPP;
+    else
+        r = port_stack_save(event_regs(), __builtin_frame_address(0), user, r4 & BPF_F_SKIP_FIELD_MASK, static_cast<u64 *>(buf),
+                            stack_trace_depth(size, sizeof(u64), r4));
+    u32 used = r > 0 ? static_cast<u32>(r) * static_cast<u32>(sizeof(u64)) : 0;
+    memset(static_cast<u8 *>(buf) + used, 0, size - used);  // uninitialised memory that the program may read, whatever happened
+    return helper_errno(r < 0 ? r : used);
+}
+
+}  // namespace modbpf

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Call chains, in any context: the kernel's through its own unwinder, the user's by frame pointers, as perf does it.
+ *
+ * The registers of an event are either the machine's own, of which the unwinder knows all, or those of a call site that perf made
+ * up (instruction and stack pointer only): their flags lack the bit that hardware always sets, and the chain is then unwound from
+ * here and begins where the stack pointer says.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/ptrace.h>
+#include <linux/sched/task_stack.h>
+#include <asm/processor-flags.h>
+#include <asm/segment.h>
+#include <asm/unwind.h>
+
+struct chain {
+	u64 *ips;
+	u32 skip, left, stored;
+};
+
+static notrace bool chain_add(struct chain *c, u64 ip)
+{
+	if (c->skip) {
+		c->skip--;
+		return true;
+	}
+	if (!c->left)
+		return false;
+	c->left--;
+	c->ips[c->stored++] = ip;
+	return true;
+}
+
+static notrace void kernel_chain(struct chain *c, struct pt_regs *regs, void *frame)
+{
+	struct unwind_state state;
+	unsigned long ip;
+
+	if (regs && user_mode(regs))
+		return;
+	if (regs && !chain_add(c, regs->ip))
+		return;
+	if (regs && (regs->flags & X86_EFLAGS_FIXED))
+		unwind_start(&state, current, regs, NULL);
+	else
+		unwind_start(&state, current, NULL, regs ? (void *)regs->sp : frame);
+	for (; !unwind_done(&state); unwind_next_frame(&state)) {
+		ip = unwind_get_return_address(&state);
+		if (!ip || !chain_add(c, ip))
+			return;
+	}
+}
+
+/* One frame of the user's: where the caller's is, and where the call returns to. */
+static notrace bool user_frame(u64 at, bool is_32bit, u64 *next, u64 *ip)
+{
+	u64 wide[2];
+	u32 narrow[2];
+
+	if (is_32bit) {
+		if (port_probe_read_user(narrow, at, sizeof(narrow)))
+			return false;
+		*next = narrow[0];
+		*ip = narrow[1];
+		return true;
+	}
+	if (port_probe_read_user(wide, at, sizeof(wide)))
+		return false;
+	*next = wide[0];
+	*ip = wide[1];
+	return true;
+}
+
+static notrace void user_chain(struct chain *c, struct pt_regs *regs)
+{
+	u64 at, next, ip;
+	bool is_32bit;
+
+	if (!regs || !user_mode(regs)) {
+		if (!current->mm)
+			return;
+		regs = task_pt_regs(current);
+	}
+	is_32bit = regs->cs == __USER32_CS;
+	ip = regs->ip;
+	at = regs->bp;
+	while (chain_add(c, ip) && user_frame(at, is_32bit, &next, &ip))
+		at = next;
+}
+
+notrace int port_stack_save(void *regs, void *frame, bool user, u32 skip, u64 *ips, u32 n)
+{
+	struct chain c = { .ips = ips, .skip = skip, .left = n };
+
+	if (user)
+		user_chain(&c, regs);
+	else
+		kernel_chain(&c, regs, frame);
+	return c.skip ? -EFAULT : (int)c.stored;
+}
