@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Batch commands on maps. The count in the caller's attr is zeroed first and set to what was done at the end, as in Linux.
 #include "cmd/attr.h"
+#include "maps/value.h"
 #include "prog/files.h"
 
 namespace modbpf {
@@ -31,7 +32,7 @@ struct batch_job {
     long set_count(u32 n) const { return v.put(__builtin_offsetof(batch_attr, count), n); }
     u64 key_at(u32 i) const { return a.keys + static_cast<u64>(i) * key_size; }
     u64 value_at(u32 i) const { return a.values + static_cast<u64>(i) * value_size; }
-    bool flags_bad() const { return a.elem_flags != 0; } // BPF_F_LOCK needs a lock in the value: no map of ours has one
+    bool flags_bad() const { return (a.elem_flags & ~BPF_F_LOCK) || lock_flag_bad(m, a.elem_flags); }
 };
 
 long update_batch(const batch_job &j) {

@@ -3,6 +3,7 @@
 #include "btf/fields.h"
 #include "btf/prog_info.h"
 #include "cmd/attr.h"
+#include "maps/value.h"
 #include "prog/files.h"
 #include "prog/prog.h"
 
@@ -50,9 +51,6 @@ private:
 
 bool may_read(const held_map &f) { return f.readable(); }
 bool may_write(const held_map &f) { return f.writable() && !map_frozen(f.get()); }
-
-/// No map of ours has values with a spin lock inside.
-bool lock_flag_bad(u64 flags) { return flags & BPF_F_LOCK; }
 
 constexpr u64 hash_like = bit(BPF_MAP_TYPE_HASH) | bit(BPF_MAP_TYPE_LRU_HASH), storages = bit(BPF_MAP_TYPE_SK_STORAGE) |
     bit(BPF_MAP_TYPE_INODE_STORAGE) | bit(BPF_MAP_TYPE_TASK_STORAGE) | bit(BPF_MAP_TYPE_CGRP_STORAGE);
@@ -254,7 +252,7 @@ long cmd_map_lookup(const attr_view &v) {
         return f.code();
     if (!may_read(*f))
         return -EPERM;
-    if (lock_flag_bad(a.flags))
+    if (lock_flag_bad(f->get(), a.flags))
         return -EINVAL;
     map *m = f->get();
     user_copy key, value;
@@ -282,7 +280,7 @@ long cmd_map_update(const attr_view &v) {
     write_section writing(m);
     if (!may_write(*f))
         return -EPERM;
-    if (lock_flag_bad(a.flags))
+    if (lock_flag_bad(f->get(), a.flags))
         return -EINVAL;
     user_copy key, value;
     if (long rc = copy_key(key, m, a.key))
@@ -339,7 +337,7 @@ long cmd_map_lookup_and_delete(const attr_view &v) {
     write_section writing(m);
     if (!may_read(*f) || !may_write(*f))
         return -EPERM;
-    if (lock_flag_bad(a.flags))
+    if (lock_flag_bad(f->get(), a.flags))
         return -EINVAL;
     user_copy key, value;
     if (long rc = copy_key(key, m, a.key))

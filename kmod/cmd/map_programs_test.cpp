@@ -141,6 +141,23 @@ TEST_F(map_programs, sets) {
     EXPECT_EQ(elem(BPF_MAP_LOOKUP_AND_DELETE_ELEM, m, nullptr, &value), -ENOTSUPP);
 }
 
+/// Each CPU's value, by its number.
+TEST_F(map_programs, values_of_other_cpus) {
+    for (u32 type : {BPF_MAP_TYPE_PERCPU_ARRAY, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH}) {
+        fd m = make_map(type, 4, 8, 1);
+        u32 key = 0, cpus = port_cpu_count();
+        std::vector<u64> values(cpus);
+        for (u32 i = 0; i < cpus; i++)
+            values[i] = 100 + i;
+        ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, m, &key, values.data()), 0);
+        for (u32 cpu : {0u, cpus - 1, cpus, 0x7fffffffu}) {
+            s64 got = run(st4(BPF_REG_10, -4, 0) + ld_map(BPF_REG_1, m) + fp(BPF_REG_2, -4) + imm(BPF_REG_3, static_cast<s32>(cpu)) +
+                          call(BPF_FUNC_map_lookup_percpu_elem) + null_is(-1) + ld4(BPF_REG_0, BPF_REG_0, 0) + stop());
+            EXPECT_EQ(got, cpu < cpus ? static_cast<s64>(100 + cpu) : -1);
+        }
+    }
+}
+
 /// Call chains: of the map, and into the program's memory, which is never left uninitialised.
 TEST_F(map_programs, stacks) {
     const u64 ips[] = {0x11, 0x22, 0x33};

@@ -19,6 +19,10 @@ MODBPF_HELPER(map_delete_elem);
 MODBPF_HELPER(map_push_elem);
 MODBPF_HELPER(map_pop_elem);
 MODBPF_HELPER(map_peek_elem);
+MODBPF_HELPER(map_lookup_percpu_elem);
+// spin_lock.cpp
+MODBPF_HELPER(spin_lock);
+MODBPF_HELPER(spin_unlock);
 // probe.cpp
 MODBPF_HELPER(probe_read);
 MODBPF_HELPER(probe_read_str);

@@ -192,6 +192,8 @@ struct run_ctx {
     void *regs;      ///< struct pt_regs of the event, or null (TEST_RUN)
     u64 func_ip;     ///< bpf_get_func_ip
     u64 cookie;      ///< bpf_get_attach_cookie
+    unsigned long irq_flags;  ///< of the bpf_spin_lock that the run holds
+    bool took_lock;           ///< and whether it must release it
     const packet_run *packet; ///< of a packet program, or null: perf_event_output may append packet bytes
     void *engine;             ///< in a process: the interpreter that runs the program, or null: its image runs
     u64 (*call_engine)(void *engine, u64 fn, const u64 (&args)[5]);

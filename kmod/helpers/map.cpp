@@ -15,6 +15,14 @@ u64 bpf_map_lookup_elem(u64 r1, u64 r2, u64, u64, u64) {
     return addr_of(m->ops->lookup(m, ptr_of<const void>(r2)));
 }
 
+u64 bpf_map_lookup_percpu_elem(u64 r1, u64 r2, u64 r3, u64, u64) {
+    map *m = ptr_of<map>(r1);
+    u32 cpu = static_cast<u32>(r3);
+    if (MODBPF_BUG_ON(!m->ops->lookup_percpu))
+        return 0;
+    return cpu < port_cpu_count() ? addr_of(m->ops->lookup_percpu(m, ptr_of<const void>(r2), cpu)) : 0;
+}
+
 u64 bpf_map_update_elem(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
     map *m = ptr_of<map>(r1);
     if (MODBPF_BUG_ON(!m->ops->update))

@@ -42,8 +42,9 @@ inline constexpr row core_rows[] = {
      queue_maps, bpf_map_pop_elem},
     {BPF_FUNC_map_peek_elem, ret::integer, {const_map_ptr, uninit_map_value}, 0, base_progs | lirc_mode2,
      queue_or_bloom, bpf_map_peek_elem},
-    {BPF_FUNC_spin_lock, ret::none, {spin_lock}, bpf, base_progs, 0, nullptr},
-    {BPF_FUNC_spin_unlock, ret::none, {spin_lock}, unlocks | bpf, base_progs, 0, nullptr},
+    {BPF_FUNC_spin_lock, ret::none, {spin_lock}, bpf, base_progs, 0, bpf_spin_lock},
+    {BPF_FUNC_spin_unlock, ret::none, {spin_lock}, unlocks | bpf, base_progs, 0,
+     bpf_spin_unlock},
     {BPF_FUNC_strtol, ret::integer, {const_mem, const_size, anything, uninit_u64}, 0, base_progs, 0, bpf_strtol},
     {BPF_FUNC_strtoul, ret::integer, {const_mem, const_size, anything, uninit_u64}, 0, base_progs, 0, bpf_strtoul},
     {BPF_FUNC_jiffies64, ret::integer, {}, bpf, base_progs, 0, bpf_jiffies64},
@@ -91,7 +92,7 @@ inline constexpr row core_rows[] = {
     {BPF_FUNC_kptr_xchg, ret::btf_id | or_null, {kptr, btf_id | or_null | releases}, acquires | bpf, base_progs,
      kptr_maps, nullptr},
     {BPF_FUNC_map_lookup_percpu_elem, ret::map_value_or_null, {const_map_ptr, map_key, anything}, pkt, base_progs,
-     percpu_maps, nullptr},
+     percpu_maps, bpf_map_lookup_percpu_elem},
     {BPF_FUNC_dynptr_from_mem, ret::integer, {uninit_mem, const_size_or_zero, anything, dynptr | fresh |
      type_flag::dynptr_local}, value_data | bpf, base_progs, 0, nullptr},
     {BPF_FUNC_ringbuf_reserve_dynptr, ret::integer, {const_map_ptr, anything, anything, dynptr | fresh |

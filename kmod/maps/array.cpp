@@ -7,6 +7,7 @@
 #include "maps/array.h"
 #include "maps/block.h"
 #include "maps/nospec.h"
+#include "maps/value.h"
 
 namespace modbpf {
 
@@ -76,6 +77,13 @@ void *lookup_percpu(map *m, const void *key) {
     return as_percpu(m)->at(clamp_index(i, m->params.max_entries), port_cpu_id());
 }
 
+void *lookup_on_cpu(map *m, const void *key, u32 cpu) {
+    u32 i = array_index(key);
+    if (i >= m->params.max_entries)
+        return nullptr;
+    return as_percpu(m)->at(clamp_index(i, m->params.max_entries), clamp_index(cpu, as_percpu(m)->cpu_count));
+}
+
 template <class AT> long each_element(map *m, element_fn fn, void *priv, AT at) {
     u32 i = 0;
     while (i < m->params.max_entries) {
@@ -105,22 +113,20 @@ long check_update(map *m, const void *key, u64 flags) {
         return -E2BIG;
     if (flags & BPF_NOEXIST)
         return -EEXIST;
-    if (flags & BPF_F_LOCK)
-        return -EINVAL;  // no value of ours holds a bpf_spin_lock
-    return 0;
+    return lock_flag_bad(m, flags) ? -EINVAL : 0;
 }
 
 long update_array(map *m, const void *key, const void *value, u64 flags) {
     long r = check_update(m, key, flags);
     if (!r)
-        copy_value(lookup_array(m, key), value, m->params.value_size);
+        store_value(m, lookup_array(m, key), value, m->params.value_size, flags);
     return r;
 }
 
 long update_percpu(map *m, const void *key, const void *value, u64 flags) {
     long r = check_update(m, key, flags);
     if (!r)
-        copy_value(lookup_percpu(m, key), value, m->params.value_size);
+        store_value(m, lookup_percpu(m, key), value, m->params.value_size);
     return r;
 }
 
@@ -129,12 +135,12 @@ long remove_refused(map *, const void *) {
 }
 
 long lookup_array_user(map *m, const void *key, void *value, u64 flags) {
-    if (flags)
+    if ((flags & ~BPF_F_LOCK) || lock_flag_bad(m, flags))
         return -EINVAL;
-    const void *v = lookup_array(m, key);
+    void *v = lookup_array(m, key);
     if (!v)
         return -ENOENT;
-    copy_value(value, v, m->params.value_size);
+    load_value(m, value, v, m->params.value_size, flags);
     return 0;
 }
 
@@ -147,7 +153,7 @@ long lookup_percpu_user(map *map, const void *key, void *value, u64 flags) {
         return -ENOENT;
     u8 *out = static_cast<u8 *>(value);
     for (u32 cpu = 0; cpu < m->cpu_count; cpu++, out += m->elem_size)
-        copy_value(out, m->at(i, cpu), m->elem_size);
+        load_value(m, out, m->at(i, cpu), static_cast<u32>(m->elem_size));
     return 0;
 }
 
@@ -162,7 +168,7 @@ long update_percpu_user(map *map, const void *key, const void *value, u64 flags)
         return -EEXIST;
     const u8 *in = static_cast<const u8 *>(value);
     for (u32 cpu = 0; cpu < m->cpu_count; cpu++, in += m->elem_size)
-        copy_value(m->at(i, cpu), in, m->elem_size);
+        store_value(m, m->at(i, cpu), in, static_cast<u32>(m->elem_size));
     return 0;
 }
 
@@ -271,6 +277,7 @@ constinit const map_ops percpu_array_ops = {
     .create = create_percpu,
     .free = free_percpu,
     .lookup = lookup_percpu,
+    .lookup_percpu = lookup_on_cpu,
     .update = update_percpu,
     .remove = remove_refused,
     .for_each = percpu_for_each,

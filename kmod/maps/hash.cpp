@@ -2,6 +2,8 @@
 #include "maps/hash.h"
 #include "maps/key_hash.h"
 #include "maps/lru.h"
+#include "maps/nospec.h"
+#include "maps/value.h"
 
 namespace modbpf {
 
@@ -83,6 +85,12 @@ void *lookup_percpu(map *map, const void *key) {
     return i == hash_map::none ? nullptr : m->pool.value(i, port_cpu_id());
 }
 
+void *lookup_on_cpu(map *map, const void *key, u32 cpu) {
+    hash_map *m = as_hash(map);
+    u32 i = m->find(key, m->hash_key(key));
+    return i == hash_map::none ? nullptr : m->pool.value(i, clamp_index(cpu, port_cpu_count()));
+}
+
 /// A free element for an insertion, counted; or -E2BIG, -ENOMEM.
 long take_new(hash_map *m, u32 cpu, u32 *i) {
     if (!m->prealloc()) {
@@ -113,12 +121,16 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
     u32 before, fresh;
     u32 old = m->find_locked(b, key, hash, &before);
     bool there = old != hash_map::none;
-    long r = check_presence(there, flags);
+    long r = check_presence(there, flags & ~BPF_F_LOCK);
+    if (!r && there && (flags & BPF_F_LOCK)) {
+        store_value(m, m->value_in(m->elem(old)), value, m->value_bytes, flags);
+        return 0;
+    }
     if (!r)
         r = there ? take_replacement(m, cpu, &fresh) : take_new(m, cpu, &fresh);
     if (r)
         return r;
-    copy_value(m->value_in(m->elem(fresh)), value, m->value_bytes);
+    store_value(m, m->value_in(m->elem(fresh)), value, m->value_bytes);
     m->publish(b, fresh, key, hash);
     if (!there)
         return 0;
@@ -147,7 +159,7 @@ long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key,
         if (all)
             m->write_cpu_values(i, cpu, value, true, false);
         else
-            copy_value(m->pool.value(i, cpu), value, m->params.value_size);
+            store_value(m, m->pool.value(i, cpu), value, m->params.value_size);
         return 0;
     }
     r = take_new(m, cpu, &i);
@@ -250,9 +262,9 @@ void hash_map::write_cpu_values(u32 i, u32 cpu, const void *value, bool all, boo
     for (u32 c = 0, n = port_cpu_count(); c < n; c++) {
         u8 *v = pool.value(i, c);
         if (all)
-            copy_value(v, static_cast<const u8 *>(value) + static_cast<u64>(c) * cpu_value_size, cpu_value_size);
+            store_value(this, v, static_cast<const u8 *>(value) + static_cast<u64>(c) * cpu_value_size, cpu_value_size);
         else if (c == cpu)
-            copy_value(v, value, params.value_size);
+            store_value(this, v, value, params.value_size);
         else if (fresh)
             memset(v, 0, params.value_size);
     }
@@ -311,8 +323,8 @@ long check_presence(bool there, u64 flags) {
 long hash_update(map *map, const void *key, const void *value, u64 flags, u64 *replaced) {
     if ((flags & ~BPF_F_LOCK) > BPF_EXIST)
         return -EINVAL;
-    if (flags & BPF_F_LOCK)
-        return -EINVAL;  // no value of ours holds a bpf_spin_lock
+    if (lock_flag_bad(map, flags))
+        return -EINVAL;
     hash_map *m = as_hash(map);
     u32 hash = m->hash_key(key);
     hash_bucket &b = m->bucket_of(hash);
@@ -416,6 +428,7 @@ constinit const map_ops percpu_hash_ops = {
     .create = [](const map_params &p) { return create_with(&percpu_hash_ops, p); },
     .free = hash_free,
     .lookup = lookup_percpu,
+    .lookup_percpu = lookup_on_cpu,
     .update = update_percpu_here,
     .remove = hash_remove,
     .for_each = hash_for_each,

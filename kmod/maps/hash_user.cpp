@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Hash maps, user side: look-up, iteration, look-up-and-delete, batches. Task context.
 #include "maps/hash.h"
+#include "maps/value.h"
 
 namespace modbpf {
 
@@ -9,19 +10,19 @@ namespace {
 constexpr u32 buckets_between_rescheds = 1024;
 
 /// The value of element i in the user's layout.
-void copy_out(hash_map *m, u32 i, void *value) {
+void copy_out(hash_map *m, u32 i, void *value, u64 flags) {
     if (is_map_in_map(m->params.type)) {
         u32 id = hash_inner_map(m, i)->id;
         __builtin_memcpy(value, &id, sizeof(id));
         return;
     }
     if (!m->percpu()) {
-        copy_value(value, m->value_in(m->elem(i)), m->params.value_size);
+        load_value(m, value, m->value_in(m->elem(i)), m->params.value_size, flags);
         return;
     }
     u8 *out = static_cast<u8 *>(value);
     for (u32 cpu = 0, n = port_cpu_count(); cpu < n; cpu++, out += m->cpu_value_size)
-        copy_value(out, m->pool.value(i, cpu), m->cpu_value_size);
+        load_value(m, out, m->pool.value(i, cpu), m->cpu_value_size);
 }
 
 /// The first key of the first bucket from `bucket` on that has one.
@@ -68,7 +69,7 @@ void give_back_chain(hash_map *m, u32 cpu, u32 i) {
 
 /// Copies one bucket out, if it has at most `room` elements; with `remove` it is empty afterwards. The number of its
 /// elements, -ENOSPC or -EBUSY.
-long copy_bucket(hash_map *m, hash_bucket &b, u8 *keys, u8 *values, u32 room, bool remove) {
+long copy_bucket(hash_map *m, hash_bucket &b, u8 *keys, u8 *values, u32 room, bool remove, u64 flags) {
     u32 value_size = m->user_value_size();
     lock_section s(b.lock);
     if (!s)
@@ -78,7 +79,7 @@ long copy_bucket(hash_map *m, hash_bucket &b, u8 *keys, u8 *values, u32 room, bo
         return -ENOSPC;
     for (u32 i = b.first; !(i & hash_map::chain_end); i = m->elem(i)->next) {
         copy_value(keys, m->elem(i)->key, m->params.key_size);
-        copy_out(m, i, values);
+        copy_out(m, i, values, flags);
         keys += m->params.key_size;
         values += value_size;
     }
@@ -120,19 +121,19 @@ long hash_next_key(map *map, const void *key, void *next) {
 }
 
 long hash_lookup_user(map *map, const void *key, void *value, u64 flags) {
-    if (flags)
+    if ((flags & ~BPF_F_LOCK) || lock_flag_bad(map, flags))
         return -EINVAL;
     hash_map *m = as_hash(map);
     rcu_read_guard rcu;
     u32 i = m->find(key, m->hash_key(key));
     if (i == hash_map::none)
         return -ENOENT;
-    copy_out(m, i, value);
+    copy_out(m, i, value, flags);
     return 0;
 }
 
 long hash_lookup_and_delete(map *map, const void *key, void *value, u64 flags) {
-    if (flags)
+    if ((flags & ~BPF_F_LOCK) || lock_flag_bad(map, flags))
         return -EINVAL;
     hash_map *m = as_hash(map);
     u32 hash = m->hash_key(key);
@@ -145,7 +146,7 @@ long hash_lookup_and_delete(map *map, const void *key, void *value, u64 flags) {
         u32 i = m->find_locked(b, key, hash, &before);
         if (i == hash_map::none)
             return -ENOENT;
-        copy_out(m, i, value);
+        copy_out(m, i, value, flags);
         m->unlink(b, before, i);
         m->give_back(s.cpu(), i);
         return 0;
@@ -156,7 +157,7 @@ long hash_lookup_batch(map *map, u32 *bucket, void *keys, void *values, u32 *cou
     hash_map *m = as_hash(map);
     u32 room = *count;
     *count = 0;
-    if (elem_flags)
+    if ((elem_flags & ~BPF_F_LOCK) || lock_flag_bad(map, elem_flags))
         return -EINVAL;
     if (!room)
         return 0;
@@ -167,7 +168,7 @@ long hash_lookup_batch(map *map, u32 *bucket, void *keys, void *values, u32 *cou
             port_cond_resched();
         if (__atomic_load_n(&b.first, __ATOMIC_RELAXED) & hash_map::chain_end)
             continue;
-        long n = retry_busy([&] { return copy_bucket(m, b, key, value, room - *count, remove); });
+        long n = retry_busy([&] { return copy_bucket(m, b, key, value, room - *count, remove, elem_flags); });
         if (n == -ENOSPC)
             return *count ? 0 : -ENOSPC;
         if (n < 0)

@@ -9,6 +9,8 @@
 // of the CPU's own elements, to which the key then belongs, as on Linux.
 #include "maps/hash.h"
 #include "maps/lru.h"
+#include "maps/nospec.h"
+#include "maps/value.h"
 
 namespace modbpf {
 
@@ -125,6 +127,15 @@ void *lookup_lru_percpu(map *map, const void *key) {
     return m->pool.value(i, port_cpu_id());
 }
 
+void *lookup_on_cpu(map *map, const void *key, u32 cpu) {
+    hash_map *m = as_hash(map);
+    u32 i = m->find(key, m->hash_key(key));
+    if (i == hash_map::none)
+        return nullptr;
+    mark_used(m, i);
+    return m->pool.value(i, clamp_index(cpu, port_cpu_count()));
+}
+
 /// One attempt of an update with element `fresh`, the CPU's spare or not. 1: a spare cannot be inserted, the key has gone.
 long replace_or_insert(lru_map *m, u32 cpu, u32 fresh, bool spare, const void *key, u32 hash, u64 flags) {
     hash_bucket &b = m->bucket_of(hash);
@@ -168,7 +179,7 @@ long update_lru(map *map, const void *key, const void *value, u64 flags) {
             fresh = m->acquire(cpu);
         if (fresh == hash_map::none)
             return -ENOMEM;
-        copy_value(m->value_in(m->elem(fresh)), value, m->params.value_size);
+        store_value(m, m->value_in(m->elem(fresh)), value, m->params.value_size);
         long r = replace_or_insert(m, cpu, fresh, spare, key, hash, flags);
         if (r <= 0)
             return r;
@@ -298,6 +309,7 @@ constinit const map_ops lru_percpu_hash_ops = {
     .create = [](const map_params &p) { return create(&lru_percpu_hash_ops, p); },
     .free = free_lru,
     .lookup = lookup_lru_percpu,
+    .lookup_percpu = lookup_on_cpu,
     .update = [](map *m, const void *key, const void *value, u64 flags) { return update_lru_percpu(m, key, value, flags, false); },
     .remove = hash_remove,
     .for_each = hash_for_each,

@@ -63,6 +63,7 @@ struct map_ops {
 
     // Program side. lookup returns the address of this CPU's value, or null.
     void *(*lookup)(map *m, const void *key);
+    void *(*lookup_percpu)(map *m, const void *key, u32 cpu); ///< that CPU's value; per-CPU types
     long (*update)(map *m, const void *key, const void *value, u64 flags);
     long (*remove)(map *m, const void *key);
     long (*push)(map *m, const void *value, u64 flags);
