@@ -33,6 +33,7 @@
 #define EBADFD 77
 #define EILSEQ 84
 #define EOPNOTSUPP 95
+#define ENODATA 61
 #define ETIMEDOUT 110
 #define EALREADY 114
 #define ENOTSUPP 524 /* kernel-internal number that bpf() lets through to user space */

@@ -21,7 +21,7 @@ s64 num(u64 r) {
 TEST(table, finds_by_id) {
     EXPECT_EQ(find_helper(BPF_FUNC_map_lookup_elem)->id, BPF_FUNC_map_lookup_elem);
     EXPECT_EQ(find_helper(BPF_FUNC_unspec), nullptr);
-    EXPECT_EQ(find_helper(BPF_FUNC_get_stackid), nullptr);
+    EXPECT_EQ(find_helper(BPF_FUNC_skb_vlan_push), nullptr);
     EXPECT_EQ(find_helper(func_id_count), nullptr);
     EXPECT_EQ(find_helper(~0u), nullptr);
     for (const helper_proto &p : all_helpers()) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Call chains. They begin with the event's registers where it has some; else with the program's caller.
+// Call chains. They begin with the event's registers where it has some; else with what called the program's runner, on whose stack the
+// run_ctx lies: what is between is modbpf's, and images are no text that the unwinder knows.
 #include "helpers/families.h"
 #include "helpers/helper.h"
 
@@ -15,7 +16,7 @@ void *event_regs() {
 }  // namespace
 
 u64 bpf_get_stackid(u64, u64 r2, u64 r3, u64, u64) {
-    return helper_errno(stack_trace_keep(ptr_of<map>(r2), event_regs(), __builtin_frame_address(0), r3));
+    return helper_errno(stack_trace_keep(ptr_of<map>(r2), event_regs(), current_run(), r3));
 }
 
 // Build ids of a user's chain are not there.
@@ -30,7 +31,7 @@ u64 bpf_get_stack(u64, u64 r2, u64 r3, u64 r4, u64) {
     else if (build_id)
         r = -EOPNOTSUPP;
     else
-        r = port_stack_save(event_regs(), __builtin_frame_address(0), user, r4 & BPF_F_SKIP_FIELD_MASK, static_cast<u64 *>(buf),
+        r = port_stack_save(event_regs(), current_run(), user, r4 & BPF_F_SKIP_FIELD_MASK, static_cast<u64 *>(buf),
                             stack_trace_depth(size, sizeof(u64), r4));
     u32 used = r > 0 ? static_cast<u32>(r) * static_cast<u32>(sizeof(u64)) : 0;
     memset(static_cast<u8 *>(buf) + used, 0, size - used);  // uninitialised memory that the program may read, whatever happened

@@ -166,7 +166,10 @@ u64 machine::call_function(helper_fn fn) {
     run.engine = this;
     run.call_engine = call_back_here;
     run_scope scope(run);
-    return fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
+    u64 r = fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
+    if (outer)  // a bpf_spin_lock is held over calls
+        outer->irq_flags = run.irq_flags, outer->took_lock = run.took_lock;
+    return r;
 }
 
 void machine::call_kfunc(const insn_desc &d) {

@@ -209,6 +209,13 @@ void ringbuf_commit(void *sample, u64 flags, bool discard);
 long ringbuf_output(map *m, const void *data, u64 size, u64 flags);
 u64 ringbuf_query(map *m, u64 what);
 
+// USER_RINGBUF, program side (maps/user_ringbuf.cpp): begin; as often as wanted peek, use the sample, release; end. Any context.
+bool user_ringbuf_begin(map *m);                               ///< false: another program takes records now (-EBUSY)
+/// -ENODATA: no more; -EAGAIN: a discarded record was skipped; -EINVAL, -E2BIG: user space made it wrong.
+long user_ringbuf_peek(map *m, void **sample, u32 *size);
+void user_ringbuf_release(map *m, u32 size);
+void user_ringbuf_end(map *m, bool wake);
+
 // STACK_TRACE, program side (maps/stack_trace.cpp). Any context.
 /// Keeps the call chain of `regs`, or of the caller of `frame`'s function where there are none (port_stack_save), by bpf_get_stackid's
 /// flags. -> its key, or -EFAULT, -EEXIST, -ENOMEM, -EINVAL.

@@ -83,7 +83,7 @@ TEST_F(peer, creation) {
         map_params p = params_of(all_map_ops()[rng() % all_map_ops().size()]->type, sizes[rng() % std::size(sizes)],
                                  sizes[rng() % std::size(sizes)], counts[rng() % std::size(counts)],
                                  flags[rng() % std::size(flags)] | flags[rng() % std::size(flags)]);
-        if (p.type == BPF_MAP_TYPE_RINGBUF && rng() % 2)
+        if ((p.type == BPF_MAP_TYPE_RINGBUF || p.type == BPF_MAP_TYPE_USER_RINGBUF) && rng() % 2)
             p.key_size = p.value_size = 0;
         if ((p.type == BPF_MAP_TYPE_QUEUE || p.type == BPF_MAP_TYPE_STACK) && rng() % 2)
             p.key_size = 0;
@@ -316,7 +316,7 @@ TEST_F(peer, batches) {
     }
     for (const map_ops *ops : all_map_ops()) {
         map_params q = params_of(ops->type, 4, 4, 4096);
-        if (ops->type == BPF_MAP_TYPE_RINGBUF)
+        if (ops->type == BPF_MAP_TYPE_RINGBUF || ops->type == BPF_MAP_TYPE_USER_RINGBUF)
             q.key_size = q.value_size = 0;
         if (ops->type == BPF_MAP_TYPE_QUEUE || ops->type == BPF_MAP_TYPE_STACK)
             q.key_size = 0;

@@ -41,11 +41,6 @@ struct shape {
     status (*more)(const map_params &p) = nullptr;
 };
 
-status check_ring(const map_params &p) {
-    bool pages = !(p.max_entries & (p.max_entries - 1)) && p.max_entries % PORT_PAGE_SIZE == 0;
-    return pages ? status() : status(error(EINVAL));
-}
-
 status check_arena(const map_params &p) {
     if (p.extra % PORT_PAGE_SIZE)
         return error(EINVAL);
@@ -106,7 +101,6 @@ constexpr shape late[] = {
      .value_big = storage_max, .entries = none, .big_first = true},
     {.type = BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = {8, 8, 16}, .value = some,
      .value_big = percpu_max, .entries = none, .big_first = true},
-    {.type = BPF_MAP_TYPE_USER_RINGBUF, .flags = BPF_F_NUMA_NODE, .must = 0, .key = none, .value = none, .more = check_ring},
     {.type = BPF_MAP_TYPE_ARENA, .flags = BPF_F_SEGV_ON_FAULT | BPF_F_MMAPABLE | BPF_F_NO_USER_CONV, .must = BPF_F_MMAPABLE, .key = none,
      .value = none, .more = check_arena},
 };
@@ -230,7 +224,6 @@ constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_STRUCT_OPS, "struct_ops"),
     row(BPF_MAP_TYPE_INODE_STORAGE, "inode_storage"),
     row(BPF_MAP_TYPE_TASK_STORAGE, "task_storage"),
-    row(BPF_MAP_TYPE_USER_RINGBUF, "user_ringbuf"),
     row(BPF_MAP_TYPE_CGRP_STORAGE, "cgrp_storage"),
     row(BPF_MAP_TYPE_ARENA, "arena"),
 };

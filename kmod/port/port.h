@@ -208,6 +208,7 @@ struct port_file_ops {
 	long (*ioctl)(void *obj, unsigned int cmd, u64 arg);     /* NULL: ENOTTY */
 };
 #define PORT_POLL_IN 0x0041u /* EPOLLIN | EPOLLRDNORM */
+#define PORT_POLL_OUT 0x0104u /* EPOLLOUT | EPOLLWRNORM */
 #define PORT_POLL_HUP 0x0010u
 #define PORT_POLL_ERR 0x0008u
 

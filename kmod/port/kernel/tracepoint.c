@@ -40,7 +40,8 @@ static notrace void on_overflow(struct perf_event *counter, struct perf_sample_d
 	struct perf_raw_record *raw = data->raw;
 
 	if (raw)
-		e->fn(e->priv, raw->frag.data, raw->frag.size, regs);
+		/* At system calls these are the task's own: no place in the kernel to unwind from. */
+		e->fn(e->priv, raw->frag.data, raw->frag.size, user_mode(regs) ? NULL : regs);
 }
 NOKPROBE_SYMBOL(on_overflow);
 

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Call chains on modbpf, then the same test on the kernel's own BPF. Then chains are taken in every context while maps are used in them.
+. /t/lib.sh
+echo 0 >/proc/sys/kernel/kptr_restrict
+/t/bin/stacks /t/bin/stacks.bpf.o || status=1
+kernel_is_peer || exit $status
+MODBPF_BACKEND=kernel /t/bin/stacks /t/bin/stacks.bpf.o >/tmp/kernel.out 2>&1 && ok "stacks: the kernel's own BPF passes the same test" ||
+	not_ok "stacks: the kernel's own BPF" "$(grep '^not' /tmp/kernel.out)"
+exit $status
