@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Raw tracepoints: the program's context is the tracepoint's argument words. How many there are and how wide each is comes
+// Raw tracepoints, for RAW_TRACEPOINT programs and for TRACING programs with typed arguments: the program's context is the tracepoint's argument words. How many there are and how wide each is comes
 // from the kernel's BTF; on a kernel without it only the words that every probe finds in registers can be read, and as they are.
 #include "attach/link.h"
 
@@ -44,14 +44,36 @@ status describe(bpf_link &l, const program &p) {
     return p.verified->max_ctx_offset > l.nargs * sizeof(u64) ? status(error(EINVAL)) : status();
 }
 
+constexpr char typedef_prefix[] = "btf_trace_"; // of the types that describe tracepoints
+constexpr u32 prefix_len = sizeof(typedef_prefix) - 1;
+
+/// The tracepoint that a typed program was loaded for; a name must not be given. EINVAL: it is none.
+status name_of_target(const program &p, u64 uname, char (&name)[bpf_link::tp_name_len]) {
+    if (uname || p.expected_attach_type != BPF_TRACE_RAW_TP)
+        return error(EINVAL);
+    const char *type = p.attach_types ? p.attach_types->name(p.attach_btf_id) : nullptr;
+    if (MODBPF_BUG_ON(!type || strncmp(type, typedef_prefix, prefix_len)))
+        return error(EFAULT);
+    size_t n = strlen(type + prefix_len);
+    if (n >= sizeof(name))
+        return error(EINVAL);
+    memcpy(name, type + prefix_len, n + 1);
+    return {};
+}
+
 }  // namespace
 
 long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie) {
-    if (p->type->type != BPF_PROG_TYPE_RAW_TRACEPOINT)
-        return -EINVAL;
     char name[bpf_link::tp_name_len];
-    if (port_strncpy_from_user(name, uname, sizeof(name)) < 0)
+    if (p->type->type == BPF_PROG_TYPE_TRACING) {
+        status known = name_of_target(*p, uname, name);
+        if (!known.ok())
+            return known.code();
+    } else if (p->type->type != BPF_PROG_TYPE_RAW_TRACEPOINT) {
+        return -EINVAL;
+    } else if (port_strncpy_from_user(name, uname, sizeof(name)) < 0) {
         return -EFAULT;
+    }
     if (!port_raw_tp_exists(name))
         return -ENOENT;
     result<ref<bpf_link>> made = link_make(BPF_LINK_TYPE_RAW_TRACEPOINT, p);

@@ -27,6 +27,8 @@ bool attach_type_fits(const program &p, u32 attach_type) {
                attach_type == BPF_NETKIT_PEER;
     case BPF_PROG_TYPE_XDP:
         return attach_type == BPF_XDP;
+    case BPF_PROG_TYPE_TRACING:
+        return attach_type == p.expected_attach_type;
     default:
         return false;
     }
@@ -53,6 +55,8 @@ long cmd_link_create(const attr_view &v) {
         return p.code();
     if (!attach_type_fits(**p, a.attach_type))
         return -EINVAL;
+    if ((*p)->type->type == BPF_PROG_TYPE_TRACING && a.attach_type == BPF_TRACE_RAW_TP)
+        return (*p)->runs() ? raw_tp_link_create(move(*p), 0, a.more[0]) : -ENOTSUPP; // tracing.cookie
     if (a.attach_type != BPF_PERF_EVENT) {
         port_log(PORT_LOG_INFO, "LINK_CREATE: attach type %u is not supported", a.attach_type);
         return -EOPNOTSUPP;

@@ -46,6 +46,17 @@ MODBPF_HELPER(get_current_comm);
 MODBPF_HELPER(get_current_task);
 // loop.cpp
 MODBPF_HELPER(loop);
+MODBPF_HELPER(for_each_map_elem);
+// task_access.cpp
+MODBPF_HELPER(get_current_cgroup_id);
+MODBPF_HELPER(get_current_ancestor_cgroup_id);
+MODBPF_HELPER(send_signal);
+MODBPF_HELPER(send_signal_thread);
+MODBPF_HELPER(probe_write_user);
+MODBPF_HELPER(copy_from_user);
+MODBPF_HELPER(copy_from_user_task);
+MODBPF_HELPER(task_pt_regs);
+MODBPF_HELPER(get_ns_current_pid_tgid);
 // string.cpp
 MODBPF_HELPER(strncmp);
 MODBPF_HELPER(strtol);
@@ -70,6 +81,27 @@ MODBPF_HELPER(tail_call);
 // attach.cpp
 MODBPF_HELPER(get_func_ip);
 MODBPF_HELPER(get_attach_cookie);
+// dynptr.cpp
+MODBPF_HELPER(dynptr_from_mem);
+MODBPF_HELPER(dynptr_read);
+MODBPF_HELPER(dynptr_write);
+MODBPF_HELPER(dynptr_data);
+MODBPF_HELPER(ringbuf_reserve_dynptr);
+MODBPF_HELPER(ringbuf_submit_dynptr);
+MODBPF_HELPER(ringbuf_discard_dynptr);
+// packet_edit.cpp
+MODBPF_HELPER(skb_store_bytes);
+MODBPF_HELPER(l3_csum_replace);
+MODBPF_HELPER(l4_csum_replace);
+MODBPF_HELPER(csum_update);
+MODBPF_HELPER(set_hash_invalid);
+MODBPF_HELPER(set_hash);
+MODBPF_HELPER(skb_change_type);
+MODBPF_HELPER(skb_change_tail);
+MODBPF_HELPER(skb_change_head);
+MODBPF_HELPER(sk_fullsock);
+MODBPF_HELPER(tcp_sock);
+MODBPF_HELPER(get_listener_sock);
 // packet.cpp
 MODBPF_HELPER(csum_diff);
 MODBPF_HELPER(skb_load_bytes);

@@ -229,6 +229,13 @@ inline u64 call_back(u64 fn, u64 r1, u64 r2 = 0, u64 r3 = 0, u64 r4 = 0, u64 r5 
 status helpers_init();
 void helpers_exit();
 
+/// Calls fn with preemption off, inside RCU: what a sleepable program calls that does not sleep. Task context.
+u64 call_in_section(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5, helper_fn fn);
+/// Does a sleepable program call the helper in such a section? Not what sleeps itself, or calls functions that may.
+constexpr bool runs_in_section(const helper_proto &p) { return !(p.flags & (helper_may_sleep | helper_calls_back)); }
+/// `size` (1, 2, 4, 8) bytes of kernel memory at `addr`, or 0 where none can be read. Any context.
+u64 probe_load(u64 addr, u64 size);
+
 /// Checks a bpf_snprintf/trace_printk format as Linux's bpf_bprintf_prepare does. -> number of arguments, or the errno.
 /// A call is fine when it passes at least that many (Linux allows more). `size` bounds the search for the NUL.
 result<u32> check_format(const char *fmt, u32 size);

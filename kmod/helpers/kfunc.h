@@ -66,6 +66,11 @@ struct kfunc_row {
     }
 };
 
+/// Does a sleepable program call it with preemption off, inside RCU? Not what sleeps, and not what begins and ends sections.
+constexpr bool kfunc_runs_in_section(const kfunc_row &r) {
+    bool section = r.effect >= kfunc_effect::rcu_lock && r.effect <= kfunc_effect::preempt_enable;
+    return !(r.flags & kf_sleepable) && !section;
+}
 /// The row for a program of that type, or null: it may not call it. `module`: where the function is; the module of the kernel's own
 /// tests has rows of its own.
 const kfunc_row *find_kfunc(const char *module, const char *name, u32 prog_type, u32 attach_type);

@@ -22,6 +22,16 @@ MODBPF_KFUNC(rcu_read_unlock);
 MODBPF_KFUNC(preempt_disable);
 MODBPF_KFUNC(preempt_enable);
 MODBPF_KFUNC(same_pointer); ///< casts: r0 is r1
+// dynptr.cpp
+MODBPF_KFUNC(dynptr_adjust);
+MODBPF_KFUNC(dynptr_is_null);
+MODBPF_KFUNC(dynptr_is_rdonly);
+MODBPF_KFUNC(dynptr_size);
+MODBPF_KFUNC(dynptr_clone);
+MODBPF_KFUNC(dynptr_slice);
+MODBPF_KFUNC(dynptr_slice_rdwr);
+MODBPF_KFUNC(dynptr_from_skb);
+MODBPF_KFUNC(dynptr_from_xdp);
 
 /// A negative errno of a function that returns int: the upper half of r0 is zero, as a compiled function leaves it.
 constexpr u64 kfunc_errno(int e) { return static_cast<u32>(-e); }

@@ -62,10 +62,10 @@ inline constexpr row socket_rows[] = {
     {BPF_FUNC_sk_release, ret::integer, {btf_id_sock_common | releases}, 0, tc_progs | xdp | cgroup_skb | sk_skb |
      cgroup_sock_addr | sk_lookup, 0, nullptr},
     {BPF_FUNC_rc_pointer_rel, ret::integer, {ctx, anything, anything}, gpl, lirc_mode2, 0, nullptr},
-    {BPF_FUNC_sk_fullsock, ret::socket | or_null, {sock_common}, casts, tc_progs | cgroup_skb, 0, nullptr},
+    {BPF_FUNC_sk_fullsock, ret::socket | or_null, {sock_common}, casts, tc_progs | cgroup_skb, 0, bpf_sk_fullsock},
     {BPF_FUNC_tcp_sock, ret::tcp_sock | or_null, {sock_common}, casts, tc_progs | cgroup_skb | sock_ops |
-     cgroup_sockopt, 0, nullptr},
-    {BPF_FUNC_get_listener_sock, ret::socket | or_null, {sock_common}, 0, tc_progs | cgroup_skb, 0, nullptr},
+     cgroup_sockopt, 0, bpf_tcp_sock},
+    {BPF_FUNC_get_listener_sock, ret::socket | or_null, {sock_common}, 0, tc_progs | cgroup_skb, 0, bpf_get_listener_sock},
     {BPF_FUNC_skc_lookup_tcp, ret::sock_common | or_null, {ctx, const_mem, const_size_or_zero, anything, anything},
      acquires, cgroup_sock_addr, 0, nullptr},
     {BPF_FUNC_skc_lookup_tcp, ret::sock_common | or_null, {ctx, const_mem, const_size_or_zero, anything, anything},

@@ -28,7 +28,7 @@ inline constexpr row trace_rows[] = {
      bpf_get_stackid},
     {BPF_FUNC_get_current_task, ret::integer, {}, gpl, syscall, 0, bpf_get_current_task},
     {BPF_FUNC_get_current_task, ret::integer, {}, gpl | perfmon, base_progs, 0, bpf_get_current_task},
-    {BPF_FUNC_probe_write_user, ret::integer, {anything, const_mem, const_size}, gpl, tracing_progs, 0, nullptr},
+    {BPF_FUNC_probe_write_user, ret::integer, {anything, const_mem, const_size}, gpl, tracing_progs, 0, bpf_probe_write_user},
     {BPF_FUNC_current_task_under_cgroup, ret::integer, {const_map_ptr, anything}, 0, tracing_progs | cgroup_progs,
      cgroup_arrays, nullptr},
     {BPF_FUNC_probe_read_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | length, tracing_progs,
@@ -41,8 +41,8 @@ inline constexpr row trace_rows[] = {
      tracepoint | perf_event, 0, bpf_get_stack},
     {BPF_FUNC_get_stack, ret::integer, {ctx, out_mem, const_size_or_zero, anything}, gpl | length, tracing_progs, 0,
      bpf_get_stack},
-    {BPF_FUNC_get_current_cgroup_id, ret::integer, {}, bpf, base_progs, 0, nullptr},
-    {BPF_FUNC_send_signal, ret::integer, {anything}, 0, tracing_progs, 0, nullptr},
+    {BPF_FUNC_get_current_cgroup_id, ret::integer, {}, bpf, base_progs, 0, bpf_get_current_cgroup_id},
+    {BPF_FUNC_send_signal, ret::integer, {anything}, 0, tracing_progs, 0, bpf_send_signal},
     row{BPF_FUNC_skb_output, ret::integer, {btf_id, const_map_ptr, anything, const_mem, const_size_or_zero}, gpl,
      typed_progs, perf_arrays, nullptr}.typed({"sk_buff"}),
     {BPF_FUNC_probe_read_user, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl, syscall, 0,
@@ -61,12 +61,12 @@ inline constexpr row trace_rows[] = {
      0, bpf_probe_read_kernel_str},
     {BPF_FUNC_probe_read_kernel_str, ret::integer, {uninit_mem, const_size_or_zero, anything}, gpl | length |
      perfmon, base_progs, 0, bpf_probe_read_kernel_str},
-    {BPF_FUNC_send_signal_thread, ret::integer, {anything}, 0, tracing_progs, 0, nullptr},
+    {BPF_FUNC_send_signal_thread, ret::integer, {anything}, 0, tracing_progs, 0, bpf_send_signal_thread},
     {BPF_FUNC_read_branch_records, ret::integer, {ctx, out_mem | or_null, const_size_or_zero, anything}, gpl,
      perf_event, 0, nullptr},
     row{BPF_FUNC_xdp_output, ret::integer, {btf_id, const_map_ptr, anything, const_mem, const_size_or_zero}, gpl,
      typed_progs, perf_arrays, nullptr}.typed({"xdp_buff"}),
-    {BPF_FUNC_get_current_ancestor_cgroup_id, ret::integer, {anything}, bpf, base_progs, 0, nullptr},
+    {BPF_FUNC_get_current_ancestor_cgroup_id, ret::integer, {anything}, bpf, base_progs, 0, bpf_get_current_ancestor_cgroup_id},
     row{BPF_FUNC_seq_printf, ret::integer, {btf_id, const_mem, const_size, const_mem | or_null, const_size_or_zero},
      gpl, tracing, 0, nullptr}.on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
     row{BPF_FUNC_seq_write, ret::integer, {btf_id, const_mem, const_size_or_zero}, gpl, tracing, 0, nullptr}
@@ -76,16 +76,16 @@ inline constexpr row trace_rows[] = {
     row{BPF_FUNC_d_path, ret::integer, {btf_id, out_mem, const_size_or_zero}, 0, typed_progs, 0, nullptr}
      .typed({"path"}).only(hook_rule::d_path),
     {BPF_FUNC_copy_from_user, ret::integer, {uninit_mem, const_size_or_zero, anything}, sleeps, tracing_progs, 0,
-     nullptr},
+     bpf_copy_from_user},
     {BPF_FUNC_snprintf_btf, ret::integer, {out_mem, const_size, const_mem, const_size, anything}, 0, syscall, 0,
      nullptr},
     {BPF_FUNC_snprintf_btf, ret::integer, {out_mem, const_size, const_mem, const_size, anything}, perfmon,
      base_progs, 0, nullptr},
     row{BPF_FUNC_seq_printf_btf, ret::integer, {btf_id, const_mem, const_size_or_zero, anything}, gpl, tracing, 0,
      nullptr}.on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
-    row{BPF_FUNC_get_current_task_btf, ret::btf_id | type_flag::trusted, {}, gpl, syscall, 0, nullptr}
+    row{BPF_FUNC_get_current_task_btf, ret::btf_id | type_flag::trusted, {}, gpl, syscall, 0, bpf_get_current_task}
      .gives("task_struct"),
-    row{BPF_FUNC_get_current_task_btf, ret::btf_id | type_flag::trusted, {}, gpl | perfmon, base_progs, 0, nullptr}
+    row{BPF_FUNC_get_current_task_btf, ret::btf_id | type_flag::trusted, {}, gpl | perfmon, base_progs, 0, bpf_get_current_task}
      .gives("task_struct"),
     row{BPF_FUNC_bprm_opts_set, ret::integer, {btf_id, anything}, 0, lsm, 0, nullptr}.typed({"linux_binprm"}),
     row{BPF_FUNC_ima_inode_hash, ret::integer, {btf_id, uninit_mem, const_size}, sleeps, lsm, 0, nullptr}
@@ -108,9 +108,9 @@ inline constexpr row trace_rows[] = {
     {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, perf_event | raw_tracepoint_writable, 0, nullptr},
     {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, kprobe | tracepoint | raw_tracepoint, 0,
      bpf_get_attach_cookie},
-    row{BPF_FUNC_task_pt_regs, ret::btf_id, {btf_id}, gpl, syscall, 0, nullptr}.typed({"task_struct"})
+    row{BPF_FUNC_task_pt_regs, ret::btf_id, {btf_id}, gpl, syscall, 0, bpf_task_pt_regs}.typed({"task_struct"})
      .gives("pt_regs"),
-    row{BPF_FUNC_task_pt_regs, ret::btf_id, {btf_id}, gpl | perfmon, base_progs, 0, nullptr}.typed({"task_struct"})
+    row{BPF_FUNC_task_pt_regs, ret::btf_id, {btf_id}, gpl | perfmon, base_progs, 0, bpf_task_pt_regs}.typed({"task_struct"})
      .gives("pt_regs"),
     {BPF_FUNC_get_branch_snapshot, ret::integer, {uninit_mem, const_size_or_zero}, gpl, tracing_progs, 0, nullptr},
     {BPF_FUNC_trace_vprintk, ret::integer, {const_mem, const_size, const_mem | or_null, const_size_or_zero}, gpl |
@@ -131,7 +131,7 @@ inline constexpr row trace_rows[] = {
      bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
     row{BPF_FUNC_get_func_arg_cnt, ret::integer, {ctx}, 0, lsm, 0, nullptr}.on(bit(BPF_LSM_MAC)),
     row{BPF_FUNC_copy_from_user_task, ret::integer, {uninit_mem, const_size_or_zero, anything, btf_id, anything},
-     gpl | sleeps, tracing_progs, 0, nullptr}.typed({nullptr, nullptr, nullptr, "task_struct"}),
+     gpl | sleeps, tracing_progs, 0, bpf_copy_from_user_task}.typed({nullptr, nullptr, nullptr, "task_struct"}),
     row{BPF_FUNC_ima_file_hash, ret::integer, {btf_id, uninit_mem, const_size}, sleeps, lsm, 0, nullptr}
      .typed({"file"}).only(hook_rule::sleepable_lsm),
 };

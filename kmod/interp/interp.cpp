@@ -44,7 +44,7 @@ struct machine {
     void packet(const insn_desc &d);
     void call_helper(const insn_desc &d);
     void call_kfunc(const insn_desc &d);
-    u64 call_function(helper_fn fn);
+    u64 call_function(helper_fn fn, bool in_section);
     void may_goto(const insn_desc &d);
     void call_sub(const insn_desc &d);
     void tail_call();
@@ -81,7 +81,10 @@ void machine::compute(const insn_desc &d) {
 
 void machine::load(const insn_desc &d) {
     u64 addr = regs[d.src] + static_cast<u64>(static_cast<s64>(d.off)), v;
-    switch (d.width) {
+    switch (d.kind == insn_kind::probe_load ? 0 : d.width) {
+        case 0:
+            v = probe_load(addr, d.width);
+            break;
         case 1:
             v = read_as<u8>(addr);
             break;
@@ -160,13 +163,14 @@ void machine::tail_call() {
 }
 
 /// Calls C code, which may call functions of the program back: they are interpreted, too, in the frames that are free.
-u64 machine::call_function(helper_fn fn) {
+u64 machine::call_function(helper_fn fn, bool in_section) {
     run_ctx *outer = current_run();
     run_ctx run = outer ? *outer : run_ctx{};
     run.engine = this;
     run.call_engine = call_back_here;
     run_scope scope(run);
-    u64 r = fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
+    u64 r = in_section ? call_in_section(regs[1], regs[2], regs[3], regs[4], regs[5], fn)
+                       : fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
     if (outer)  // a bpf_spin_lock is held over calls
         outer->irq_flags = run.irq_flags, outer->took_lock = run.took_lock;
     return r;
@@ -178,7 +182,7 @@ void machine::call_kfunc(const insn_desc &d) {
     const code_kfunc &k = program->kfuncs[static_cast<u32>(d.imm)];
     if (k.hidden_reg)
         regs[k.hidden_reg] = k.hidden;
-    regs[0] = call_function(k.fn);
+    regs[0] = call_function(k.fn, k.in_section);
 }
 
 void machine::may_goto(const insn_desc &d) {
@@ -196,7 +200,7 @@ void machine::call_helper(const insn_desc &d) {
     const helper_proto *p = env.helper ? env.helper(id) : find_helper(id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return stop();
-    regs[0] = call_function(p->fn);
+    regs[0] = call_function(p->fn, program->sleepable && runs_in_section(*p));
 }
 
 void machine::call_sub(const insn_desc &d) {
@@ -246,6 +250,7 @@ void machine::step() {
         case insn_kind::bswap:
             return compute(d);
         case insn_kind::load:
+        case insn_kind::probe_load:
             return load(d);
         case insn_kind::store:
             return store(d);

@@ -53,6 +53,7 @@ struct code_kfunc {
     u64 (*fn)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
     u8 hidden_reg = 0; ///< r1..r5: set to `hidden` before the call, whatever the program left there; 0: none
     u64 hidden = 0;
+    bool in_section = false; ///< of a sleepable program: called with preemption off, inside RCU
 };
 
 /// Turns that the may_goto of one call of a function can take together (Linux: BPF_MAX_LOOPS).
@@ -63,6 +64,7 @@ struct code {
     vec<code_subprog> subprogs;  ///< subprogs[0] is the entry
     vec<code_guard> guards;      ///< by instruction, ascending
     vec<code_kfunc> kfuncs;
+    bool sleepable = false; ///< runs where it may sleep: helpers that do not are called inside a section of their own
 };
 
 }  // namespace modbpf

@@ -123,6 +123,7 @@ int print_memory(line &out, const insn_desc &d) {
     const char *type = width_name(d.width, d.is_signed);
     switch (d.kind) {
         case insn_kind::load:
+        case insn_kind::probe_load:
             return out.print("(%02x) r%d = *(%s *)(r%d %+d)\n", d.code, d.dst, type, d.src, d.off);
         case insn_kind::atomic:
             return print_atomic(out, d);
@@ -205,6 +206,7 @@ int disasm(char *buf, u32 size, span<const bpf_insn> insns, u32 at, const disasm
         case insn_kind::bswap:
             return print_compute(out, d);
         case insn_kind::load:
+        case insn_kind::probe_load:
         case insn_kind::store:
         case insn_kind::atomic:
         case insn_kind::ld_packet:

@@ -56,7 +56,9 @@ constexpr opcode_table build() {
         add(t, BPF_LDX | BPF_MEM | s.size, insn_kind::load, 0, s.width, false);
         add(t, BPF_ST | BPF_MEM | s.size, insn_kind::store, 0, s.width, false);
         add(t, BPF_STX | BPF_MEM | s.size, insn_kind::store, 0, s.width, true);
+        add(t, BPF_LDX | BPF_PROBE_MEM | s.size, insn_kind::probe_load, 0, s.width, false);
         if (s.width < 8) {
+            add(t, BPF_LDX | BPF_PROBE_MEMSX | s.size, insn_kind::probe_load, 0, s.width, false, true);
             add(t, BPF_LDX | BPF_MEMSX | s.size, insn_kind::load, 0, s.width, false, true);
             add(t, BPF_LD | BPF_ABS | s.size, insn_kind::ld_packet, 0, s.width, false);
             add(t, BPF_LD | BPF_IND | s.size, insn_kind::ld_packet, 0, s.width, true);
@@ -111,6 +113,7 @@ void decode_memory(insn_desc &d) {
     u16 dst = reg_bit(d.dst), src = reg_bit(d.src);
     switch (d.kind) {
         case insn_kind::load:
+        case insn_kind::probe_load:
             d.uses = src;
             d.defs = dst;
             break;
@@ -187,6 +190,7 @@ insn_desc decode(span<const bpf_insn> insns, u32 at) {
             decode_compute(d);
             break;
         case insn_kind::load:
+        case insn_kind::probe_load:
         case insn_kind::store:
         case insn_kind::atomic:
         case insn_kind::ld_packet:
@@ -369,6 +373,7 @@ refusal check_encoding(const bpf_insn &insn) {
         case insn_kind::bswap:
             return check_compute(insn, kind);
         case insn_kind::load:
+        case insn_kind::probe_load:
         case insn_kind::store:
         case insn_kind::atomic:
         case insn_kind::ld_imm64:

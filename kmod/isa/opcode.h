@@ -63,6 +63,7 @@ enum class insn_kind : u8 {
     to_be,    ///< dst = low `width` bytes of dst in big-endian order
     bswap,    ///< dst = low `width` bytes of dst reversed
     load,     ///< dst = *(width *)(src + off), zero- or (is_signed) sign-extended
+    probe_load, ///< the same of a kernel address that may be none: then dst = 0. Only the verifier's fix-up makes it
     store,    ///< *(width *)(dst + off) = operand (register or immediate)
     atomic,   ///< imm is the operation
     jump,     ///< goto

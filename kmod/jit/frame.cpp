@@ -36,6 +36,9 @@ void note(jit_frame &f, const jit_op &d) {
         case insn_kind::call_kfunc:
             f.calls = true;
             break;
+        case insn_kind::probe_load:
+            f.calls = true;
+            break;
         case insn_kind::may_goto:  // r10 is not rbp then: reading it needs a register
             f.may_goto = true;
             f.scratch |= 1 << 10 | 1 << 11;
@@ -61,6 +64,7 @@ bool runnable_insn(const code &c, const jit_op &d) {
             return d.imm >= 0 && static_cast<u64>(d.imm) < c.kfuncs.size() && c.kfuncs[static_cast<u32>(d.imm)].fn &&
                    c.kfuncs[static_cast<u32>(d.imm)].hidden_reg <= BPF_REG_5;
         case insn_kind::load:
+        case insn_kind::probe_load:
             return d.src < bpf_reg_count;
         case insn_kind::ld_imm64:
             return d.src == 0 || d.src == BPF_PSEUDO_FUNC;

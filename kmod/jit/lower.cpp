@@ -150,16 +150,50 @@ status lowering::helper(const jit_op &d) {
     const helper_proto *p = options_.helper ? options_.helper(id) : find_helper(id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return error(EFAULT);
-    call_address(reinterpret_cast<uptr>(p->fn));
+    call_c(p->fn, code_.sleepable && runs_in_section(*p));
     return {};
 }
 
 void lowering::kfunc(const jit_op &d) {
     const code_kfunc &k = code_.kfuncs[static_cast<u32>(d.imm)];
-    u64 fn = reinterpret_cast<uptr>(k.fn);
     if (k.hidden_reg)
         out_.e.mov_imm(frame_->native[k.hidden_reg], k.hidden);
+    auto fn = reinterpret_cast<uptr>(k.fn);
+    if (k.in_section || !options_.near)
+        call_c(k.fn, k.in_section);
+    else
+        call_address(options_.near(fn));
+}
+
+/// A C function with the five arguments that are in place.
+void lowering::call_c(helper_fn fn, bool in_section) {
+    auto at = reinterpret_cast<uptr>(fn);
+    if (!in_section)
+        return call_address(at);
+    out_.e.mov_imm(reg::r9, at); // the sixth argument
+    at = reinterpret_cast<uptr>(call_in_section);
+    call_address(options_.near ? options_.near(at) : at);
+}
+
+/// A load that may fault: made by a C function, around which everything but the destination is kept.
+void lowering::probe(const jit_op &d) {
+    constexpr reg kept[] = {reg::rax, reg::rdi, reg::rsi, reg::rdx, reg::rcx, reg::r8}; // an even number: the stack stays aligned
+    x86::encoder &e = out_.e;
+    x86::mem m = this->at(d.src, d.off);
+    reg dst = frame_->native[d.dst];
+    for (reg r : kept)
+        e.push(r);
+    e.lea(true, reg::rdi, m);
+    e.mov_imm(reg::rsi, d.width);
+    auto fn = reinterpret_cast<uptr>(probe_load);
     call_address(options_.near ? options_.near(fn) : fn);
+    if (d.is_signed)
+        e.extend(true, true, d.width, reg::r11, reg::rax);
+    else
+        e.mov(true, reg::r11, reg::rax);
+    for (u32 i = count_of(kept); i--;)
+        e.pop(kept[i]);
+    e.mov(true, dst, reg::r11);
 }
 
 /// No turn is left for good once the counter is 0.
@@ -255,6 +289,9 @@ result<u32> lowering::operation(u32 at) {
             break;
         case insn_kind::load:
             out_.e.load(d.width, d.is_signed, frame_->native[d.dst], this->at(d.src, d.off));
+            break;
+        case insn_kind::probe_load:
+            probe(d);
             break;
         case insn_kind::store:
             store(d);

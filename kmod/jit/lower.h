@@ -96,6 +96,8 @@ private:
     void packet(const jit_op &d);
     status helper(const jit_op &d);
     void kfunc(const jit_op &d);
+    void call_c(helper_fn fn, bool in_section);
+    void probe(const jit_op &d);
     void may_goto(const jit_op &d);
     void tail_call();
     void call_address(u64 addr);

@@ -115,6 +115,8 @@ void port_irq_restore(unsigned long flags);
 void port_preempt_disable(void); /* any */
 void port_preempt_enable(void);
 bool port_in_nmi(void);
+void port_migrate_disable(void); /* task: stays on this CPU, though it may be preempted and sleep (user: nothing) */
+void port_migrate_enable(void);
 
 /* ---- RCU ---------------------------------------------------------------------------------------------- */
 
@@ -167,6 +169,22 @@ u64 port_current(void); /* address of the task descriptor, as a number; any cont
 u64 port_current_pid_tgid(void); /* tgid << 32 | pid, initial namespace; any */
 u64 port_current_uid_gid(void);  /* gid << 32 | uid, initial namespace; any */
 void port_current_comm(char *buf, size_t size); /* always NUL-terminated, the rest zeroed; any */
+
+/* Id of the current task's control group in the unified hierarchy; of its ancestor at `level` (0: the root), or 0. Any. */
+u64 port_current_cgroup_id(void);
+u64 port_current_ancestor_cgroup_id(int level);
+/* Sends a signal of the kernel's to the current task: to its thread group, or to the thread itself. -EPERM: a kernel thread, one that
+ * exits, or the first process; -EINVAL: no such signal (it may be found later, then nothing is sent); -EBUSY. Any context. */
+int port_send_signal(u32 sig, bool thread);
+/* Writes to the current task's memory without faulting anything in. 0, -EPERM (not in the task's context, or locked down), -EFAULT. */
+int port_probe_write_user(u64 dst, const void *src, size_t n);
+/* Reads another task's memory, faulting it in: bytes read, or -errno. task: a task descriptor that is held. Task context. */
+long port_read_task_memory(u64 task, void *dst, u64 src, size_t n);
+/* The task's saved user registers (struct pt_regs). Any. */
+u64 port_task_regs(u64 task);
+/* pid and tgid of the current task in the pid namespace that is this file (device and inode) if it is the task's own: 0, or -EINVAL
+ * where it is not or cannot be known. Any. */
+int port_ns_pid_tgid(u64 dev, u64 ino, u32 *pid, u32 *tgid);
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };
 bool port_unprivileged_bpf(void); /* task: may callers without CAP_BPF create maps and programs? kernel.unprivileged_bpf_disabled is 0 */

@@ -64,6 +64,8 @@ struct program : runnable, refcounted<program> {
 u32 run_event(program *p, const void *ctx, run_ctx &run);
 /// The same without the guard: test runs. Preemption off, inside RCU. Counts and times the run while statistics are on.
 u32 run_counted(program *p, const void *ctx, run_ctx &run);
+/// A sleepable program: task context, outside preemption and RCU sections, on one CPU. -> r0
+u32 run_sleepable(program *p, const void *ctx);
 #ifndef MODBPF_KERNEL
 extern bool run_by_interpreter; ///< in a process: not the images run but the interpreter, to compare the two
 extern bool verify_only; ///< in a process: load what is safe even if it cannot run here; its runs are refused

@@ -49,12 +49,27 @@ u32 run_counted(program *p, const void *ctx, run_ctx &run) {
     return ret;
 }
 
+/// No run context: it belongs to a CPU, and a program that sleeps lets others run there.
+u32 run_sleepable(program *p, const void *ctx) {
+    port_migrate_disable();
+    bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
+    u64 start = timed ? port_ktime_ns() : 0;
+    u32 ret = static_cast<u32>(execute(p, ctx));
+    if (timed) {
+        auto *st = static_cast<prog_stats *>(port_percpu_ptr(p->stats, port_cpu_id()));
+        __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&st->ns, port_ktime_ns() - start, __ATOMIC_RELAXED);
+    }
+    port_migrate_enable();
+    return ret;
+}
+
 u32 run_event(program *p, const void *ctx, run_ctx &run) {
     preempt_guard here;
     rcu_read_guard readers;
     auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
-    u32 *active = p->type->type == BPF_PROG_TYPE_RAW_TRACEPOINT ? &st->active
-                                                                : static_cast<u32 *>(port_this_cpu_ptr(core->active));
+    bool raw = p->type->type == BPF_PROG_TYPE_RAW_TRACEPOINT || p->type->type == BPF_PROG_TYPE_TRACING;
+    u32 *active = raw ? &st->active : static_cast<u32 *>(port_this_cpu_ptr(core->active));
     u32 ret = 0;
     if (__atomic_add_fetch(active, 1, __ATOMIC_ACQUIRE) != 1) {
         __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);

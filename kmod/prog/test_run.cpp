@@ -12,6 +12,7 @@ constexpr u32 eth_header_size = 14, ip_header_size = 20, ip6_header_size = 40;
 constexpr u16 eth_p_ip = 0x0800, eth_p_ipv6 = 0x86dd, eth_p_802_3 = 0x0001, eth_p_802_2 = 0x0004,
               eth_p_802_3_min = 0x0600;
 constexpr u32 skb_headroom = 64;    // NET_SKB_PAD + NET_IP_ALIGN
+constexpr u32 skb_buffer = 2 * PORT_PAGE_SIZE, skb_frame_at = 1024; // room for helpers that make the packet longer at either end
 constexpr u32 xdp_headroom = 256;   // XDP_PACKET_HEADROOM
 constexpr u32 xdp_frame_size = 40;  // what the kernel keeps in front of a frame
 constexpr u32 live_page_head = 112; // what the kernel puts into the headroom of a live frame
@@ -22,6 +23,7 @@ constexpr u32 frags_max = 17;  // MAX_SKB_FRAGS pages
 constexpr u32 loopback_ifindex = 1;
 constexpr u32 wire_len_max = 65536, gso_segs_max = 65535;
 constexpr u32 raw_args = 12;
+constexpr u32 syscall_ctx_max = 0xffff;
 
 // Offsets in struct __sk_buff and struct xdp_md.
 enum : u32 {
@@ -245,14 +247,32 @@ void give_skb_ctx(u8 *c, const packet_run &run) {
     memcpy(c + skb_hwtstamp, run.user + skb_hwtstamp, 8);
 }
 
-/// Internet checksum of [p, p + n).
-u16 checksum(const u8 *p, u32 n) {
-    u64 sum = 0;
-    for (u32 i = 0; i < n; i++)
-        sum += i & 1 ? p[i] << 8 : p[i];
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return static_cast<u16>(~sum);
+/// The types that get the Ethernet header, too.
+bool sees_link_layer(const program *p) {
+    return p->type->type == BPF_PROG_TYPE_SCHED_CLS || p->type->type == BPF_PROG_TYPE_SCHED_ACT;
+}
+
+/// The socket that a test run's packet belongs to: nobody's, closed, with the packet's addresses.
+void give_socket(packet_run &run, u16 type, const u8 *ip) {
+    constexpr u32 af_inet = 2, af_inet6 = 10, tcp_close = 7;
+    constexpr u32 skb_family = 88, skb_remote_ip4 = 92, skb_local_ip4 = 96, skb_remote_ip6 = 100, skb_local_ip6 = 116;
+    run.sk = addr_of(run.sock);
+    put32(run.sock, sock_at_state, tcp_close);
+    put32(run.sock, sock_at_rx_queue, ~0u);
+    if (type == eth_p_ip) {
+        put32(run.sock, sock_at_family, af_inet);
+        memcpy(run.sock + sock_at_src_ip4, ip + 12, 4);
+        memcpy(run.sock + sock_at_dst_ip4, ip + 16, 4);
+    } else if (type == eth_p_ipv6) {
+        put32(run.sock, sock_at_family, af_inet6);
+        memcpy(run.sock + sock_at_src_ip6, ip + 8, 16);
+        memcpy(run.sock + sock_at_dst_ip6, ip + 24, 16);
+    }
+    memcpy(run.user + skb_family, run.sock + sock_at_family, 4);
+    memcpy(run.user + skb_remote_ip4, run.sock + sock_at_dst_ip4, 4);
+    memcpy(run.user + skb_local_ip4, run.sock + sock_at_src_ip4, 4);
+    memcpy(run.user + skb_remote_ip6, run.sock + sock_at_dst_ip6, 16);
+    memcpy(run.user + skb_local_ip6, run.sock + sock_at_src_ip6, 16);
 }
 
 status prepare_skb(const program *p, const test_run_request &req, const user_ctx &ctx, u8 *frame, packet_run &run) {
@@ -266,17 +286,19 @@ status prepare_skb(const program *p, const test_run_request &req, const user_ctx
     if ((type == eth_p_ip && payload < ip_header_size) || (type == eth_p_ipv6 && payload < ip6_header_size))
         return error(EINVAL);
 
-    bool l2 = p->type->type == BPF_PROG_TYPE_SCHED_CLS;
+    bool l2 = sees_link_layer(p);
     run.mac_header = addr_of(frame);
     run.net_header = run.mac_header + eth_header_size;
     run.data = run.data_meta = l2 ? run.mac_header : run.net_header;
-    run.data_end = run.hard_end = run.mac_header + size;
-    run.hard_start = run.data;
+    run.data_end = run.mac_header + size;
+    run.hard_start = run.mac_header - skb_frame_at + eth_header_size; // a header is pushed behind the run
+    run.hard_end = run.mac_header - skb_frame_at + skb_buffer - tailroom;
     u32 len = l2 ? size : payload;
     put32(run.user, skb_len, len);
     put32(run.user, skb_pkt_type, packet_kind(frame));
     put32(run.user, skb_protocol, protocol);
     put32(run.user, skb_ifindex, loopback_ifindex);
+    give_socket(run, type, frame + eth_header_size);
     return ctx.present ? take_skb_ctx(ctx.bytes, run, len) : status{};
 }
 
@@ -287,8 +309,8 @@ status test_run_skb(program *p, const test_run_request &req, test_run_result &re
     if (size > PORT_PAGE_SIZE - skb_headroom - tailroom)
         return error(EINVAL);
     buffer data;
-    TRY(data.alloc(PORT_PAGE_SIZE));
-    u8 *frame = data.get() + skb_headroom;
+    TRY(data.alloc(skb_buffer));
+    u8 *frame = data.get() + skb_frame_at;
     if (port_copy_from_user(frame, req.data_in, size))
         return error(EFAULT);
     user_ctx ctx;
@@ -296,17 +318,23 @@ status test_run_skb(program *p, const test_run_request &req, test_run_result &re
     packet_run run{};
     TRY(prepare_skb(p, req, ctx, frame, run));
 
-    const u8 *payload = frame + eth_header_size;
-    u16 before = checksum(payload, size - eth_header_size);
+    run.csum_complete = req.flags & BPF_F_TEST_SKB_CHECKSUM_COMPLETE;
+    run.csum = packet_sum(ptr_of<u8>(run.net_header), static_cast<u32>(run.data_end - run.net_header));
     run_once_args a{p, &run, &run, 0};
     u32 duration = 0;
     TRY(run_repeated(a, req.repeat, &duration));
-    if (p->type->type == BPF_PROG_TYPE_SOCKET_FILTER)
-        memset(frame, 0, eth_header_size);  // Linux pushes an empty header in front of what the filter saw
-    if ((req.flags & BPF_F_TEST_SKB_CHECKSUM_COMPLETE) && checksum(payload, size - eth_header_size) != before)
-        return error(EBADMSG);
+    if (!sees_link_layer(p)) { // Linux pushes an empty header in front of what the program saw
+        run.data -= eth_header_size;
+        memset(ptr_of(run.data), 0, eth_header_size);
+    }
+    if (run.csum_complete) {
+        u64 from = run.net_header;
+        u32 sum = from <= run.data_end ? packet_sum(ptr_of<u8>(from), static_cast<u32>(run.data_end - from)) : 0;
+        if (fold_sum(sum) != fold_sum(run.csum))
+            return error(EBADMSG);
+    }
     give_skb_ctx(ctx.bytes, run);
-    TRY(finish(req, res, a, duration, frame, size, nullptr, 0));
+    TRY(finish(req, res, a, duration, ptr_of<u8>(run.data), static_cast<u32>(run.data_end - run.data), nullptr, 0));
     return ctx.write(req, res, user_skb_size);
 }
 
@@ -427,6 +455,26 @@ status test_run_raw_tp(program *p, const test_run_request &req, test_run_result 
     return {};
 }
 
+// ---- SYSCALL ----
+
+status test_run_syscall(program *p, const test_run_request &req, test_run_result &res) {
+    if (req.data_in || req.data_out || req.ctx_out || req.duration || req.repeat || req.flags || req.batch_size)
+        return error(EINVAL);
+    if (req.ctx_size_in < p->verified->max_ctx_offset || req.ctx_size_in > syscall_ctx_max)
+        return error(EINVAL);
+    buffer ctx;
+    if (req.ctx_size_in) {
+        TRY(ctx.alloc(req.ctx_size_in));
+        if (port_copy_from_user(ctx.get(), req.ctx_in, req.ctx_size_in))
+            return error(EFAULT);
+    }
+    res.has_retval = true;
+    res.retval = run_sleepable(p, ctx.get());
+    if (req.ctx_size_in && port_copy_to_user(req.ctx_in, ctx.get(), req.ctx_size_in))
+        return error(EFAULT);
+    return {};
+}
+
 }  // namespace
 
 status prog_test_run(program *p, const test_run_request &req, test_run_result &res) {
@@ -434,9 +482,16 @@ status prog_test_run(program *p, const test_run_request &req, test_run_result &r
     switch (p->type->type) {
         case BPF_PROG_TYPE_SOCKET_FILTER:
         case BPF_PROG_TYPE_SCHED_CLS:
+        case BPF_PROG_TYPE_SCHED_ACT:
+        case BPF_PROG_TYPE_CGROUP_SKB:
+        case BPF_PROG_TYPE_LWT_IN:
+        case BPF_PROG_TYPE_LWT_OUT:
+        case BPF_PROG_TYPE_LWT_XMIT:
             return test_run_skb(p, req, res);
         case BPF_PROG_TYPE_XDP:
             return test_run_xdp(p, req, res);
+        case BPF_PROG_TYPE_SYSCALL:
+            return test_run_syscall(p, req, res);
         case BPF_PROG_TYPE_RAW_TRACEPOINT:
             return test_run_raw_tp(p, req, res);
         default:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // test_run: PROG_TEST_RUN: runs a program on data and context that the caller brings.
 //
-// What works: SOCKET_FILTER, SCHED_CLS, XDP (a packet, repeated and timed) and RAW_TRACEPOINT (argument words, once).
+// What works: SOCKET_FILTER, SCHED_CLS, SCHED_ACT, CGROUP_SKB, LWT_IN, LWT_OUT, LWT_XMIT, XDP (a packet, repeated and timed),
+// RAW_TRACEPOINT (argument words, once), SYSCALL (a context, once, where it may sleep).
 // Linux 6.12 has no test run for KPROBE and TRACEPOINT: ENOTSUPP. Live XDP frames are absent: EOPNOTSUPP. Network
 // devices other than the loopback device (interface 1) are not looked up: ENODEV.
 //

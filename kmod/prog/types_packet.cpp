@@ -14,7 +14,7 @@ using namespace type_rows;
 namespace {
 
 constexpr u16 run_data = __builtin_offsetof(packet_run, data), run_data_end = __builtin_offsetof(packet_run, data_end),
-              run_data_meta = __builtin_offsetof(packet_run, data_meta);
+              run_data_meta = __builtin_offsetof(packet_run, data_meta), run_no_end = __builtin_offsetof(packet_run, no_data_end);
 
 /// In the run-time context's image of the user's structure. Linux keeps the low `kept` bytes of a store (0: all).
 constexpr ctx_field here(ctx_field f, u8 kept = 0) {
@@ -27,6 +27,12 @@ constexpr ctx_field here_pointer(const char *name, u16 off, reg_type t, u16 run_
     f.runs = true, f.run_off = run_off, f.run_size = 8;
     return f;
 }
+/// The packet's socket: its image's address.
+constexpr ctx_field here_sock() {
+    ctx_field f = pointer("sk", 168, or_null(reg_type::sock_common));
+    f.runs = true, f.run_off = __builtin_offsetof(packet_run, sk), f.run_size = 8;
+    return f;
+}
 constexpr ctx_field privileged(ctx_field f) {
     f.read_needs_bpf = true;
     return f;
@@ -36,8 +42,7 @@ constexpr ctx_field privileged_stores(ctx_field f, u8 sizes) {
     return f;
 }
 
-constexpr reg_type pkt = reg_type::packet, pkt_end = reg_type::packet_end, pkt_meta = reg_type::packet_meta,
-                   sock_or_null = or_null(reg_type::sock_common);
+constexpr reg_type pkt = reg_type::packet, pkt_end = reg_type::packet_end, pkt_meta = reg_type::packet_meta;
 
 constexpr ctx_field socket_filter_fields[] = {
     here(readable("len", 0)),
@@ -56,7 +61,7 @@ constexpr ctx_field socket_filter_fields[] = {
     here(readable("hash", 68)),
     here(readable("napi_id", 84)),
     here(readable("gso_segs", 164)),
-    pointer("sk", 168, sock_or_null),
+    here_sock(),
     here(readable("gso_size", 176)),
 };
 
@@ -83,65 +88,65 @@ constexpr ctx_field sched_cls_fields[] = {
     here(with_stores(dwords("tstamp", 152), dword)),
     here(readable("wire_len", 160)),
     here(readable("gso_segs", 164)),
-    pointer("sk", 168, sock_or_null),
+    here_sock(),
     here(readable("gso_size", 176)),
     here({"tstamp_type", 180, 1, 1, 0, number}),
     here(dwords("hwtstamp", 184)),
 };
 
 constexpr ctx_field cgroup_skb_fields[] = {
-    readable("len", 0),
-    readable("pkt_type", 4),
-    writable("mark", 8),
-    readable("queue_mapping", 12),
-    readable("protocol", 16),
-    readable("vlan_present", 20),
-    readable("vlan_tci", 24),
-    readable("vlan_proto", 28),
-    writable("priority", 32),
-    readable("ingress_ifindex", 36),
-    readable("ifindex", 40),
-    readable("tc_index", 44),
-    scratch("cb", 48, 20),
-    readable("hash", 68),
-    privileged(pointer32("data", 76, pkt)),
-    privileged(pointer32("data_end", 80, pkt_end)),
-    readable("napi_id", 84),
-    readable("family", 88),
-    words("remote_ip4", 92),
-    words("local_ip4", 96),
-    words("remote_ip6", 100, 16),
-    words("local_ip6", 116, 16),
-    readable("remote_port", 132),
-    readable("local_port", 136),
-    privileged_stores(dwords("tstamp", 152), dword),
-    readable("gso_segs", 164),
-    pointer("sk", 168, sock_or_null),
-    readable("gso_size", 176),
-    dwords("hwtstamp", 184),
+    here(readable("len", 0)),
+    here(readable("pkt_type", 4)),
+    here(writable("mark", 8)),
+    here(readable("queue_mapping", 12)),
+    here(readable("protocol", 16)),
+    here(readable("vlan_present", 20)),
+    here(readable("vlan_tci", 24)),
+    here(readable("vlan_proto", 28)),
+    here(writable("priority", 32)),
+    here(readable("ingress_ifindex", 36)),
+    here(readable("ifindex", 40)),
+    here(readable("tc_index", 44)),
+    here(scratch("cb", 48, 20)),
+    here(readable("hash", 68)),
+    privileged(here_pointer("data", 76, pkt, run_data)),
+    privileged(here_pointer("data_end", 80, pkt_end, run_no_end)),
+    here(readable("napi_id", 84)),
+    here(readable("family", 88)),
+    here(words("remote_ip4", 92)),
+    here(words("local_ip4", 96)),
+    here(words("remote_ip6", 100, 16)),
+    here(words("local_ip6", 116, 16)),
+    here(readable("remote_port", 132)),
+    here(readable("local_port", 136)),
+    here(privileged_stores(dwords("tstamp", 152), dword)),
+    here(readable("gso_segs", 164)),
+    here_sock(),
+    here(readable("gso_size", 176)),
+    here(dwords("hwtstamp", 184)),
 };
 
 constexpr ctx_field lwt_fields[] = {
-    readable("len", 0),
-    readable("pkt_type", 4),
-    writable("mark", 8),
-    readable("queue_mapping", 12),
-    readable("protocol", 16),
-    readable("vlan_present", 20),
-    readable("vlan_tci", 24),
-    readable("vlan_proto", 28),
-    writable("priority", 32),
-    readable("ingress_ifindex", 36),
-    readable("ifindex", 40),
-    readable("tc_index", 44),
-    scratch("cb", 48, 20),
-    readable("hash", 68),
-    pointer32("data", 76, pkt),
-    pointer32("data_end", 80, pkt_end),
-    readable("napi_id", 84),
-    readable("gso_segs", 164),
-    pointer("sk", 168, sock_or_null),
-    readable("gso_size", 176),
+    here(readable("len", 0)),
+    here(readable("pkt_type", 4)),
+    here(writable("mark", 8)),
+    here(readable("queue_mapping", 12)),
+    here(readable("protocol", 16)),
+    here(readable("vlan_present", 20)),
+    here(readable("vlan_tci", 24)),
+    here(readable("vlan_proto", 28)),
+    here(writable("priority", 32)),
+    here(readable("ingress_ifindex", 36)),
+    here(readable("ifindex", 40)),
+    here(readable("tc_index", 44)),
+    here(scratch("cb", 48, 20)),
+    here(readable("hash", 68)),
+    here_pointer("data", 76, pkt, run_data),
+    here_pointer("data_end", 80, pkt_end, run_data_end),
+    here(readable("napi_id", 84)),
+    here(readable("gso_segs", 164)),
+    here_sock(),
+    here(readable("gso_size", 176)),
 };
 
 constexpr ctx_field sk_skb_fields[] = {
@@ -169,7 +174,7 @@ constexpr ctx_field sk_skb_fields[] = {
     readable("remote_port", 132),
     readable("local_port", 136),
     readable("gso_segs", 164),
-    pointer("sk", 168, sock_or_null),
+    here_sock(),
     readable("gso_size", 176),
 };
 
@@ -205,6 +210,8 @@ constexpr bool fields_are_sound(span<const ctx_field> f, u32 size) {
 }
 static_assert(fields_are_sound(socket_filter_fields, user_skb_size));
 static_assert(fields_are_sound(sched_cls_fields, user_skb_size));
+static_assert(fields_are_sound(cgroup_skb_fields, user_skb_size));
+static_assert(fields_are_sound(lwt_fields, user_skb_size));
 static_assert(fields_are_sound(xdp_fields, user_xdp_size));
 
 constexpr return_rule cgroup_skb_returns[] = {{on(BPF_CGROUP_INET_EGRESS), 0, 3}, {0, 0, 1}};
@@ -217,7 +224,9 @@ constexpr prog_type_info lwt(u32 type, const char *name, bool packet_write) {
             .fields = lwt_fields,
             .packet_read = true,
             .packet_write = packet_write,
-            .verify_only = true};
+            .test_run = type != BPF_PROG_TYPE_LWT_SEG6LOCAL,
+            .verify_only = type == BPF_PROG_TYPE_LWT_SEG6LOCAL,
+            .held = true};
 }
 
 }  // namespace
@@ -230,6 +239,7 @@ constinit const prog_type_info socket_filter_type = {
     .fields = socket_filter_fields,
     .ld_abs = true,
     .test_run = true,
+    .held = true,
 };
 
 constinit const prog_type_info sched_cls_type = {
@@ -242,6 +252,7 @@ constinit const prog_type_info sched_cls_type = {
     .packet_write = true,
     .ld_abs = true,
     .test_run = true,
+    .held = true,
 };
 
 constinit const prog_type_info sched_act_type = {
@@ -253,7 +264,8 @@ constinit const prog_type_info sched_act_type = {
     .packet_read = true,
     .packet_write = true,
     .ld_abs = true,
-    .verify_only = true,
+    .test_run = true,
+    .held = true,
 };
 
 constinit const prog_type_info xdp_type = {
@@ -265,6 +277,7 @@ constinit const prog_type_info xdp_type = {
     .packet_read = true,
     .packet_write = true,
     .test_run = true,
+    .held = true,
 };
 
 constinit const prog_type_info cgroup_skb_type = {
@@ -276,7 +289,8 @@ constinit const prog_type_info cgroup_skb_type = {
     .returns = cgroup_skb_returns,
     .attach_types = on(BPF_CGROUP_INET_INGRESS, BPF_CGROUP_INET_EGRESS),
     .packet_read = true,
-    .verify_only = true,
+    .test_run = true,
+    .held = true,
 };
 
 constinit const prog_type_info lwt_in_type = lwt(BPF_PROG_TYPE_LWT_IN, "lwt_in", false);
@@ -293,6 +307,7 @@ constinit const prog_type_info sk_skb_type = {
     .packet_read = true,
     .packet_write = true,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info flow_dissector_type = {
@@ -303,6 +318,7 @@ constinit const prog_type_info flow_dissector_type = {
     .fields = flow_dissector_fields,
     .packet_read = true,
     .verify_only = true,
+    .held = true,
 };
 
 }  // namespace modbpf

@@ -204,6 +204,7 @@ constinit const prog_type_info cgroup_sock_type = {
     .attach_types = sock_opened_closed | bound4 | bound6,
     .default_attach = BPF_CGROUP_INET_SOCK_CREATE,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info cgroup_sock_addr_type = {
@@ -215,6 +216,7 @@ constinit const prog_type_info cgroup_sock_addr_type = {
     .returns = sock_addr_returns,
     .attach_types = peer4 | peer6 | peer_unix,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info sock_ops_type = {
@@ -225,6 +227,7 @@ constinit const prog_type_info sock_ops_type = {
     .fields = sock_ops_fields,
     .returns = zero_or_one,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info sk_msg_type = {
@@ -236,6 +239,7 @@ constinit const prog_type_info sk_msg_type = {
     .packet_read = true,
     .packet_write = true,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info sk_reuseport_type = {
@@ -248,6 +252,7 @@ constinit const prog_type_info sk_reuseport_type = {
     .default_attach = BPF_SK_REUSEPORT_SELECT,
     .packet_read = true,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info sk_lookup_type = {
@@ -259,6 +264,7 @@ constinit const prog_type_info sk_lookup_type = {
     .returns = zero_or_one,
     .attach_types = on(BPF_SK_LOOKUP),
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info cgroup_device_type = {
@@ -270,6 +276,7 @@ constinit const prog_type_info cgroup_device_type = {
     .returns = zero_or_one,
     .raw_ctx = true,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info cgroup_sysctl_type = {
@@ -280,6 +287,7 @@ constinit const prog_type_info cgroup_sysctl_type = {
     .fields = cgroup_sysctl_fields,
     .returns = zero_or_one,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info cgroup_sockopt_type = {
@@ -294,6 +302,7 @@ constinit const prog_type_info cgroup_sockopt_type = {
     .packet_write = true,
     .packet_helpers = true,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info netfilter_type = {
@@ -306,6 +315,7 @@ constinit const prog_type_info netfilter_type = {
     .attach_types = on(BPF_NETFILTER),
     .raw_ctx = true,
     .verify_only = true,
+    .held = true,
 };
 
 }  // namespace modbpf

@@ -64,6 +64,7 @@ constinit const prog_type_info perf_event_type = {
     .size = 184,
     .fields = perf_event_fields,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info raw_tracepoint_type = {
@@ -83,6 +84,7 @@ constinit const prog_type_info raw_tracepoint_writable_type = {
     .fields = writable_tp_fields,
     .raw_ctx = true,
     .verify_only = true,
+    .held = true,
 };
 
 constinit const prog_type_info tracing_type = {
@@ -95,6 +97,7 @@ constinit const prog_type_info tracing_type = {
     .sleep_attach = entry_exit | on(BPF_MODIFY_RETURN, BPF_TRACE_ITER),
     .raw_ctx = true,
     .verify_only = true,
+    .runs_attach = on(BPF_TRACE_RAW_TP),
 };
 
 constinit const prog_type_info lsm_type = {
@@ -136,7 +139,7 @@ constinit const prog_type_info syscall_type = {
     .sleeps = sleep_rule::must,
     .raw_ctx = true,
     .writable = true,
-    .verify_only = true,
+    .test_run = true,
 };
 
 constinit const prog_type_info lirc_mode2_type = {

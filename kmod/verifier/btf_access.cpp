@@ -178,7 +178,7 @@ status access_object(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
     }
     struct_walk w{*r.types, e.log, true};
     walk_hit hit = TRY(w.access(r.btf_id, off, size));
-    note_absent(e, "direct access to", "kernel objects");
+    e.aux[e.insn].probes = true;
     if (t == access::read)
         set_loaded(e, value, hit, {r.types, w.id}, trust_of_load(e, r, w));
     return {};
@@ -238,7 +238,7 @@ status access_map_struct(env &e, u32 regno, s32 off, u32 size, access t, s32 val
     }
     struct_walk w{*kind.types, e.log, true};
     walk_hit hit = TRY(w.access(kind.id, off, size));
-    note_absent(e, "direct access to", "a map's own fields");
+    note_absent(e, "direct access to", "a map's own fields"); // they are modbpf's, not those of the kernel's structure
     set_loaded(e, value, hit, {kind.types, w.id}, w.flags);
     return {};
 }

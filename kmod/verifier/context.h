@@ -78,6 +78,10 @@ struct prog_type_info {
     bool ld_abs = false;         ///< legacy packet loads allowed
     bool test_run = false;       ///< PROG_TEST_RUN works
     bool verify_only = false;    ///< known to the verifier; modbpf cannot attach or run it
+    attach_set runs_attach = 0;  ///< but with these expected attach types
+    /// Nothing here attaches programs of the type, so that loading is all that is asked of modbpf: whatever is safe loads, and what uses
+    /// something that cannot run is refused by PROG_TEST_RUN. Not for types that tools choose between by loading (tracing).
+    bool held = false;
 };
 
 /// The description, or null for a number that Linux 6.12 does not know. Defined in prog/types.cpp.

@@ -58,6 +58,7 @@ struct insn_aux {
     u32 callbacks = 0; ///< head of the list of callbacks that this call was seen to make (index in env::callbacks plus one)
     // Guards (speculation.h).
     bool barrier : 1 = false;
+    bool probes : 1 = false; ///< loads through a pointer to a kernel object, which may have become none
     guard_kind guard = guard_kind::none;
     u32 guard_limit = 0;
     // ld_imm64 of a map (load.cpp).

@@ -26,6 +26,7 @@ struct fixer {
     status convert_ctx(u32 i);
     status convert_map(u32 i);
     status convert_kfunc(u32 i);
+    void convert_probe(u32 i);
     status move_targets(u32 i);
     status emit_guard(u32 i);
     status emit();
@@ -138,6 +139,12 @@ status fixer::convert_map(u32 i) {
     return {};
 }
 
+void fixer::convert_probe(u32 i) {
+    bpf_insn &in = run[i];
+    if (e.aux[i].probes && bpf_class(in.code) == BPF_LDX)
+        in.code = static_cast<u8>((in.code & ~0xe0) | (bpf_mode(in.code) == BPF_MEMSX ? BPF_PROBE_MEMSX : BPF_PROBE_MEM));
+}
+
 /// A call of a kernel function names the place of its function in the image. Calls of one function with the same hidden argument share it.
 status fixer::convert_kfunc(u32 i) {
     if (run[i].code != (BPF_JMP | BPF_CALL) || run[i].src_reg != BPF_PSEUDO_KFUNC_CALL || e.out->absent[0])
@@ -146,9 +153,12 @@ status fixer::convert_kfunc(u32 i) {
     if (MODBPF_BUG_ON(!c.row || !c.row->fn))
         return error(EFAULT);
     code_kfunc k{c.row->fn};
+    k.in_section = e.out->image.sleepable && kfunc_runs_in_section(*c.row);
+    hide_argument(e, c, k);
     vec<code_kfunc> &all = e.out->image.kfuncs;
     u32 at = 0;
-    while (at < all.size() && !(all[at].fn == k.fn && all[at].hidden_reg == k.hidden_reg && all[at].hidden == k.hidden))
+    while (at < all.size() && !(all[at].fn == k.fn && all[at].hidden_reg == k.hidden_reg && all[at].hidden == k.hidden &&
+                                all[at].in_section == k.in_section))
         at++;
     if (at == all.size())
         TRY(all.push(k));
@@ -229,6 +239,7 @@ status fixer::emit_info() {
 
 status fix_up(env &e) {
     fixer f{e, {}, {}, {}, {}};
+    e.out->image.sleepable = e.req.prog_flags & BPF_F_SLEEPABLE;
     TRY(f.start());
     TRY(f.check_kfuncs());
     TRY(check_arena_loads(e));
@@ -246,6 +257,7 @@ status fix_up(env &e) {
         bool wide = f.run[i].code == (BPF_LD | BPF_IMM | BPF_DW);
         f.shown[i] = f.run[i];
         TRY(f.convert_kfunc(i));
+        f.convert_probe(i);
         if (wide) {
             f.shown[i + 1] = f.run[i + 1];
             TRY(f.convert_map(i));

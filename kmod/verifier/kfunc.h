@@ -54,6 +54,9 @@ bool is_number(const btf_type *t);
 /// A structure of numbers, of structures of numbers...; says so when it is too deep.
 bool is_plain_data(env &e, const btf &b, const btf_type *t);
 
+/// The argument of the call that the program does not pass.
+void hide_argument(const env &e, const kfunc_call &c, code_kfunc &k);
+
 // kfunc_args.cpp
 status check_kfunc_args(env &e, kfunc_call &c);
 

@@ -161,7 +161,15 @@ status set_result(env &e, const kfunc_call &c) {
     return {};
 }
 
+/// Run-time contexts are modbpf's own: a packet that is an argument of a traced function is none.
+bool packet_is_absent(const env &e, kfunc_effect x) { return x == kfunc_effect::dynptr_from_skb && !e.req.type->test_run; }
+
 }  // namespace
+
+void hide_argument(const env &e, const kfunc_call &c, code_kfunc &k) {
+    if (c.row->effect == kfunc_effect::dynptr_from_skb)
+        k.hidden_reg = BPF_REG_4, k.hidden = !packet_access_allowed(e, nullptr, access::write);
+}
 
 result<bool> check_kfunc_call(env &e) {
     if (!e.insns[e.insn].imm)
@@ -180,7 +188,7 @@ result<bool> check_kfunc_call(env &e) {
             return s.err();
         }
     TRY(change_owner(e, c));
-    if (!c.row->fn)
+    if (!c.row->fn || packet_is_absent(e, c.row->effect))
         note_absent(e, "kfunc", c.fn->name);
     if (c.row->effect == kfunc_effect::throw_)
         return false;

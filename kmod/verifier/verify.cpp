@@ -22,11 +22,16 @@ status check_sleepable(env &e) {
     return fail(EINVAL);
 }
 
-/// The map types of the program that are there for verification only.
+/// The map types of the program that are there for verification only. What lies in a slot of a map is another object, which a program
+/// that may sleep does not keep alive.
 void note_absent_maps(env &e) {
-    for (const ref<map> &m : e.maps)
+    bool sleeps = e.req.prog_flags & BPF_F_SLEEPABLE;
+    for (const ref<map> &m : e.maps) {
         if (m->ops->verify_only)
             note_absent(e, "map type", m->ops->name);
+        if (sleeps && (is_map_in_map(m->params.type) || m->params.type == BPF_MAP_TYPE_PROG_ARRAY))
+            note_absent(e, "use by a sleepable program of map type", m->ops->name);
+    }
 }
 
 status run_stages(env &e) {
@@ -47,7 +52,7 @@ status run_stages(env &e) {
     TRY(explore(e));
     TRY(check_stack_depth(e));
     note_absent_maps(e);
-    if (e.req.type->verify_only)
+    if (e.req.type->verify_only && !(e.req.type->runs_attach && in_attach_set(e.req.type->runs_attach, e.req.expected_attach_type)))
         note_absent(e, "program type", e.req.type->name);
     if (e.req.attach.extension)
         note_absent(e, "program type", "ext");
@@ -88,7 +93,8 @@ result<own<verified_program>> verify(const verify_request &req, verifier_log &lo
     print_stats(*e);
     if (!st)
         return st.err();
-    if (out->absent[0] && !req.verify_only) {
+    bool held = req.type->held && !req.attach.extension;
+    if (out->absent[0] && !req.verify_only && !held) {
         verbose(*e, "%s is not supported by modbpf: the program is safe, but cannot run\n", out->absent);
         return error(ENOTSUPP);
     }

@@ -230,7 +230,7 @@ static void run(const struct expectation *e, struct bpf_object *obj, struct bpf_
 	if (e->ctx_words) {
 		opts.ctx_in = e->ctx;
 		opts.ctx_size_in = e->ctx_words * 8;
-	} else if (bpf_program__type(prog) != BPF_PROG_TYPE_RAW_TRACEPOINT) {
+	} else if (bpf_program__type(prog) != BPF_PROG_TYPE_RAW_TRACEPOINT && bpf_program__type(prog) != BPF_PROG_TYPE_SYSCALL) {
 		opts.data_in = e->data;
 		opts.data_size_in = e->data_size;
 		opts.data_out = out;

@@ -28,6 +28,7 @@ static inline bool modbpf_may_sleep(void)
 }
 
 struct mutex;
+struct ns_common;
 struct page;
 
 /* work.c: the module's own worker pool, and the count of deferred things, for quiescing. */
@@ -65,6 +66,7 @@ int modbpf_ksym_set_memory_nx(void *p, int pages);
 /* Negative errno -ENOSYS where the kernel's function was not found. */
 long modbpf_ksym_strncpy_from_kernel(char *dst, const void *src, long size);
 long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, long size);
+bool modbpf_ksym_ns_match(const struct ns_common *ns, u64 dev, u64 ino); /* false, too, when that cannot be told */
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
 /* How many kernel functions carry this name; -ENOSYS when that cannot be told. */
 int modbpf_ksym_count(const char *name);
@@ -77,6 +79,7 @@ struct port_event {
 	u64 (*missed)(struct port_event *e); /* NULL: nothing is ever missed */
 };
 
+void modbpf_signals_flush(void); /* task_access.c */
 int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
 void modbpf_tracepoint_exit(void);
 int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */

@@ -15,6 +15,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
+#include <linux/proc_ns.h>
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
 #include <linux/uaccess.h>
@@ -32,6 +33,7 @@ DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, kallsyms_on_each_match_symbol);
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size_offset);
 DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
+DEFINE_STATIC_CALL_NULL(modbpf_ns_match, ns_match);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, set_memory_rw);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_x, set_memory_x);
@@ -59,6 +61,7 @@ enum ksym {
 	STRNCPY_FROM_USER,
 	KALLSYMS_LOOKUP_SIZE_OFFSET,
 	FTRACE_LOCATION_RANGE,
+	NS_MATCH,
 	FTRACE_EVENTS,
 	EVENT_MUTEX,
 	START_BTF,
@@ -86,6 +89,7 @@ static const char *const names[KSYM_COUNT] = {
 	[STRNCPY_FROM_USER] = "strncpy_from_user_nofault",
 	[KALLSYMS_LOOKUP_SIZE_OFFSET] = "kallsyms_lookup_size_offset",
 	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
+	[NS_MATCH] = "ns_match",
 	[FTRACE_EVENTS] = "ftrace_events",
 	[EVENT_MUTEX] = "event_mutex",
 	[START_BTF] = "__start_BTF",
@@ -103,6 +107,7 @@ static void bind(void)
 	BIND(KALLSYMS_ON_EACH_MATCH_SYMBOL, kallsyms_on_each_match_symbol);
 	BIND(KALLSYMS_LOOKUP_SIZE_OFFSET, kallsyms_lookup_size_offset);
 	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
+	BIND(NS_MATCH, ns_match);
 	BIND(SET_MEMORY_RO, set_memory_ro);
 	BIND(SET_MEMORY_RW, set_memory_rw);
 	BIND(SET_MEMORY_X, set_memory_x);
@@ -247,6 +252,14 @@ int modbpf_ksym_set_memory_x(void *p, int pages)
 int modbpf_ksym_set_memory_nx(void *p, int pages)
 {
 	return static_call(modbpf_set_memory_nx)((unsigned long)p, pages);
+}
+
+notrace bool modbpf_ksym_ns_match(const struct ns_common *ns, u64 dev, u64 ino)
+{
+	/* The device's number is compared whole: what does not fit names none. */
+	if (!found[NS_MATCH] || (dev_t)dev != dev)
+		return false;
+	return static_call(modbpf_ns_match)(ns, (dev_t)dev, ino);
 }
 
 notrace long modbpf_ksym_strncpy_from_kernel(char *dst, const void *src, long size)

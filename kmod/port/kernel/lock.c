@@ -8,6 +8,7 @@
 #include <linux/irqflags.h>
 #include <linux/kprobes.h>
 #include <linux/mutex.h>
+#include <linux/preempt.h>
 #include <linux/spinlock.h>
 
 static __always_inline raw_spinlock_t *raw(struct port_spinlock *l)
@@ -102,3 +103,13 @@ notrace bool port_in_nmi(void)
 	return in_nmi();
 }
 NOKPROBE_SYMBOL(port_in_nmi);
+
+void port_migrate_disable(void)
+{
+	migrate_disable();
+}
+
+void port_migrate_enable(void)
+{
+	migrate_enable();
+}

@@ -140,6 +140,8 @@ void port_irq_restore(unsigned long flags) {
 }
 
 bool port_in_nmi(void) { return false; }
+void port_migrate_disable(void) {}
+void port_migrate_enable(void) {}
 
 void port_spin_init(port_spinlock *l, const char *) { memset(l, 0, sizeof(*l)); }
 
