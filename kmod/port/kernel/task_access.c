@@ -44,9 +44,10 @@ notrace u64 port_current_ancestor_cgroup_id(int level)
 	return id;
 }
 
-/* One signal a CPU that waits for interrupts to be on. Written while the work is not queued, by the CPU that owns it. */
+/* One signal a CPU that waits for interrupts to be on. Owned by whoever set `taken` (an NMI may come in between), until it is sent. */
 struct pending_signal {
 	struct irq_work work;
+	int taken;
 	struct task_struct *task;
 	u32 sig;
 	bool thread;
@@ -63,6 +64,7 @@ static void deliver_pending(struct irq_work *work)
 
 	deliver(p->task, p->sig, p->thread);
 	put_task_struct(p->task);
+	smp_store_release(&p->taken, 0);
 }
 
 static DEFINE_PER_CPU(struct pending_signal, pending) = { .work = IRQ_WORK_INIT(deliver_pending) };
@@ -78,7 +80,7 @@ notrace int port_send_signal(u32 sig, bool thread)
 	if (!irqs_disabled())
 		return deliver(current, sig, thread);
 	p = this_cpu_ptr(&pending);
-	if (irq_work_is_busy(&p->work))
+	if (xchg(&p->taken, 1))
 		return -EBUSY;
 	p->task = get_task_struct(current);
 	p->sig = sig;
