@@ -124,6 +124,62 @@ TEST_F(calls, may_goto_stands_beside_tail_calls_and_packet_loads) {
     EXPECT_EQ(run_interp(c), 177u);
 }
 
+// A load through a pointer to a kernel object: zero where nothing can be read; no other register changes.
+TEST_F(calls, loads_that_may_fault) {
+    struct {
+        u64 value;
+    } object{0x8182838485868788};
+    auto probe = [](u8 size, u8 mode, u8 dst, u8 src, s16 off) { return make_insn(BPF_LDX | mode | size, dst, src, off, 0); };
+    for (u8 dst = 0; dst <= 9; dst++) {
+        program_text p;
+        for (u8 r = 2; r <= 9; r++)
+            p.add(mov_k(r, r));
+        p.add(mov_k(0, 100)).add(probe(BPF_H, BPF_PROBE_MEM, dst, 1, 2));
+        if (dst == 1)
+            p.add(mov_r(0, 1));
+        else if (dst)
+            p.add(alu64_r(BPF_ADD, 0, dst));
+        for (u8 r = 2; r <= 9; r++)
+            if (r != dst)
+                p.add(alu64_r(BPF_ADD, 0, r));
+        p.add(exit_insn());
+        u64 rest = 2 + 3 + 4 + 5 + 6 + 7 + 8 + 9 - (dst >= 2 ? dst : 0);
+        expect_both(make_code(p, {}, 0), 0x8586 + rest + (dst >= 2 ? 100 : 0), &object);
+    }
+    struct {
+        u8 size, mode;
+        u64 want;
+    } forms[] = {{BPF_B, BPF_PROBE_MEM, 0x88}, {BPF_W, BPF_PROBE_MEM, 0x85868788}, {BPF_DW, BPF_PROBE_MEM, 0x8182838485868788},
+                 {BPF_B, BPF_PROBE_MEMSX, ~0ull << 8 | 0x88}, {BPF_H, BPF_PROBE_MEMSX, ~0ull << 16 | 0x8788},
+                 {BPF_W, BPF_PROBE_MEMSX, ~0ull << 32 | 0x85868788}};
+    for (auto f : forms) {
+        expect_both(make_code({probe(f.size, f.mode, 0, 1, 0), exit_insn()}, {}, 0), f.want, &object);
+        expect_both(make_code({mov_k(1, 8), probe(f.size, f.mode, 0, 1, 0), exit_insn()}, {}, 0), 0, &object);
+    }
+}
+
+TEST_F(calls, what_does_not_sleep_is_called_in_a_section) {
+    static constexpr helper_proto protos[] = {{1, ret_type::integer, {}, 0, 0, 0, mix}, {2, ret_type::integer, {}, helper_may_sleep, 0, 0, mix}};
+    jit_options o;
+    o.helper = [](u32 id) -> const helper_proto * { return &protos[id - 1]; };
+    interp_env env{};
+    env.helper = o.helper;
+    for (s32 id : {1, 2})
+        for (bool sleepable : {false, true}) {
+            program_text p;
+            for (u8 r = 1; r <= 5; r++)
+                p.add(mov_k(r, r));
+            p.add(call_id(static_cast<u32>(id))).add(mov_r(6, 0));
+            for (u8 r = 1; r <= 5; r++)
+                p.add(mov_k(r, r));
+            p.add(call_kfunc(0)).add(alu64_r(BPF_ADD, 0, 6)).add(exit_insn());
+            code c = with_kfuncs(make_code(p, {}, 16), {{mix, 0, 0, sleepable}});
+            c.sleepable = sleepable;
+            EXPECT_EQ(run_jit(c, nullptr, o), 2 * 54321u);
+            EXPECT_EQ(run_interp(c, nullptr, env), 2 * 54321u);
+        }
+}
+
 TEST_F(calls, refuses_a_call_of_no_kernel_function) {
     port_log(PORT_LOG_INFO, "the next reports are expected\n");
     code c = make_code({call_kfunc(0), exit_insn()}, {}, 0);

@@ -420,6 +420,37 @@ TEST_F(test_run_cmd, types_without_a_test_run) {
     EXPECT_EQ(run(BPF_PROG_TYPE_TRACEPOINT, returns(0), q).err, -ENOTSUPP);
 }
 
+TEST_F(test_run_cmd, every_type_that_sees_a_packet) {
+    constexpr u32 types[] = {BPF_PROG_TYPE_SOCKET_FILTER, BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_SCHED_ACT, BPF_PROG_TYPE_CGROUP_SKB,
+                             BPF_PROG_TYPE_LWT_IN, BPF_PROG_TYPE_LWT_OUT, BPF_PROG_TYPE_LWT_XMIT};
+    for (u32 type : types) {
+        SCOPED_TRACE(type);
+        EXPECT_EQ(run(type, returns(1), {.data = frame(0x88b5, 64)}).retval, 1u);
+        EXPECT_EQ(run(type, returns(1), {.data = frame(0x88b5, 64), .flags = BPF_F_TEST_SKB_CHECKSUM_COMPLETE}).err, 0);
+        run(type, returns(1), {.data = frame(0x88b5, 13)});
+        if (type != BPF_PROG_TYPE_CGROUP_SKB) // it returns 0 or 1
+            run(type, field(0), {.data = frame(0x88b5, 64)});
+    }
+}
+
+// A type that nothing attaches is loaded with whatever is safe; what cannot run is told when it is to run.
+TEST_F(test_run_cmd, what_cannot_run_is_held) {
+    code asks{insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_route_realm), leave()};
+    ASSERT_FALSE(find_helper(BPF_FUNC_get_route_realm));
+    int fd = load_program(ours, BPF_PROG_TYPE_SCHED_CLS, asks);
+    ASSERT_GE(fd, 0);
+    EXPECT_EQ(test_run(ours, fd, {.data = frame(0x88b5, 64)}).err, -ENOTSUPP);
+    ours.close_fd(fd);
+    fd = load_program(ours, BPF_PROG_TYPE_SK_MSG, returns(0));
+    ASSERT_GE(fd, 0);
+    EXPECT_EQ(test_run(ours, fd, {.data = frame(0x88b5, 64)}).err, -ENOTSUPP);
+    ours.close_fd(fd);
+    EXPECT_EQ(load_program(ours, BPF_PROG_TYPE_LIRC_MODE2, returns(0)), -ENOTSUPP);
+    code signal{mov(2, 0), insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_override_return), mov(0, 0), leave()};
+    ASSERT_FALSE(find_helper(BPF_FUNC_override_return));
+    EXPECT_EQ(load_program(ours, BPF_PROG_TYPE_KPROBE, signal), -ENOTSUPP);
+}
+
 /// What Linux refuses in a request for live frames comes before our own refusal.
 TEST_F(test_run_cmd, live_frames_have_their_own_limits) {
     constexpr u32 live = BPF_F_TEST_XDP_LIVE_FRAMES;

@@ -31,13 +31,11 @@ struct bpf_iter_num {
 	__u64 state;
 } __attribute__((aligned(8)));
 
-extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
-extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
-extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
-extern void bpf_rcu_read_lock(void) __ksym;
-extern void bpf_rcu_read_unlock(void) __ksym;
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym __weak;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym __weak;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym __weak;
+extern void bpf_rcu_read_lock(void) __ksym __weak;
+extern void bpf_rcu_read_unlock(void) __ksym __weak;
 
 struct total {
 	__u64 sum, limit;
@@ -197,6 +195,7 @@ int each_of_this_cpu(void *ctx)
 }
 
 // EXPECT: accept
+// NEEDS: bpf_iter_num_new
 // RETVAL: 45
 SEC("raw_tp")
 int iterates_over_numbers(void *ctx)
@@ -212,6 +211,7 @@ int iterates_over_numbers(void *ctx)
 }
 
 // EXPECT: accept
+// NEEDS: bpf_iter_num_new
 // RETVAL: -29
 SEC("raw_tp")
 int iterators_refuse(void *ctx)
@@ -231,6 +231,7 @@ int iterators_refuse(void *ctx)
 }
 
 // EXPECT: accept
+// NEEDS: bpf_iter_num_new
 // RETVAL: -2147483646
 SEC("raw_tp")
 int iterates_from_the_smallest(void *ctx)
@@ -246,6 +247,7 @@ int iterates_from_the_smallest(void *ctx)
 }
 
 // EXPECT: accept
+// NEEDS: bpf_rcu_read_lock
 // RETVAL: 3
 SEC("raw_tp")
 int sections(void *ctx)

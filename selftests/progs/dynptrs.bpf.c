@@ -17,15 +17,15 @@ struct {
 	__type(value, __u8[64]);
 } bytes SEC(".maps");
 
-extern int bpf_dynptr_adjust(const struct bpf_dynptr *p, __u32 start, __u32 end) __ksym;
-extern _Bool bpf_dynptr_is_null(const struct bpf_dynptr *p) __ksym;
-extern _Bool bpf_dynptr_is_rdonly(const struct bpf_dynptr *p) __ksym;
-extern __u32 bpf_dynptr_size(const struct bpf_dynptr *p) __ksym;
-extern int bpf_dynptr_clone(const struct bpf_dynptr *p, struct bpf_dynptr *clone) __ksym;
-extern void *bpf_dynptr_slice(const struct bpf_dynptr *p, __u32 offset, void *buffer__opt, __u32 buffer__szk) __ksym;
-extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *p, __u32 offset, void *buffer__opt, __u32 buffer__szk) __ksym;
-extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *p) __ksym;
-extern int bpf_dynptr_from_xdp(struct xdp_md *xdp, __u64 flags, struct bpf_dynptr *p) __ksym;
+extern int bpf_dynptr_adjust(const struct bpf_dynptr *p, __u32 start, __u32 end) __ksym __weak;
+extern _Bool bpf_dynptr_is_null(const struct bpf_dynptr *p) __ksym __weak;
+extern _Bool bpf_dynptr_is_rdonly(const struct bpf_dynptr *p) __ksym __weak;
+extern __u32 bpf_dynptr_size(const struct bpf_dynptr *p) __ksym __weak;
+extern int bpf_dynptr_clone(const struct bpf_dynptr *p, struct bpf_dynptr *clone) __ksym __weak;
+extern void *bpf_dynptr_slice(const struct bpf_dynptr *p, __u32 offset, void *buffer__opt, __u32 buffer__szk) __ksym __weak;
+extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *p, __u32 offset, void *buffer__opt, __u32 buffer__szk) __ksym __weak;
+extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *p) __ksym __weak;
+extern int bpf_dynptr_from_xdp(struct xdp_md *xdp, __u64 flags, struct bpf_dynptr *p) __ksym __weak;
 
 static void *the_bytes(void)
 {
@@ -71,6 +71,7 @@ int memory_ends(void *ctx)
 }
 
 // EXPECT: accept
+// NEEDS: bpf_dynptr_adjust
 // RETVAL: -22
 SEC("raw_tp")
 int flags_leave_a_null_dynptr(void *ctx)
@@ -90,6 +91,7 @@ int flags_leave_a_null_dynptr(void *ctx)
 }
 
 // EXPECT: accept
+// NEEDS: bpf_dynptr_adjust
 // RETVAL: 2030
 SEC("raw_tp")
 int adjusts_and_clones(void *ctx)
@@ -143,6 +145,7 @@ int records_that_do_not_fit(void *ctx)
 
 // EXPECT: accept
 // DATA: 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f 10 zero:48
+// NEEDS: bpf_dynptr_adjust
 // RETVAL: 15
 // DATA_OUT: 01 63 03
 SEC("tc")
@@ -164,6 +167,7 @@ int packets(struct __sk_buff *skb)
 
 // EXPECT: accept
 // DATA: zero:14 45 02 zero:48
+// NEEDS: bpf_dynptr_adjust
 // RETVAL: 69
 SEC("socket")
 int packets_of_filters(struct __sk_buff *skb)
@@ -179,6 +183,7 @@ int packets_of_filters(struct __sk_buff *skb)
 
 // EXPECT: accept
 // DATA: 01 02 03 04 zero:60
+// NEEDS: bpf_dynptr_adjust
 // RETVAL: 64
 // DATA_OUT: 09 02
 SEC("xdp")

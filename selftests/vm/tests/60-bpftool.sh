@@ -75,7 +75,7 @@ done
 for t in hash array prog_array perf_event_array percpu_hash percpu_array ringbuf; do
 	check "bpftool: feature probe: map type $t" grep -q "eBPF map_type $t is available" /tmp/probe.out
 done
-check "bpftool: feature probe: what is absent" grep -q 'eBPF program_type sk_msg is NOT available' /tmp/probe.out
+check "bpftool: feature probe: what is absent" grep -q 'eBPF program_type lirc_mode2 is NOT available' /tmp/probe.out
 bt_fails "pinning a map is refused" 'Invalid argument' map create /sys/fs/bpf/x type hash key 4 value 8 entries 16 name m
 bt_fails "pinning a program is refused" 'Invalid argument' prog pin id "$p" /sys/fs/bpf/x
 bt_fails "prog load pins: refused" 'failed to pin' prog load $o /sys/fs/bpf/x
