@@ -41,11 +41,12 @@ TEST(opcode, table_is_complete) {
     EXPECT_EQ(n(insn_kind::branch), 2 * 2 * 11u);
     EXPECT_EQ(n(insn_kind::jump), 2u);
     EXPECT_EQ(n(insn_kind::load), 7u);
+    EXPECT_EQ(n(insn_kind::probe_load), 7u);
     EXPECT_EQ(n(insn_kind::store), 8u);
     EXPECT_EQ(n(insn_kind::atomic), 2u);
     EXPECT_EQ(n(insn_kind::ld_packet), 6u);
     EXPECT_EQ(n(insn_kind::ld_imm64), 1u);
-    EXPECT_EQ(total, 44 + 4 + 2 + 3 + 44 + 2 + 7 + 8 + 2 + 6 + 1 + 3u);  // call, exit, may_goto
+    EXPECT_EQ(total, 44 + 4 + 2 + 3 + 44 + 2 + 7 + 7 + 8 + 2 + 6 + 1 + 3u);  // call, exit, may_goto
 }
 
 TEST(opcode, decodes_registers) {

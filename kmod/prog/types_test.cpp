@@ -37,7 +37,7 @@ TEST(prog_types, that_run_are_few) {
             names += std::string(t->name) + " ";
         else
             EXPECT_FALSE(t->test_run) << t->name;
-    EXPECT_EQ(names, "socket_filter kprobe sched_cls tracepoint xdp raw_tracepoint ");
+    EXPECT_EQ(names, "socket_filter kprobe sched_cls sched_act tracepoint xdp cgroup_skb lwt_in lwt_out lwt_xmit raw_tracepoint syscall ");
 }
 
 const ctx_field *at(u32 t, size_t off) {
