@@ -77,7 +77,7 @@ TEST(Arena, Rows) {
 }
 
 TEST(Arena, DoesNotRunHere) {
-    auto out = check(rows()[0].p, {.map_from_fd = arena_maps::from_fd});
+    auto out = check(rows()[0].p, {.type = BPF_PROG_TYPE_KPROBE, .map_from_fd = arena_maps::from_fd});
     EXPECT_EQ(out.err, ENOTSUPP);
     EXPECT_NE(out.log.find("addr_space_cast"), std::string::npos) << out.log;
 }
