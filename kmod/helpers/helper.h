@@ -102,6 +102,7 @@ enum : u32 {
     helper_dynptr_from_mem = 1u << 25, ///< the memory must be a map value: it outlives the call
     helper_sets_retval = 1u << 26,  ///< not for hooks without a return value
     helper_writes_dynptr = 1u << 27, ///< changes the packet if the dynptr is a packet's
+    helper_warns = 1u << 28, ///< may harm the system that it runs on: each load is logged
 };
 
 using helper_fn = u64 (*)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);

@@ -110,7 +110,8 @@ inline constexpr u32 gpl = helper_gpl_only, pkt = helper_pkt_access, perfmon = h
                      acquires_sock = helper_acquires_sock, casts = helper_casts, slices = helper_slices,
                      storage = helper_storage_get, calls_back = helper_calls_back, calls_later = helper_calls_later,
                      unlocks = helper_unlocks, zero_flags = helper_zero_flags, percpu = helper_percpu_ptr,
-                     value_data = helper_dynptr_from_mem, retval = helper_sets_retval, writes_data = helper_writes_dynptr;
+                     value_data = helper_dynptr_from_mem, retval = helper_sets_retval, writes_data = helper_writes_dynptr,
+                     warns = helper_warns;
 
 inline constexpr type_flag or_null = type_flag::maybe_null, releases = type_flag::release, read_only = type_flag::rdonly,
                            fixed = type_flag::fixed_size, fresh = type_flag::uninit | type_flag::write,

@@ -259,6 +259,12 @@ status translate(program &p) {
     TRY(tag_subprogs(p));
     if (p.verified->uses_trace_printk)
         port_trace_line_enable();
+    if (p.verified->warns_of) {
+        char comm[16];
+        port_current_comm(comm, sizeof(comm));
+        port_log(PORT_LOG_WARN, "%s[%u] is installing a program with bpf_%s helper that may corrupt user memory!", comm,
+                 static_cast<u32>(port_current_pid_tgid()), p.verified->warns_of);
+    }
     return {};
 }
 

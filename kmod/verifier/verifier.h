@@ -110,6 +110,7 @@ struct verified_program {
     vec<func_info> funcs;          ///< adjusted to the instructions that are left
     vec<u8> func_flags;            ///< of each of funcs
     vec<line_info> lines;
+    const char *warns_of = nullptr; ///< a helper that may do harm, or null
     u32 max_ctx_offset = 0;        ///< one past the highest context byte accessed
     char absent[64]{};             ///< what the program needs and modbpf cannot run, e.g. "helper bpf_sk_fullsock"; "": it can run
     bool uses_get_func_ip = false;
