@@ -174,6 +174,10 @@ status fixer::move_targets(u32 i) {
         return {};
     if (MODBPF_BUG_ON(d.target < 0 || d.target >= e.count()))
         return error(EFAULT);
+    if (d.is_pseudo_func() && !keep[static_cast<u32>(d.target)]) { // a callback that is never called, bpf_loop(0, ...): there is none
+        run[i].src_reg = 0, run[i].imm = run[i + 1].imm = 0;
+        return {};
+    }
     s64 off = static_cast<s64>(position[static_cast<u32>(d.target)]) - position[i] - 1;
     if (d.kind == insn_kind::call_sub || d.is_pseudo_func() || is_long_jump(run[i])) {
         run[i].imm = static_cast<s32>(off);

@@ -47,6 +47,23 @@ static int add_turn(__u32 i, struct total *t)
 	return i == t->limit;
 }
 
+static int add_never(__u32 i, struct total *t)
+{
+	t->sum += i + 1;
+	return 0;
+}
+
+// The callback is dead code, which is dropped.
+// EXPECT: accept
+// RETVAL: 7
+SEC("raw_tp")
+int loop_of_no_turns(void *ctx)
+{
+	struct total t = { .sum = 7 };
+
+	return bpf_loop(0, add_never, &t, 0) == 0 ? t.sum : -1;
+}
+
 // EXPECT: accept
 // RETVAL: 4950
 SEC("raw_tp")
