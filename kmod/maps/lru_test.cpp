@@ -323,8 +323,11 @@ void race(u32 type, u32 flags) {
     }
     for (u32 cpu = 0; cpu < port_cpu_count(); cpu++) {  // no element was lost
         pinned here(static_cast<int>(cpu));
-        for (u64 k = 0; k < 4 * entries; k++)
-            ASSERT_EQ(put(m.m, 1000 * (cpu + 1) + k, k), 0);
+        for (u64 k = 0; k < 4 * entries; k++) {
+            program_section p;
+            u64 at_key = 1000 * (cpu + 1) + k, pair[2] = {k, ~k};
+            ASSERT_EQ(m.m->ops->update(m.m, &at_key, pair, BPF_ANY), 0);
+        }
     }
     EXPECT_EQ(count(m.m), m->params.max_entries);
 }
