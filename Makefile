@@ -79,7 +79,7 @@ $(B)/tsan/unit_maps: $(TSAN_SRC:%.cpp=$(B)/tsan/%.o)
 	$(CXX) $(TSAN) -pthread -o $@ $^ -lgtest -lgtest_main
 .PHONY: tsan
 tsan: $(B)/tsan/unit_maps
-	setarch -R $< --gtest_brief=1 --gtest_filter=-peer.*:hash.spread
+	TSAN_OPTIONS=suppressions=kmod/maps/tsan.supp setarch -R $< --gtest_brief=1 --gtest_filter=-peer.*:hash.spread
 
 include loader/loader.mk
 -include selftests/vm/vm.mk

@@ -244,8 +244,11 @@ long stack_trace_keep(map *map, void *regs, void *frame, u64 flags) {
     bool kept = false;
     long r = -EFAULT;
     if (n > 0) {
-        c->count = static_cast<u32>(n);
-        c->hash = static_cast<u32>(hash_bytes(reinterpret_cast<const u8 *>(c->ips), c->count * address_size, m->seed) >> 32);
+        u32 count = static_cast<u32>(n);
+        u64 hash = hash_bytes(reinterpret_cast<const u8 *>(c->ips), count * address_size, m->seed);
+        // A context that still compares with what the element was may look.
+        __atomic_store_n(&c->count, count, __ATOMIC_RELAXED);
+        __atomic_store_n(&c->hash, static_cast<u32>(hash >> 32), __ATOMIC_RELAXED);
         r = find_or_put(m, fresh, flags, &kept);
     }
     if (!kept)

@@ -44,7 +44,7 @@ fi
 browse page.html ""
 shows "the first program" '<span id="verdict" class="accepted">accepted</span>' 'step 1 of 24, in front of <code>0: (18) r1 = 0x' \
 	'<tr id="cell-0-R1"><td>R1</td><td>ctx()<span class="meaning">the context</span></td></tr>' '<div class="insn on-path current" id="insn-0">' \
-	'bpf_ringbuf_reserve(&amp;events, sizeof(*e), 0);' 'from 6 to 24, 2 steps: <span>the program ends</span>'
+	'bpf_ringbuf_reserve(&amp;events, sizeof(*e), 0);' 'from 6 to 24, 1 step: <span>covered by an explored state</span>'
 browse page.html "#program=4&path=0&step=9"
 shows "a step inside of a call" 'refused: Permission denied (EACCES)' '<strong class="bad">R0 may be NULL here</strong>' 'what to change' \
 	'step 10 of 14, in front of <code>16: (95) exit' '<div class="insn on-path current" id="insn-16">' '<div class="insn blamed on-path" id="insn-7">' \
@@ -66,10 +66,10 @@ click("#insn-24"); say("instruction"); click("#paths li:nth-child(2) button"); c
 choose(2); say("refused"); click("#explanation li button"); say("cause");
 choose(5); say("wild_index");'
 browse acted.html "#program=0&path=0&step=0"
-shows "keys" 'two to the right: Path 1, step 3 of 24, in front of 3: ' 'next path: Path 2, step 7 of 8, in front of 24: ' \
-	'its end: Path 2, step 8 of 8, in front of 25: (95) exit: the program ends' 'home: Path 1, step 1 of 24' 'end: Path 1, step 24 of 24' 'left: Path 1, step 23 of 24'
+shows "keys" 'two to the right: Path 1, step 3 of 24, in front of 3: ' 'next path: Path 2, step 7 of 7, in front of 24: ' \
+	'its end: Path 2, step 7 of 7, in front of 24: (b7) r0 = 0: covered by an explored state' 'home: Path 1, step 1 of 24' 'end: Path 1, step 24 of 24' 'left: Path 1, step 23 of 24'
 shows "clicks" 'slider: Path 1, step 5 of 24' 'button: Path 1, step 6 of 24' 'instruction: Path 1, step 23 of 24, in front of 24: ' \
-	'on the other path: Path 2, step 7 of 8, in front of 24: '
+	'on the other path: Path 2, step 7 of 7, in front of 24: '
 shows "the choice of a program, and from its explanation to the cause" 'refused: Path 1, step 7 of 7, in front of 7: (79) r0 = *(u64 *)(r0 +0): refused [R0 may be NULL here' \
 	'cause: Path 1, step 6 of 7, in front of 6: (85) call bpf_map_lookup_elem#1' 'wild_index: Path 1, step 12 of 12' '[8 bytes at offset 64 lie outs' 'class="caret">	^~~~~~~~~~~~~~</span>'
 # More than the page shows: it says so where it breaks off.

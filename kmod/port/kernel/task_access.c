@@ -55,6 +55,8 @@ struct pending_signal {
 
 static int deliver(struct task_struct *task, u32 sig, bool thread)
 {
+	if (!sig) /* may it be sent? Nothing is: send_sig() would */
+		return 0;
 	return thread ? send_sig(sig, task, 1) : kill_pid(task_tgid(task), sig, 1);
 }
 
