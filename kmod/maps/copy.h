@@ -19,8 +19,8 @@ inline u32 load4(const void *p) {
 }
 
 inline void copy_value(void *dst, const void *src, size_t n) {
-    if (n == 8)
-        __builtin_memcpy(dst, src, 8);
+    if (n == 8 && !(reinterpret_cast<uptr>(dst) & 7)) // the word may be a map, whose contents must be seen with it
+        __atomic_store_n(static_cast<u64 *>(dst), load8(src), __ATOMIC_RELEASE);
     else if (n == 4)
         __builtin_memcpy(dst, src, 4);
     else
