@@ -198,11 +198,13 @@ prog minimize(prog p, bool packet, u64 seed) {
     return p;
 }
 
+constexpr u64 open_loop_share = 64; ///< of so many programs one has them: some explore up to the limit, which takes a thousand others' time
+
 /// Runs programs until the time or the number is over. False: one is wrong; it was reported.
 bool campaign(u64 seed, u64 count, u64 until_ns, tally &t) {
     for (u64 i = 0; i < count && (!until_ns || port_ktime_ns() < until_ns); i++) {
         embed_generator g{(seed + i) * 0x9e3779b97f4a7c15ull};
-        g.open_loops = (seed + i) % 2;
+        g.open_loops = (seed + i) % open_loop_share == 0;
         prog p = g.make();
         std::string bad = examine(p, g.packet, seed + i, t);
         if (bad.empty())
