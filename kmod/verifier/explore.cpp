@@ -169,17 +169,14 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
             continue;
         }
         seen++;
-        if (st->branches && ++unfinished > max_turns_compared) {
-            link = &st->next;
-            continue;
-        }
-        if (TRY(ends_here(e, *st))) {
+        bool compared = !st->branches || ++unfinished <= max_turns_compared;
+        if (compared && TRY(ends_here(e, *st))) {
             st->hits++;
             if (e.precision)
                 TRY(explain_prune(e, *st));
             return true;
         }
-        if (st->branches && !force_new && same_turn(e, *st))
+        if (compared && st->branches && !force_new && same_turn(e, *st))
             *add_new = false;
         if (*add_new)
             st->misses++;
