@@ -15,6 +15,7 @@
 #include "maps/copy.h"
 #include "maps/cpu_lock.h"
 #include "maps/map.h"
+#include "maps/no_elements.h"
 
 namespace modbpf {
 
@@ -103,19 +104,6 @@ result<map *> create_ringbuf(const map_params &p);
 
 void free_ringbuf(map *m) {
     destroy(static_cast<ringbuf_map *>(m));
-}
-
-long lookup_refused(map *, const void *, void *, u64) {
-    return -ENOTSUPP;
-}
-long update_refused(map *, const void *, const void *, u64) {
-    return -ENOTSUPP;
-}
-long remove_refused(map *, const void *) {
-    return -ENOTSUPP;
-}
-long next_key_refused(map *, const void *, void *) {
-    return -ENOTSUPP;
 }
 
 int mmap_ringbuf(map *map, port_vma *vma) {

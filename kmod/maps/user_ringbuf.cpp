@@ -9,6 +9,7 @@
 // One program at a time takes records: who finds `busy` set gets -EBUSY, so there is no lock and any context is right.
 // Reference: Linux's kernel/bpf/ringbuf.c; libbpf's user_ring_buffer is the producer.
 #include "maps/map.h"
+#include "maps/no_elements.h"
 
 namespace modbpf {
 
@@ -55,19 +56,6 @@ status check_params(const map_params &p) {
         return error(EINVAL);
     bool pages = p.max_entries && !(p.max_entries & (p.max_entries - 1)) && p.max_entries % page == 0;
     return p.key_size || p.value_size || !pages ? status(error(EINVAL)) : status();
-}
-
-long lookup_refused(map *, const void *, void *, u64) {
-    return -ENOTSUPP;
-}
-long update_refused(map *, const void *, const void *, u64) {
-    return -ENOTSUPP;
-}
-long remove_refused(map *, const void *) {
-    return -ENOTSUPP;
-}
-long next_key_refused(map *, const void *, void *) {
-    return -ENOTSUPP;
 }
 
 int mmap_ring(map *map, port_vma *vma) {

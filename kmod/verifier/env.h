@@ -259,8 +259,7 @@ status find_subprogs(env &e);
 status check_subprogs(env &e);
 status bind_func_info(env &e);
 status check_stack_depth(env &e);
-/// Index of the subprogram that contains / starts at an instruction; find_start gives -1 when none does.
-u32 containing_subprog(const env &e, u32 insn);
+/// Index of the subprogram that starts at an instruction, or -1. Of the one that contains it: env::sub_of().
 s32 find_start(const env &e, s64 insn);
 
 // load.cpp

@@ -23,6 +23,8 @@ constexpr u32 max_checkpoints_unprivileged = 64; ///< of one instruction: BPF_CO
 // A loop whose turns take fewer jumps and instructions has no checkpoint of each turn (Linux's numbers); one without branches in it
 // hardly any.
 constexpr u32 max_turns_compared = 8; ///< of those on the path: an endless loop with a longer period ends at the limit of instructions
+constexpr u64 spread_jumps = 2, spread_insns = 8; ///< between checkpoints (Linux's numbers)
+constexpr u64 join_insns = 4; ///< the same where paths join (2, 4 and 8 were tried over the heaviest selftests)
 constexpr u64 turn_jumps = 20, turn_insns = 100, max_quiet_jumps = 1000;
 
 const char *path_note(const env &e) { return e.cur->modes.speculative ? " (speculative execution)" : ""; }
@@ -156,7 +158,7 @@ bool same_turn(const env &e, const checkpoint &st) {
 bool worth_checkpoint(const env &e) {
     u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
     bool join = !e.precision && e.pred_start[e.insn + 1] - e.pred_start[e.insn] > 1;
-    return (jumps >= 2 && insns >= 8) || (join && insns >= 4);
+    return (jumps >= spread_jumps && insns >= spread_insns) || (join && insns >= join_insns);
 }
 
 /// -> true: a checkpoint covers the current state.

@@ -226,9 +226,8 @@ status fixer::emit_info() {
     for (line_info l : e.req.lines) {
         if (MODBPF_BUG_ON(l.insn_off >= e.count()))
             return error(EFAULT);
-        u32 sub = containing_subprog(e, l.insn_off);
         u32 at = position[l.insn_off];
-        if (at >= position[e.subs[sub].end])
+        if (at >= position[e.sub_of(l.insn_off).end])
             continue; // nothing is left behind it in its function
         l.insn_off = at;
         if (!out.empty() && out.back().insn_off == at)

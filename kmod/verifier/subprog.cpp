@@ -7,7 +7,8 @@
 
 namespace modbpf {
 
-u32 containing_subprog(const env &e, u32 insn) {
+/// While subprograms are still being found; then env::sub_of() tells it.
+static u32 containing_subprog(const env &e, u32 insn) {
     u32 lo = 0, hi = static_cast<u32>(e.subs.size());
     while (hi - lo > 1) {
         u32 mid = lo + (hi - lo) / 2;
