@@ -18,6 +18,7 @@ struct interp_trace {
 
 /// A frame: its BPF stack (r10 points behind it), and what its caller gets back.
 struct interp_frame {
+    u8 loop_vars[loop_vars_bytes] __attribute__((aligned(8))); ///< go on below the stack
     u8 stack[max_bpf_stack] __attribute__((aligned(8)));
     u64 saved[4];  ///< the caller's r6-r9
     u32 turns;     ///< that may_goto can still take

@@ -17,6 +17,10 @@
 
 namespace modbpf {
 
+/// What the verified code keeps in a frame below what the program uses: three registers while a loop runs (verifier/expand.h).
+inline constexpr u32 loop_vars_bytes = 24;
+inline constexpr u32 max_frame_bytes = max_bpf_stack + loop_vars_bytes;
+
 struct code_subprog {
     u32 start;        ///< index of the first instruction
     u32 end;          ///< one past the last

@@ -238,7 +238,7 @@ status jit_analyse(const code &c, jit_facts &out) {
     TRY(out.ops.reserve(c.insns.size()));
     u32 at = 0;
     for (const code_subprog &s : c.subprogs) {
-        if (MODBPF_BUG_ON(s.start != at || s.end <= s.start || s.end > c.insns.size() || s.stack_depth > max_bpf_stack))
+        if (MODBPF_BUG_ON(s.start != at || s.end <= s.start || s.end > c.insns.size() || s.stack_depth > max_frame_bytes))
             return error(EFAULT);
         at = s.end;
         jit_frame f;

@@ -12,7 +12,7 @@ namespace modbpf {
 
 namespace {
 
-constexpr u32 granule = 4, granules = max_bpf_stack / granule;
+constexpr u32 granule = 4, granules = max_frame_bytes / granule;
 constexpr u32 loop_weight = 8, max_loop_weight = 8 * 8 * 8;
 
 /// How 4 bytes of the stack are accessed.
@@ -39,8 +39,8 @@ struct promoter {
             return false;
         return !accesses_frame(d) || (d.kind == insn_kind::store && d.reg && d.src == BPF_REG_10);
     }
-    static s32 granule_of(const jit_op &d) { return (d.off + static_cast<s32>(max_bpf_stack)) / static_cast<s32>(granule); }
-    static bool in_frame(const jit_op &d) { return d.off >= -static_cast<s32>(max_bpf_stack) && d.off + d.width <= 0; }
+    static s32 granule_of(const jit_op &d) { return (d.off + static_cast<s32>(max_frame_bytes)) / static_cast<s32>(granule); }
+    static bool in_frame(const jit_op &d) { return d.off >= -static_cast<s32>(max_frame_bytes) && d.off + d.width <= 0; }
 
     status weigh() {
         TRY(weight.resize(f.last - f.first));
@@ -68,7 +68,7 @@ struct promoter {
             uses[g + 1].accesses |= as_high;
             uses[g].weight += w;
         } else {
-            for (u32 k = g; k * granule < d.off + max_bpf_stack + d.width && k < granules; k++)
+            for (u32 k = g; k * granule < d.off + max_frame_bytes + d.width && k < granules; k++)
                 uses[k].accesses |= otherwise;
         }
     }

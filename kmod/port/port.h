@@ -151,6 +151,8 @@ u64 port_ktime_coarse_ns(void); /* CLOCK_MONOTONIC_COARSE */
 u64 port_ktime_tai_ns(void);
 u64 port_realtime_ns(void);
 u64 port_jiffies(void);
+/* Where that counter is, for code that loads it: 8 bytes, read-only. Null: it has no address. */
+const u64 *port_jiffies_word(void);
 u32 port_random_u32(void);      /* NMI-safe, not for keys */
 u64 port_random_seed(void);     /* task: cryptographic quality, for hash seeds */
 void port_cond_resched(void);   /* task */

@@ -49,6 +49,17 @@ status show_call(program *p, u32 at, bpf_insn &in) {
     return MODBPF_BUG_ON(true) ? status(error(EFAULT)) : status();
 }
 
+/// Half of the load of the tick counter's address?
+bool is_jiffies_address(const vec<bpf_insn> &x, u32 i) {
+    auto loads = [&](u32 at) {
+        if (at + 1 >= x.size() || x[at].code != (BPF_LD | BPF_IMM | BPF_DW) || x[at].src_reg)
+            return false;
+        u64 v = static_cast<u32>(x[at].imm) | static_cast<u64>(static_cast<u32>(x[at + 1].imm)) << 32;
+        return v == addr_of(port_jiffies_word());
+    };
+    return loads(i) || (i && !x[i].code && loads(i - 1));
+}
+
 /// Helper numbers and call targets are addresses in Linux; they are hidden from those who may not see addresses.
 status put_xlated(program *p, bpf_prog_info &i) {
     const vec<bpf_insn> &x = p->verified->xlated;
@@ -60,7 +71,7 @@ status put_xlated(program *p, bpf_prog_info &i) {
         bpf_insn in = x[at / sizeof(bpf_insn)];
         if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_CALL)
             TRY(show_call(p, at / sizeof(bpf_insn), in));
-        if (!raw && in.code == (BPF_JMP | BPF_CALL))
+        if (!raw && (in.code == (BPF_JMP | BPF_CALL) || is_jiffies_address(x, at / sizeof(bpf_insn))))
             in.imm = 0;
         if (port_copy_to_user(i.xlated_prog_insns + at, &in, min<u32>(sizeof(in), room - at)))
             return error(EFAULT);

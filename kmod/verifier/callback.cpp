@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "verifier/callback.h"
 #include "btf/btf.h"
+#include "verifier/expand.h"
 #include "verifier/loops.h"
 #include "verifier/marks.h"
 #include "verifier/special.h"
@@ -118,8 +119,7 @@ status call_callback(env &e, const callback_proto &proto, u32 sub, const map *m)
     }
     e.subs[sub].called_back = true;
     if (proto.counted) {
-        if (e.precision && e.reg(BPF_REG_4).is_null())
-            TRY(explain_demand(e, BPF_REG_4));
+        TRY(note_loop(e, sub));
         TRY(demand_reg(e, BPF_REG_1)); // the number of turns decides
         func_state &f = e.cur->cur();
         if (f.callback_turns >= f.regs[BPF_REG_1].var.umax) {

@@ -55,6 +55,10 @@ struct insn_aux {
     u64 outer_read = 0;
     u64 outer_store = 0;
     u64 outer_links = 0;
+    // A call that bpf_loop's code may stand for (expand.h): every path came with this callback and no flags.
+    bool loop_seen : 1 = false;
+    bool loop_fits : 1 = false;
+    u32 loop_sub = 0;
     u32 callbacks = 0; ///< head of the list of callbacks that this call was seen to make (index in env::callbacks plus one)
     // Guards (speculation.h).
     bool barrier : 1 = false;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // From the verified instructions to the code that runs: branches that go one way only become jumps, dead code goes, context
-// accesses get the layout of the run-time context, map loads get addresses. Every change is one instruction for one, then
-// instructions are dropped, so that one table of new positions moves jumps, calls, subprograms and debug information.
+// accesses get the layout of the run-time context, map loads get addresses. Every change is one instruction for one, but for the calls that
+// expand.h replaces; then instructions are dropped. One table of new positions moves jumps, calls, subprograms and debug information.
 #include "verifier/arena.h"
 #include "verifier/context.h"
 #include "verifier/env.h"
+#include "verifier/expand.h"
 #include "verifier/kfunc.h"
 
 namespace modbpf {
@@ -17,8 +18,12 @@ struct fixer {
     vec<bpf_insn> shown;  ///< what OBJ_GET_INFO shows: map ids instead of addresses
     vec<u8> keep;
     vec<u32> position;    ///< of each loaded instruction in the result; [count]: their number
+    bool expands = true;
 
     status start();
+    expansion expansion_of(u32 i) const;
+    bool jumps_reach() const;
+    u32 frame_bytes(u32 sub);
     status check_kfuncs();
     void straighten_branches();
     void count_positions();
@@ -29,6 +34,7 @@ struct fixer {
     void convert_probe(u32 i);
     status move_targets(u32 i);
     status emit_guard(u32 i);
+    status emit_expansion(u32 i, expansion x);
     status emit();
     status emit_info();
 };
@@ -84,9 +90,40 @@ void fixer::count_positions() {
     u32 n = 0;
     for (u32 i = 0; i < e.count(); i++) {
         position[i] = n;
-        n += keep[i];
+        n += keep[i] ? expanded_size(expansion_of(i)) : 0;
     }
     position[e.count()] = n;
+    if (expands && !jumps_reach()) { // Linux gives up on such a program; calls as they are do
+        expands = false;
+        count_positions();
+    }
+}
+
+/// How the call at `i` is made.
+expansion fixer::expansion_of(u32 i) const {
+    expansion x = expands && keep[i] ? find_expansion(e, i) : expansion::none;
+    return x == expansion::loop && !keep[e.subs[e.aux[i].loop_sub].start] ? expansion::none : x;
+}
+
+/// Whether every jump still has room for its distance.
+bool fixer::jumps_reach() const {
+    for (u32 i = 0; i < e.count(); i++) {
+        insn_desc d = decode(run.view(), i);
+        s64 off = d.jumps ? static_cast<s64>(position[static_cast<u32>(d.target)]) - position[i] - 1 : 0;
+        if (keep[i] && d.jumps && !is_long_jump(run[i]) && off != static_cast<s16>(off))
+            return false;
+        i += d.words - 1u;
+    }
+    return true;
+}
+
+/// Bytes of the subprogram's frame: what the program uses and, once, what its loops keep.
+u32 fixer::frame_bytes(u32 sub) {
+    subprog_info &p = e.subs[sub];
+    for (u32 i = p.start; i < p.end; i++)
+        if (expansion_of(i) == expansion::loop)
+            return p.stack_depth + loop_vars_bytes;
+    return p.stack_depth;
 }
 
 /// Jumps to the next instruction that is left. One pass, as Linux.
@@ -189,6 +226,24 @@ status fixer::move_targets(u32 i) {
     return {};
 }
 
+/// The instructions that stand for the call at `i`.
+status fixer::emit_expansion(u32 i, expansion x) {
+    bpf_insn code[max_expanded];
+    u32 n = expand(e, x, i, code);
+    if (MODBPF_BUG_ON(n != expanded_size(x)))
+        return error(EFAULT);
+    if (x == expansion::loop)
+        code[loop_call_at].imm = static_cast<s32>(position[e.subs[e.aux[i].loop_sub].start]) - static_cast<s32>(position[i] + loop_call_at + 1);
+    for (u32 k = 0; k < n; k++) {
+        TRY(e.out->image.insns.push(code[k]));
+        TRY(e.out->xlated.push(code[k]));
+    }
+    // The registers are stored to the stack and loaded again behind the program's back: no load may be faster than the stores.
+    if (x == expansion::loop && e.req.guarded())
+        TRY(e.out->image.guards.push({position[i] + loop_stored_at, 0, guard_kind::barrier}));
+    return {};
+}
+
 /// What keeps a mispredicting CPU from doing harm at this instruction.
 status fixer::emit_guard(u32 i) {
     const insn_aux &a = e.aux[i];
@@ -200,18 +255,24 @@ status fixer::emit_guard(u32 i) {
 }
 
 status fixer::emit() {
-    for (u32 i = 0; i < e.count(); i++)
-        if (keep[i]) {
-            TRY(e.out->image.insns.push(run[i]));
-            TRY(e.out->xlated.push(shown[i]));
-            TRY(emit_guard(i));
+    for (u32 i = 0; i < e.count(); i++) {
+        if (!keep[i])
+            continue;
+        if (expansion x = expansion_of(i); x != expansion::none) {
+            TRY(emit_expansion(i, x));
+            continue;
         }
+        TRY(e.out->image.insns.push(run[i]));
+        TRY(e.out->xlated.push(shown[i]));
+        TRY(emit_guard(i));
+    }
     for (u32 s = 0; s < e.subs.size(); s++) {
-        const subprog_info &p = e.subs[s];
+        subprog_info &p = e.subs[s];
         if (position[p.start] == position[p.end])
             continue;
-        TRY(e.out->image.subprogs.push({position[p.start], position[p.end], static_cast<u16>(p.stack_depth), p.has_tail_call,
-                                        p.tail_call_reachable}));
+        u32 bytes = frame_bytes(s);
+        p.stack_extra += bytes - p.stack_depth;
+        TRY(e.out->image.subprogs.push({position[p.start], position[p.end], static_cast<u16>(bytes), p.has_tail_call, p.tail_call_reachable}));
         if (s < e.req.funcs.size()) {
             TRY(e.out->funcs.push({position[p.start], e.req.funcs[s].type_id}));
             TRY(e.out->func_flags.push(flags_of_func(p)));

@@ -74,6 +74,11 @@ notrace u64 port_jiffies(void)
 	return get_jiffies_64();
 }
 
+const u64 *port_jiffies_word(void)
+{
+	return (const u64 *)&jiffies; /* unsigned long, which has all 64 bits here */
+}
+
 void modbpf_random_init(void)
 {
 	prandom_seed_full_state(&random_state);

@@ -331,6 +331,7 @@ void port_user_waited(void) {
 
 void port_user_sweep(void) {
     keep_errno keep;
+    port_jiffies();
     if (!__atomic_load_n(&file_count, __ATOMIC_RELAXED))
         return;
     retire_closed();

@@ -212,7 +212,18 @@ u64 port_ktime_boot_ns(void) { return clock_ns(CLOCK_BOOTTIME); }
 u64 port_ktime_coarse_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
 u64 port_ktime_tai_ns(void) { return clock_ns(CLOCK_TAI); }
 u64 port_realtime_ns(void) { return clock_ns(CLOCK_REALTIME); }
-u64 port_jiffies(void) { return clock_ns(CLOCK_MONOTONIC_COARSE) / 4000000; } // HZ=250, Debian's
+
+/// The tick of the last look at the clock: when it was asked for, before and after each bpf() call, when a program's runs yield.
+static u64 jiffies;
+u64 port_jiffies(void) {
+    u64 now = clock_ns(CLOCK_MONOTONIC_COARSE) / 4000000; // HZ=250, Debian's
+    __atomic_store_n(&jiffies, now, __ATOMIC_RELAXED);
+    return now;
+}
+const u64 *port_jiffies_word(void) {
+    port_jiffies();
+    return &jiffies;
+}
 
 u64 port_random_seed(void) {
     u64 v;
@@ -234,7 +245,10 @@ u32 port_random_u32(void) {
 
 static u64 resched_count;
 static bool others_wait;
-void port_cond_resched(void) { resched_count++; }
+void port_cond_resched(void) {
+    resched_count++;
+    port_jiffies();
+}
 bool port_signal_pending(void) { return false; }
 bool port_need_resched(void) { return others_wait; }
 void port_user_set_need_resched(bool need) { others_wait = need; }
