@@ -474,6 +474,7 @@ enum : u32 {
 };
 // Element flags of updates and look-ups.
 enum : u64 { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2, BPF_F_LOCK = 4 };
+enum : u64 { BPF_F_TIMER_ABS = 1, BPF_F_TIMER_CPU_PIN = 2 };
 // PROG_LOAD prog_flags.
 enum : u32 {
     BPF_F_STRICT_ALIGNMENT = 1u << 0, BPF_F_ANY_ALIGNMENT = 1u << 1, BPF_F_TEST_RND_HI32 = 1u << 2,

@@ -66,9 +66,11 @@ public:
         return false;
     }
     void put() {
-        if (__atomic_fetch_sub(&refs_, 1, __ATOMIC_ACQ_REL) == 1)
+        if (drop_ref())
             T::dispose(static_cast<T *>(this));
     }
+    /// For who cannot dispose where it puts: true when the caller must have it done.
+    [[nodiscard]] bool drop_ref() { return __atomic_fetch_sub(&refs_, 1, __ATOMIC_ACQ_REL) == 1; }
     u32 refs() const { return __atomic_load_n(&refs_, __ATOMIC_RELAXED); }
 
 private:

@@ -6,6 +6,8 @@
 #include "attach/link.h"
 #include "cmd/attr.h"
 #include "jit/jit.h"
+#include "maps/cache.h"
+#include "maps/grave.h"
 
 namespace modbpf {
 
@@ -49,6 +51,8 @@ status start(state &s) {
     prog_hooks = prog_array_access;
     perf_hooks = perf_array_access;
     inner_hooks = {map_for_slot};
+    async_progs = async_access;
+    grave_init();
     status files = register_files();
     if (!files.ok()) {
         port_file_class_unregister_all();
@@ -65,6 +69,7 @@ void wait_for_objects() {
         port_rcu_barrier();
         core->dead.flush();
         map_free_barrier();
+        grave_barrier();
         if (!__atomic_load_n(&core->live, __ATOMIC_ACQUIRE)) {
             core->dead.flush();
             port_rcu_barrier();
@@ -98,6 +103,7 @@ void modbpf_core_exit(void) {
     port_rcu_barrier();
     port_file_class_unregister_all();
     helpers_exit();
+    caches_free();
     destroy(core);
     core = nullptr;
 }

@@ -3,6 +3,8 @@
 #include "btf/fields.h"
 #include "btf/prog_info.h"
 #include "cmd/attr.h"
+#include "maps/async.h"
+#include "maps/release.h"
 #include "maps/value.h"
 #include "prog/files.h"
 #include "prog/prog.h"
@@ -81,6 +83,8 @@ status attach_fields(map *m, const btf &types, const map_create_attr &a) {
     for (const auto &row : field_maps)
         if (table->has_any(row.fields) && !(bit(a.map_type) & row.maps))
             return error(EOPNOTSUPP);
+    if (table->has_any(async_fields))
+        TRY(async_prepare());
     m->fields = table.release();
     return {};
 }

@@ -23,6 +23,15 @@ MODBPF_HELPER(map_lookup_percpu_elem);
 // spin_lock.cpp
 MODBPF_HELPER(spin_lock);
 MODBPF_HELPER(spin_unlock);
+// async.cpp
+MODBPF_HELPER(timer_init);
+MODBPF_HELPER(timer_set_callback);
+MODBPF_HELPER(timer_start);
+MODBPF_HELPER(timer_cancel);
+// object.cpp
+MODBPF_HELPER(kptr_xchg);
+MODBPF_HELPER(per_cpu_ptr);
+MODBPF_HELPER(this_cpu_ptr);
 // probe.cpp
 MODBPF_HELPER(probe_read);
 MODBPF_HELPER(probe_read_str);

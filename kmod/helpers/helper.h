@@ -187,17 +187,24 @@ constexpr u64 bit(u32 n) { return 1ull << n; }
 
 struct packet_run;
 
+/// Of the bpf_spin_lock that a run holds: what to give back, and whether it took the lock at all (maps/value.h).
+struct lock_state {
+    unsigned long irq_flags;
+    bool taken;
+};
+
 /// What a running program was started by. Lives on the runner's stack; port_run_slot() points to the innermost one.
 struct run_ctx {
     run_ctx *outer;  ///< the run that this one interrupted, or null
     void *regs;      ///< struct pt_regs of the event, or null (TEST_RUN)
     u64 func_ip;     ///< bpf_get_func_ip
     u64 cookie;      ///< bpf_get_attach_cookie
-    unsigned long irq_flags;  ///< of the bpf_spin_lock that the run holds
-    bool took_lock;           ///< and whether it must release it
+    lock_state lock;          ///< unless `outer_lock` is the run's
     const packet_run *packet; ///< of a packet program, or null: perf_event_output may append packet bytes
     void *engine;             ///< in a process: the interpreter that runs the program, or null: its image runs
     u64 (*call_engine)(void *engine, u64 fn, const u64 (&args)[5]);
+    lock_state *outer_lock = nullptr; ///< in a process: that of the program that the interpreter runs
+    void *timer = nullptr;    ///< whose callback this is (maps/async.h), or null
 };
 /// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.
 class run_scope {
@@ -213,6 +220,8 @@ private:
     run_ctx **slot_;
 };
 inline run_ctx *current_run() { return static_cast<run_ctx *>(*port_run_slot()); }
+/// Of the innermost run. A sleepable program has none, but a lock that it holds keeps others from its CPU. Interrupts off.
+lock_state &current_lock();
 
 /// Calls the function of the running program whose address a helper was given. -> its r0
 inline u64 call_back(u64 fn, u64 r1, u64 r2 = 0, u64 r3 = 0, u64 r4 = 0, u64 r5 = 0) {
@@ -229,6 +238,8 @@ inline u64 call_back(u64 fn, u64 r1, u64 r2 = 0, u64 r3 = 0, u64 r4 = 0, u64 r5 
 /// runs; ENOMEM.
 status helpers_init();
 void helpers_exit();
+status spin_locks_init(); ///< part of helpers_init
+void spin_locks_exit();
 
 /// Calls fn with preemption off, inside RCU: what a sleepable program calls that does not sleep. Task context.
 u64 call_in_section(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5, helper_fn fn);

@@ -22,6 +22,22 @@ MODBPF_KFUNC(rcu_read_unlock);
 MODBPF_KFUNC(preempt_disable);
 MODBPF_KFUNC(preempt_enable);
 MODBPF_KFUNC(same_pointer); ///< casts: r0 is r1
+// async.cpp
+MODBPF_KFUNC(wq_init);
+MODBPF_KFUNC(wq_set_callback);
+MODBPF_KFUNC(wq_start);
+// object.cpp
+MODBPF_KFUNC(obj_new);
+MODBPF_KFUNC(obj_drop);
+MODBPF_KFUNC(refcount_acquire);
+// graph.cpp
+MODBPF_KFUNC(list_push_front);
+MODBPF_KFUNC(list_push_back);
+MODBPF_KFUNC(list_pop_front);
+MODBPF_KFUNC(list_pop_back);
+MODBPF_KFUNC(rbtree_add);
+MODBPF_KFUNC(rbtree_remove);
+MODBPF_KFUNC(rbtree_first);
 // dynptr.cpp
 MODBPF_KFUNC(dynptr_adjust);
 MODBPF_KFUNC(dynptr_is_null);

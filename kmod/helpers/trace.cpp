@@ -64,10 +64,11 @@ status helpers_init() {
     print_cpus = port_percpu_alloc(sizeof(print_cpu), 8, PORT_SLEEPING);
     if (!print_cpus)
         return error(ENOMEM);
-    return {};
+    return spin_locks_init();
 }
 
 void helpers_exit() {
+    spin_locks_exit();
     port_percpu_free(print_cpus);
     print_cpus = nullptr;
 }

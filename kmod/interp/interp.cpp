@@ -20,6 +20,7 @@ struct machine {
     u32 frame = 0;
     u32 tail_calls = 0;
     bool running = true;
+    lock_state lock{};  // where no run context has one
 
     machine(const interp_env &e, const code &c) : env(e), program(&c) {}
 
@@ -168,12 +169,10 @@ u64 machine::call_function(helper_fn fn, bool in_section) {
     run_ctx run = outer ? *outer : run_ctx{};
     run.engine = this;
     run.call_engine = call_back_here;
+    run.outer_lock = outer ? outer->outer_lock ? outer->outer_lock : &outer->lock : &lock; // held over calls
     run_scope scope(run);
-    u64 r = in_section ? call_in_section(regs[1], regs[2], regs[3], regs[4], regs[5], fn)
+    return in_section ? call_in_section(regs[1], regs[2], regs[3], regs[4], regs[5], fn)
                        : fn(regs[1], regs[2], regs[3], regs[4], regs[5]);
-    if (outer)  // a bpf_spin_lock is held over calls
-        outer->irq_flags = run.irq_flags, outer->took_lock = run.took_lock;
-    return r;
 }
 
 void machine::call_kfunc(const insn_desc &d) {

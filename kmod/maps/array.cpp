@@ -7,6 +7,7 @@
 #include "maps/array.h"
 #include "maps/block.h"
 #include "maps/nospec.h"
+#include "maps/release.h"
 #include "maps/value.h"
 
 namespace modbpf {
@@ -117,17 +118,21 @@ long check_update(map *m, const void *key, u64 flags) {
 }
 
 long update_array(map *m, const void *key, const void *value, u64 flags) {
-    long r = check_update(m, key, flags);
-    if (!r)
-        store_value(m, lookup_array(m, key), value, m->params.value_size, flags);
-    return r;
+    if (long r = check_update(m, key, flags))
+        return r;
+    void *v = lookup_array(m, key);
+    store_value(m, v, value, m->params.value_size, flags);
+    release_value(m, v);
+    return 0;
 }
 
 long update_percpu(map *m, const void *key, const void *value, u64 flags) {
-    long r = check_update(m, key, flags);
-    if (!r)
-        store_value(m, lookup_percpu(m, key), value, m->params.value_size);
-    return r;
+    if (long r = check_update(m, key, flags))
+        return r;
+    void *v = lookup_percpu(m, key);
+    store_value(m, v, value, m->params.value_size);
+    release_value(m, v);
+    return 0;
 }
 
 long remove_refused(map *, const void *) {
@@ -167,9 +172,27 @@ long update_percpu_user(map *map, const void *key, const void *value, u64 flags)
     if (flags == BPF_NOEXIST)
         return -EEXIST;
     const u8 *in = static_cast<const u8 *>(value);
-    for (u32 cpu = 0; cpu < m->cpu_count; cpu++, in += m->elem_size)
+    for (u32 cpu = 0; cpu < m->cpu_count; cpu++, in += m->elem_size) {
         store_value(m, m->at(i, cpu), in, static_cast<u32>(m->elem_size));
+        release_value(m, m->at(i, cpu));
+    }
     return 0;
+}
+
+const void *key_of_value(map *m, void *value, u32 *index) {
+    *index = static_cast<u32>(static_cast<u64>(static_cast<u8 *>(value) - as_array(m)->values) / as_array(m)->elem_size);
+    return index;
+}
+
+void each_array_value(map *m, void (*fn)(map *m, void *value)) {
+    for (u32 i = 0; i < m->params.max_entries; i++)
+        fn(m, as_array(m)->values + as_array(m)->elem_size * i);
+}
+
+void each_percpu_value(map *m, void (*fn)(map *m, void *value)) {
+    for (u32 cpu = 0; cpu < as_percpu(m)->cpu_count; cpu++)
+        for (u32 i = 0; i < m->params.max_entries; i++)
+            fn(m, as_percpu(m)->at(i, cpu));
 }
 
 int mmap_array(map *map, port_vma *vma) {
@@ -265,6 +288,8 @@ constinit const map_ops array_ops = {
     .remove_user = remove_refused,
     .next_key = array_next_key,
     .batch = true,
+    .key_of = key_of_value,
+    .each_value = each_array_value,
     .mmap = mmap_array,
     .value_address = value_address,
     .memory = memory_array,
@@ -286,6 +311,7 @@ constinit const map_ops percpu_array_ops = {
     .remove_user = remove_refused,
     .next_key = array_next_key,
     .batch = true,
+    .each_value = each_percpu_value,
     .memory = memory_percpu,
 };
 

@@ -3,6 +3,7 @@
 #include "maps/key_hash.h"
 #include "maps/lru.h"
 #include "maps/nospec.h"
+#include "maps/release.h"
 #include "maps/value.h"
 
 namespace modbpf {
@@ -137,6 +138,7 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
     if (replaced)
         *replaced = load8(m->value_in(m->elem(old)));
     m->unlink(b, before == hash_map::none ? fresh : before, old);
+    m->release_elem(old);
     if (m->prealloc())
         m->pool.put_spare(cpu, old);
     else
@@ -242,7 +244,15 @@ void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
     __atomic_store_n(link, elem(i)->next, __ATOMIC_RELEASE);
 }
 
+void hash_map::release_elem(u32 i) {
+    if (__builtin_expect(!fields, 1))
+        return;
+    for (u32 cpu = 0, n = percpu() ? port_cpu_count() : 1; cpu < n; cpu++)
+        release_value(this, percpu() ? pool.value(i, cpu) : value_in(elem(i)));
+}
+
 void hash_map::give_back(u32 cpu, u32 i) {
+    release_elem(i);
     if (marks)
         __atomic_store_n(&marks[i], lru_free, __ATOMIC_RELAXED);
     pool.push(own_elems ? i / own_elems : cpu, i);
@@ -266,7 +276,7 @@ void hash_map::write_cpu_values(u32 i, u32 cpu, const void *value, bool all, boo
         else if (c == cpu)
             store_value(this, v, value, params.value_size);
         else if (fresh)
-            memset(v, 0, params.value_size);
+            clear_value(this, v, params.value_size);
     }
 }
 
@@ -418,6 +428,8 @@ constinit const map_ops hash_ops = {
     .batch = true,
     .batch_delete = true,
     .lookup_batch = hash_lookup_batch,
+    .key_of = hash_key_of,
+    .each_value = hash_each_value,
     .memory = hash_memory,
 };
 
@@ -440,6 +452,8 @@ constinit const map_ops percpu_hash_ops = {
     .batch = true,
     .batch_delete = true,
     .lookup_batch = hash_lookup_batch,
+    .key_of = hash_key_of,
+    .each_value = hash_each_value,
     .memory = hash_memory,
 };
 

@@ -69,6 +69,8 @@ struct hash_map : map {
     void publish(hash_bucket &b, u32 i, const void *key, u32 hash);
     /// Per-CPU values of element i. all: `value` holds every CPU's, as user space gives it; else this CPU's. fresh: the others become 0.
     void write_cpu_values(u32 i, u32 cpu, const void *value, bool all, bool fresh);
+    /// Lets go what the special fields of an unlinked element own. Before it may be taken again.
+    void release_elem(u32 i);
     /// Gives an unlinked element back.
     void give_back(u32 cpu, u32 i);
 
@@ -116,6 +118,8 @@ long check_presence(bool there, u64 flags);
 
 // hash_each.cpp
 long hash_for_each(map *m, element_fn fn, void *priv);
+const void *hash_key_of(map *m, void *value, u32 *index);
+void hash_each_value(map *m, void (*fn)(map *m, void *value));
 
 // hash_of_maps.cpp
 map *hash_inner_map(const hash_map *m, u32 i);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Hash maps: a call for each element, from a program. Any context, no lock: the call may change the map.
+// Hash maps: a call for each element, from a program (any context, no lock: the call may change the map); what there is of special
+// fields.
 #include "maps/hash.h"
 
 namespace modbpf {
@@ -41,6 +42,21 @@ long hash_for_each(map *map, element_fn fn, void *priv) {
     for (u32 b = 0; b <= w.m->bucket_mask && !w.stopped; b++)
         walk_bucket(w, b);
     return static_cast<long>(w.calls);
+}
+
+const void *hash_key_of(map *m, void *value, u32 *) {
+    return static_cast<u8 *>(value) - align_up(m->params.key_size, 8);
+}
+
+void hash_each_value(map *map, void (*fn)(struct map *m, void *value)) {
+    hash_map *m = as_hash(map);
+    u32 cpus = m->percpu() ? port_cpu_count() : 1;
+    for (u32 i = 0, n = m->pool.present(); i < n; i++) {
+        for (u32 cpu = 0; cpu < cpus; cpu++)
+            fn(m, m->percpu() ? m->pool.value(i, cpu) : m->value_in(m->elem(i)));
+        if (i % 1024 == 0)
+            port_cond_resched();
+    }
 }
 
 }  // namespace modbpf

@@ -73,8 +73,10 @@ u32 lru_map::evict(u32 cpu) {
             if (spared++ < lru_clock::max_spared)
                 continue;
         }
-        if (take_out(i))
+        if (take_out(i)) {
+            release_elem(i);
             return i;
+        }
     }
     return none;
 }
@@ -100,6 +102,7 @@ void lru_map::give_free(u32 cpu, u32 i, bool spare) {
         give_back(cpu, i);
         return;
     }
+    release_elem(i);
     __atomic_store_n(&marks[i], lru_free, __ATOMIC_RELAXED);
     pool.put_spare(cpu, i);
 }
@@ -299,6 +302,8 @@ constinit const map_ops lru_hash_ops = {
     .batch = true,
     .batch_delete = true,
     .lookup_batch = hash_lookup_batch,
+    .key_of = hash_key_of,
+    .each_value = hash_each_value,
     .memory = memory,
 };
 
@@ -321,6 +326,8 @@ constinit const map_ops lru_percpu_hash_ops = {
     .batch = true,
     .batch_delete = true,
     .lookup_batch = hash_lookup_batch,
+    .key_of = hash_key_of,
+    .each_value = hash_each_value,
     .memory = memory,
 };
 

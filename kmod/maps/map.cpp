@@ -2,6 +2,10 @@
 // Lifetime of maps: user references, the grace period, and the free in task context.
 #include "maps/map.h"
 
+#include "maps/async.h"
+#include "maps/grave.h"
+#include "maps/release.h"
+
 namespace modbpf {
 
 constinit prog_array_hooks prog_hooks{};
@@ -20,8 +24,26 @@ template <class M, M map::*P> map *map_of(M *p) {
     return reinterpret_cast<map *>(reinterpret_cast<u8 *>(p) - off);
 }
 
+/// Timers and works do not outlive the map's last user.
+void stop_async(map *m, void *value) {
+    for (const special_field &f : m->fields->fields)
+        if (field_bit(f.kind) & async_fields)
+            async_release(*reinterpret_cast<async_field *>(static_cast<u8 *>(value) + f.off));
+}
+
+bool has_fields(const map *m, u32 kinds) { return m->fields && m->fields->has_any(kinds) && m->ops->each_value; }
+
+void release_all(map *m) {
+    if (!has_fields(m, released_fields))
+        return;
+    m->ops->each_value(m, [](map *m, void *value) { release_fields(*m->fields, value); });
+    if (has_fields(m, async_fields))
+        port_rcu_synchronize(); // callbacks that are on their way look at the map
+}
+
 void free_in_task(port_work *w) {
     map *m = map_of<port_work, &map::free_work>(w);
+    release_all(m);
     if (map_free_hook)
         map_free_hook(m);
     m->ops->free(m);
@@ -43,8 +65,14 @@ u32 map::user_value_size() const {
 }
 
 void map::user_put() {
-    if (__atomic_fetch_sub(&user_refs, 1, __ATOMIC_ACQ_REL) == 1 && ops->user_gone)
+    if (__atomic_fetch_sub(&user_refs, 1, __ATOMIC_SEQ_CST) != 1)
+        return;
+    if (ops->user_gone)
         ops->user_gone(this);
+    if (has_fields(this, async_fields)) {
+        ops->each_value(this, stop_async);
+        grave_flush();
+    }
 }
 
 void map::dispose(map *m) {

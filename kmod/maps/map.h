@@ -88,6 +88,12 @@ struct map_ops {
     /// copied in every case. keys and values are kernel memory for *count elements.
     long (*lookup_batch)(map *m, u32 *bucket, void *keys, void *values, u32 *count, bool remove, u64 elem_flags);
 
+    // Special fields (btf/fields.h): types whose values may have some that own something.
+    /// The key of a value that lies in the map; the caller gives room for an index. Any context.
+    const void *(*key_of)(map *m, void *value, u32 *index);
+    /// Calls fn for each piece of memory that is or was a value. Task context.
+    void (*each_value)(map *m, void (*fn)(map *m, void *value));
+
     // Files.
     int (*mmap)(map *m, port_vma *vma);
     unsigned int (*poll)(map *m, port_poll *poll);

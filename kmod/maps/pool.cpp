@@ -62,7 +62,7 @@ status elem_pool::init(const shape &s) {
     capacity_ = s.capacity;
     prefilled_ = s.prefilled;
     u64 size = static_cast<u64>(elem_size_) + static_cast<u64>(value_size_) * cpu_count_;
-    reserve_ = static_cast<u32>(max<u64>(min<u64>(reserve_bytes / size, reserve_elems), 4));
+    reserve_ = s.reserve ? s.reserve : static_cast<u32>(max<u64>(min<u64>(reserve_bytes / size, reserve_elems), 4));
     total_ = s.capacity + (s.spares ? cpu_count_ : 0);
     if (prefilled_ && total_ > port_memory_bytes() / size)  // before all memory is taken, piece by piece
         return error(ENOMEM);

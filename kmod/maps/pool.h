@@ -33,6 +33,7 @@ public:
         u32 capacity;    ///< elements without the spares, 1..2^30
         bool spares;     ///< one more element a CPU, kept aside
         bool prefilled;  ///< all memory at once
+        u32 reserve = 0; ///< never-used elements to keep at hand; 0: as the pool finds right
     };
 
     elem_pool() = default;
@@ -67,6 +68,8 @@ public:
     /// of work that ran meanwhile); false when the pool is at its capacity or memory is short.
     bool grow();
 
+    /// Elements below have memory: they are or were in use, or are as new.
+    u32 present() const { return __atomic_load_n(&limit_, __ATOMIC_ACQUIRE); }
     u64 bytes() const { return __atomic_load_n(&bytes_, __ATOMIC_RELAXED); }
 
 private:

@@ -14,6 +14,16 @@ void copy_between_fields(const field_table &t, void *dst, const void *src, u32 s
     memcpy(to + at, from + at, size - at);
 }
 
+void zero_between_fields(const field_table &t, void *value, u32 size) {
+    auto *v = static_cast<u8 *>(value);
+    u32 at = 0;
+    for (const special_field &f : t.fields) {
+        memset(v + at, 0, f.off - at);
+        at = f.off + f.size;
+    }
+    memset(v + at, 0, size - at);
+}
+
 void zero_fields(const field_table &t, void *value) {
     for (const special_field &f : t.fields)
         memset(static_cast<u8 *>(value) + f.off, 0, f.size);

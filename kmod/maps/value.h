@@ -15,6 +15,7 @@ namespace modbpf {
 
 // value.cpp. Any context.
 void copy_between_fields(const field_table &t, void *dst, const void *src, u32 size);
+void zero_between_fields(const field_table &t, void *value, u32 size);
 void zero_fields(const field_table &t, void *value);
 
 inline void store_value(const map *m, void *dst, const void *src, u32 size) {
@@ -27,6 +28,13 @@ inline void load_value(const map *m, void *dst, const void *src, u32 size) {
     store_value(m, dst, src, size);
     if (m->fields)
         zero_fields(*m->fields, dst);
+}
+/// A value that nobody sees: zeros but for the fields, which a program that still has it may have filled.
+inline void clear_value(const map *m, void *value, u32 size) {
+    if (m->fields)
+        zero_between_fields(*m->fields, value, size);
+    else
+        memset(value, 0, size);
 }
 
 /// The offset of the lock in the map's values, or -1.

@@ -136,6 +136,18 @@ void port_work_init(struct port_work *w, void (*fn)(struct port_work *w));
 bool port_work_queue(struct port_work *w);
 void port_work_flush(struct port_work *w); /* task: after it returns the work is neither queued nor running */
 
+/* ---- timers -------------------------------------------------------------------------------------------- */
+
+/* Calls fn(t) once in atomic context (softirq), with preemption off, when its time has come. One fn of a timer runs at a time. */
+struct port_timer { unsigned long opaque[28]; };
+void port_timer_init(struct port_timer *t, int clock, void (*fn)(struct port_timer *t)); /* any; clock: CLOCK_REALTIME... */
+/* Arms, whatever it was before: ns from now, or at that time of its clock; pinned: on this CPU. Any context but NMI. */
+void port_timer_start(struct port_timer *t, u64 ns, bool absolute, bool pinned);
+/* Disarms: 1 when it was armed, else 0; a running fn has then ended where the context allows to wait (interrupts on, none being
+ * served). Not from its own fn. Any context but NMI. */
+int port_timer_cancel(struct port_timer *t);
+void port_timer_stop(struct port_timer *t); /* task: neither armed nor running, when nobody arms it any more */
+
 /* ---- CPUs, time, randomness: any context -------------------------------------------------------------- */
 
 unsigned int port_cpu_count(void); /* number of possible CPUs; ids are 0..count-1 */
@@ -187,6 +199,10 @@ u64 port_task_regs(u64 task);
 /* pid and tgid of the current task in the pid namespace that is this file (device and inode) if it is the task's own: 0, or -EINVAL
  * where it is not or cannot be known. Any. */
 int port_ns_pid_tgid(u64 dev, u64 ino, u32 *pid, u32 *tgid);
+
+/* References to tasks and control groups (addresses of their descriptors). Any context. */
+void port_task_put(u64 task);
+void port_cgroup_put(u64 cgroup);
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };
 bool port_unprivileged_bpf(void); /* task: may callers without CAP_BPF create maps and programs? kernel.unprivileged_bpf_disabled is 0 */

@@ -197,6 +197,7 @@ status run_verifier(load_job &j) {
         .perfmon = port_capable(PORT_CAP_PERFMON),
         .bpf = port_capable(PORT_CAP_BPF),
         .may_reboot = port_capable(PORT_CAP_SYS_BOOT),
+        .program = &j.p,
         .types = j.p.types.get(),
         .funcs = j.funcs.view(),
         .lines = j.lines.view(),

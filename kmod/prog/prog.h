@@ -10,6 +10,7 @@
 #include "btf/btf.h"
 #include "helpers/helper.h"
 #include "jit/jit.h"
+#include "maps/async.h"
 #include "maps/map.h"
 #include "prog/state.h"
 #include "verifier/verifier.h"
@@ -105,6 +106,7 @@ result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size);
 /// May p be in or call through PROG_ARRAY m? The first one that asks becomes the owner's kind. Task context.
 bool prog_array_accepts(map *m, const program *p);
 extern const prog_array_hooks prog_array_access;
+extern const async_hooks async_access; ///< async.cpp
 
 /// OBJ_GET_INFO_BY_FD on a program: fills the user's bpf_prog_info (uinfo, *len bytes; *len is updated).
 long prog_info_to_user(program *p, u64 uinfo, u32 *len);

@@ -143,7 +143,6 @@ status access_own_object(env &e, const reg_state &r, s32 off, u32 size, access t
             }
     struct_walk w{*r.types, e.log, false};
     TRY(w.access(r.btf_id, off, size));
-    note_absent(e, "direct access to", "objects of bpf_obj_new");
     if (t == access::read && value >= 0)
         e.reg(static_cast<u32>(value)).set_unknown();
     return {};

@@ -89,6 +89,7 @@ status enter_async(env &e, const callback_proto &proto, u32 sub) {
     TRY(set_args(e, proto, e.cur->cur(), *st->frame[0]));
     st->async_depth = e.cur->async_depth + 1;
     st->modes.in_sleepable = proto.may_sleep;
+    e.out->image.sleepable |= proto.may_sleep;
     TRY(e.pending.push({st.get(), e.subs[sub].start, e.insn, e.log.position(), e.precision ? fresh_span(e) : path_span{}}));
     (void)st.release();
     if (e.pending.size() <= max_pending)

@@ -65,6 +65,7 @@ struct insn_aux {
     bool probes : 1 = false; ///< loads through a pointer to a kernel object, which may have become none
     guard_kind guard = guard_kind::none;
     u32 guard_limit = 0;
+    u32 told = 0; ///< of a call: what its function is told besides its arguments, plus one (tell_function)
     // ld_imm64 of a map (load.cpp).
     u32 map_index = 0;
     u32 map_off = 0;
@@ -253,6 +254,8 @@ using env = verifier_env;
 
 /// The program is safe, but modbpf cannot run "<what> <name>". The first such thing is kept.
 void note_absent(env &e, const char *what, const char *name);
+/// What the function of this call is told: it must be the same on every path.
+void tell_function(env &e, u32 value);
 /// The program is refused; a log line says why.
 inline error fail(int err) { return error(err); }
 /// modbpf itself is wrong: logged, reported, refused.

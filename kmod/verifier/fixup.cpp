@@ -30,6 +30,7 @@ struct fixer {
     void drop_nops();
     status convert_ctx(u32 i);
     status convert_map(u32 i);
+    result<code_kfunc> placed_function(u32 i);
     status convert_kfunc(u32 i);
     void convert_probe(u32 i);
     status move_targets(u32 i);
@@ -182,16 +183,31 @@ void fixer::convert_probe(u32 i) {
         in.code = static_cast<u8>((in.code & ~0xe0) | (bpf_mode(in.code) == BPF_MEMSX ? BPF_PROBE_MEMSX : BPF_PROBE_MEM));
 }
 
-/// A call of a kernel function names the place of its function in the image. Calls of one function with the same hidden argument share it.
+/// The function of a call that the image names by its place: of a kernel function, or of a helper with a hidden argument. Null: neither.
+result<code_kfunc> fixer::placed_function(u32 i) {
+    code_kfunc k{};
+    if (run[i].code != (BPF_JMP | BPF_CALL) || e.out->absent[0])
+        return k;
+    if (run[i].src_reg == BPF_PSEUDO_KFUNC_CALL) {
+        kfunc_call c = find_kfunc_call(e, i);
+        if (MODBPF_BUG_ON(!c.row || !c.row->fn))
+            return error(EFAULT);
+        k.fn = c.row->fn;
+        k.in_section = e.out->image.sleepable && kfunc_runs_in_section(*c.row);
+        TRY(hide_argument(e, i, c, k));
+    } else if (const helper_proto *p = run[i].src_reg ? nullptr : find_helper(static_cast<u32>(run[i].imm)); p && (p->flags & helper_calls_later)) {
+        k.fn = p->fn;
+        k.in_section = e.out->image.sleepable && runs_in_section(*p);
+        k.hidden_reg = BPF_REG_3, k.hidden = addr_of(e.req.program);
+    }
+    return k;
+}
+
+/// Calls of one function with the same hidden argument share its place.
 status fixer::convert_kfunc(u32 i) {
-    if (run[i].code != (BPF_JMP | BPF_CALL) || run[i].src_reg != BPF_PSEUDO_KFUNC_CALL || e.out->absent[0])
+    code_kfunc k = TRY(placed_function(i));
+    if (!k.fn)
         return {};
-    kfunc_call c = find_kfunc_call(e, i);
-    if (MODBPF_BUG_ON(!c.row || !c.row->fn))
-        return error(EFAULT);
-    code_kfunc k{c.row->fn};
-    k.in_section = e.out->image.sleepable && kfunc_runs_in_section(*c.row);
-    hide_argument(e, c, k);
     vec<code_kfunc> &all = e.out->image.kfuncs;
     u32 at = 0;
     while (at < all.size() && !(all[at].fn == k.fn && all[at].hidden_reg == k.hidden_reg && all[at].hidden == k.hidden &&
@@ -199,6 +215,7 @@ status fixer::convert_kfunc(u32 i) {
         at++;
     if (at == all.size())
         TRY(all.push(k));
+    run[i].src_reg = BPF_PSEUDO_KFUNC_CALL;
     run[i].imm = static_cast<s32>(at);
     run[i].off = 0;
     return {};
@@ -303,7 +320,7 @@ status fixer::emit_info() {
 
 status fix_up(env &e) {
     fixer f{e, {}, {}, {}, {}};
-    e.out->image.sleepable = e.req.prog_flags & BPF_F_SLEEPABLE;
+    e.out->image.sleepable |= (e.req.prog_flags & BPF_F_SLEEPABLE) != 0;
     TRY(f.start());
     TRY(f.check_kfuncs());
     TRY(check_arena_loads(e));

@@ -55,7 +55,7 @@ bool is_number(const btf_type *t);
 bool is_plain_data(env &e, const btf &b, const btf_type *t);
 
 /// The argument of the call that the program does not pass.
-void hide_argument(const env &e, const kfunc_call &c, code_kfunc &k);
+status hide_argument(env &e, u32 insn, const kfunc_call &c, code_kfunc &k);
 
 // kfunc_args.cpp
 status check_kfunc_args(env &e, kfunc_call &c);
@@ -70,6 +70,8 @@ bool works_on_graphs(kfunc_effect x);
 status call_kfunc_callback(env &e, const kfunc_call &c);
 /// The list or tree owns what was pushed or added.
 status change_owner(env &e, const kfunc_call &c);
+/// The run-time type of the objects that obj_new makes of the program's structure `id`. ENOMEM.
+result<object_type *> made_type(env &e, u32 id, bool percpu);
 bool gives_object(kfunc_effect x);
 status set_object_result(env &e, const kfunc_call &c, reg_state &r);
 

@@ -250,6 +250,18 @@ status check_object(env &e, const kfunc_call &c, u32 i, typed want) {
     return fail(EINVAL);
 }
 
+/// A map of the program, or one of the kernel's own, which nothing here runs on. A work queue's must be the one that it lies in.
+status check_map(env &e, const kfunc_call &c, u32 i) {
+    const reg_state &r = e.reg(i + 1);
+    if (r.base() != reg_type::map_ptr)
+        note_absent(e, "use of", "the kernel's maps");
+    else if (c.map_ptr && (c.map_ptr != r.map_ptr || c.map_uid != r.map_uid)) {
+        verbose(e, "workqueue pointer in R1 map_uid=%d doesn't match map pointer in R2 map_uid=%d\n", c.map_uid, r.map_uid);
+        return fail(EINVAL);
+    }
+    return check_object(e, c, i, kernel_struct(e, "bpf_map"));
+}
+
 /// `size` bytes that the function may read and write. `check` runs with NULL ruled out.
 template <class F> status without_null(env &e, u32 regno, F &&check) {
     reg_state &r = e.reg(regno);
@@ -341,7 +353,7 @@ status check_by_kind(env &e, kfunc_call &c, u32 i, const kfunc_param &p, kfunc_a
     case kfunc_arg::iter:
         return check_iter_arg(e, regno, c);
     case kfunc_arg::map:
-        return check_object(e, c, i, kernel_struct(e, "bpf_map"));
+        return check_map(e, c, i);
     case kfunc_arg::object:
         return check_object(e, c, i, {&c.types(), p.target_id});
     case kfunc_arg::memory:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A call of a kernel function: may the program call it here, its effects, what r0 holds.
 #include "btf/format.h"
+#include "helpers/callback.h"
 #include "verifier/ctx_types.h"
 #include "verifier/dynptr.h"
 #include "verifier/kfunc.h"
@@ -166,9 +167,29 @@ bool packet_is_absent(const env &e, kfunc_effect x) { return x == kfunc_effect::
 
 }  // namespace
 
-void hide_argument(const env &e, const kfunc_call &c, code_kfunc &k) {
-    if (c.row->effect == kfunc_effect::dynptr_from_skb)
+status hide_argument(env &e, u32 insn, const kfunc_call &c, code_kfunc &k) {
+    u32 told = e.aux[insn].told - 1;
+    switch (c.row->effect) {
+    case kfunc_effect::dynptr_from_skb:
         k.hidden_reg = BPF_REG_4, k.hidden = !packet_access_allowed(e, nullptr, access::write);
+        return {};
+    case kfunc_effect::object_new:
+    case kfunc_effect::percpu_new:
+        k.hidden_reg = BPF_REG_2, k.hidden = addr_of(TRY(made_type(e, told, c.row->effect == kfunc_effect::percpu_new)));
+        return {};
+    case kfunc_effect::list_push:
+        k.hidden_reg = BPF_REG_4, k.hidden = told;
+        return {};
+    case kfunc_effect::tree_add:
+        k.hidden_reg = BPF_REG_5, k.hidden = told;
+        return {};
+    case kfunc_effect::work_queue:
+        if (find_callback(c.fn->name))
+            k.hidden_reg = BPF_REG_4, k.hidden = addr_of(e.req.program);
+        return {};
+    default:
+        return {};
+    }
 }
 
 result<bool> check_kfunc_call(env &e) {

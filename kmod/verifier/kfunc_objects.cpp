@@ -53,6 +53,10 @@ status check_refcounted_arg(env &e, kfunc_call &c, u32 i) {
     const field_table *table = TRY(fields_of(e, r));
     if (!table || !table->has(field_kind::refcount))
         return refuse_arg(e, i, "doesn't point to a type with bpf_refcount field");
+    if (offset_of(r)) { // Linux would count in the wrong place
+        verbose(e, "R%d must point to the start of the object\n", i + 1);
+        return fail(EINVAL);
+    }
     c.object_types = r.types, c.object_id = r.btf_id;
     return {};
 }
@@ -186,6 +190,7 @@ status set_new_object(env &e, const kfunc_call &c, reg_state &r) {
         }
     }
     set_object(e, r, object, percpu ? type_flag::alloc | type_flag::percpu : type_flag::alloc);
+    tell_function(e, object.id);
     return {};
 }
 
@@ -196,6 +201,7 @@ void set_node(env &e, reg_state &r, const special_field &root) {
 
 /// The list or tree owns the object now.
 status give_to_root(env &e, const kfunc_call &c) {
+    tell_function(e, c.root->node_off);
     u32 id = e.reg(BPF_REG_2).ref_id;
     status converted;
     e.cur->for_each_reg([&](const reg_state &r) { return r.ref_id == id; }, [&](reg_state &r) {
@@ -257,6 +263,14 @@ status check_lock_for_kfunc(env &e, const kfunc_call &c) {
 bool works_on_graphs(kfunc_effect x) {
     return x == kfunc_effect::list_push || x == kfunc_effect::list_pop || x == kfunc_effect::tree_add || x == kfunc_effect::tree_remove ||
            x == kfunc_effect::tree_first || x == kfunc_effect::refcount_acquire;
+}
+
+result<object_type *> made_type(env &e, u32 id, bool percpu) {
+    typed object{e.req.types, id};
+    const field_table *fields = TRY(fields_of_object(e, object));
+    ref<object_type> t = TRY(object_type::create(object.type()->size_or_type, percpu, fields, const_cast<btf *>(e.req.types)));
+    TRY(e.out->object_types.push(t));
+    return t.get();
 }
 
 status call_kfunc_callback(env &e, const kfunc_call &c) {

@@ -159,7 +159,6 @@ status access_kptr(env &e, const special_field &f, access t, s32 value) {
         verbose(e, "kptr in map can only be accessed using BPF_MEM instruction mode\n");
         return fail(EACCES);
     }
-    note_absent(e, "kernel pointer", "in a map");
     if (t == access::read) {
         type_flag flags = TRY(loaded_flags(e, f));
         if (value >= 0)

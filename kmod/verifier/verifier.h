@@ -12,6 +12,7 @@
 #include "helpers/helper.h"
 #include "isa/code.h"
 #include "maps/map.h"
+#include "maps/object.h"
 #include "verifier/context.h"
 #include "base/log.h"
 
@@ -72,6 +73,7 @@ struct verify_request {
     bool perfmon;         ///< CAP_PERFMON: pointers may leak, uninitialised stack be read; helpers that need it; no guards
     bool bpf = true;      ///< CAP_BPF: loops, subprograms, helpers that need it
     bool may_reboot;      ///< CAP_SYS_BOOT: destructive kernel functions
+    const void *program = nullptr; ///< the object that the code becomes: calls that hold it are told its address
     const btf *types;     ///< or null
     span<const func_info> funcs;   ///< from func_info_parse, or empty; verify() calls func_info_check (or _absent_check)
     span<const line_info> lines;   ///< from line_info_parse, or empty; verify() calls line_info_check
@@ -107,6 +109,7 @@ struct verified_program {
     code image;                    ///< what runs
     vec<bpf_insn> xlated;          ///< what OBJ_GET_INFO shows: the same instructions with map ids instead of addresses
     vec<ref<map>> maps;            ///< maps that the program uses; the program holds them
+    vec<ref<object_type>> object_types; ///< of the objects that it makes
     vec<func_info> funcs;          ///< adjusted to the instructions that are left
     vec<u8> func_flags;            ///< of each of funcs
     vec<line_info> lines;

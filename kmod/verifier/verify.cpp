@@ -25,7 +25,7 @@ status check_sleepable(env &e) {
 /// The map types of the program that are there for verification only. What lies in a slot of a map is another object, which a program
 /// that may sleep does not keep alive.
 void note_absent_maps(env &e) {
-    bool sleeps = e.req.prog_flags & BPF_F_SLEEPABLE;
+    bool sleeps = (e.req.prog_flags & BPF_F_SLEEPABLE) || e.out->image.sleepable;
     for (const ref<map> &m : e.maps) {
         if (m->ops->verify_only)
             note_absent(e, "map type", m->ops->name);
@@ -72,6 +72,13 @@ void finish_result(env &e) {
 void note_absent(env &e, const char *what, const char *name) {
     if (!e.out->absent[0])
         port_snprintf(e.out->absent, sizeof(e.out->absent), "%s %s", what, name);
+}
+
+void tell_function(env &e, u32 value) {
+    u32 &told = e.aux[e.insn].told;
+    if (told && told != value + 1)
+        note_absent(e, "call of a kernel function for", "several types");
+    told = value + 1;
 }
 
 result<own<verified_program>> verify(const verify_request &req, verifier_log &log) {

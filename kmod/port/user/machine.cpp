@@ -302,6 +302,8 @@ long port_read_task_memory(u64, void *dst, u64 src, size_t n) {
 }
 
 u64 port_task_regs(u64) { return 0; }
+void port_task_put(u64) {}
+void port_cgroup_put(u64) {}
 
 int port_ns_pid_tgid(u64 dev, u64 ino, u32 *pid, u32 *tgid) {
     struct stat st;

@@ -65,6 +65,7 @@ queue works = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND
 
 void before_fork() {
     port_user_file_before_fork();
+    port_user_timer_before_fork();
     pthread_mutex_lock(&records_lock);
     pthread_mutex_lock(&works.lock);
     pthread_mutex_lock(&callbacks.lock);
@@ -74,12 +75,14 @@ void after_fork_parent() {
     pthread_mutex_unlock(&callbacks.lock);
     pthread_mutex_unlock(&works.lock);
     pthread_mutex_unlock(&records_lock);
+    port_user_timer_after_fork_parent();
     port_user_file_after_fork_parent();
 }
 
 void after_fork_child() {
     port_user_lock_after_fork();
     port_user_rcu_after_fork();
+    port_user_timer_after_fork();
     port_user_file_after_fork();
 }
 

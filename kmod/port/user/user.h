@@ -68,6 +68,9 @@ void port_user_file_before_fork(void);
 void port_user_file_after_fork_parent(void);
 void port_user_lock_after_fork(void);
 void port_user_rcu_after_fork(void);
+void port_user_timer_before_fork(void);
+void port_user_timer_after_fork_parent(void);
+void port_user_timer_after_fork(void);
 void port_user_file_after_fork(void);
 
 #ifdef __cplusplus
