@@ -200,9 +200,19 @@ u64 port_task_regs(u64 task);
  * where it is not or cannot be known. Any. */
 int port_ns_pid_tgid(u64 dev, u64 ino, u32 *pid, u32 *tgid);
 
-/* References to tasks and control groups (addresses of their descriptors). Any context. */
+/*
+ * References to tasks and control groups (addresses of their descriptors). Any context. What is given must be valid: held, or found inside
+ * this RCU section. Results are 0 where there is none, or it is on its way out. In a process there are none at all.
+ */
+u64 port_task_get(u64 task);
 void port_task_put(u64 task);
+u64 port_task_from_pid(s32 pid); /* of the initial pid namespace; held */
+u64 port_cgroup_get(u64 cgroup);
 void port_cgroup_put(u64 cgroup);
+u64 port_cgroup_ancestor(u64 cgroup, int level); /* held */
+u64 port_cgroup_from_id(u64 id); /* in the unified hierarchy; held */
+bool port_task_under_cgroup(u64 task, u64 cgroup);
+size_t port_cpumask_size(void); /* bytes of the kernel's struct cpumask */
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };
 bool port_unprivileged_bpf(void); /* task: may callers without CAP_BPF create maps and programs? kernel.unprivileged_bpf_disabled is 0 */

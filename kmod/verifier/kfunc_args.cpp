@@ -421,7 +421,7 @@ status check_kfunc_args(env &e, kfunc_call &c) {
     }
     for (u32 i = 0; i < n; i++) {
         kfunc_param p = param_of(c, i);
-        if (p.ends_with("__ign"))
+        if (p.ends_with("__ign") || p.ends_with("__prog")) // the second in later kernels
             continue;
         if (is_number(p.type)) {
             TRY(check_number(e, c, i + 1, p));

@@ -80,6 +80,7 @@ struct port_event {
 };
 
 void modbpf_signals_flush(void); /* task_access.c */
+void modbpf_objects_flush(void); /* objects.c */
 int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
 void modbpf_tracepoint_exit(void);
 int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */

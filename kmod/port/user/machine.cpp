@@ -302,8 +302,15 @@ long port_read_task_memory(u64, void *dst, u64 src, size_t n) {
 }
 
 u64 port_task_regs(u64) { return 0; }
+u64 port_task_get(u64) { return 0; }
 void port_task_put(u64) {}
+u64 port_task_from_pid(s32) { return 0; }
+u64 port_cgroup_get(u64) { return 0; }
 void port_cgroup_put(u64) {}
+u64 port_cgroup_ancestor(u64, int) { return 0; }
+u64 port_cgroup_from_id(u64) { return 0; }
+bool port_task_under_cgroup(u64, u64) { return false; }
+size_t port_cpumask_size(void) { return 1024; } // Debian's NR_CPUS is 8192
 
 int port_ns_pid_tgid(u64 dev, u64 ino, u32 *pid, u32 *tgid) {
     struct stat st;
