@@ -10,11 +10,12 @@ namespace {
 
 constexpr int cell_fd = 2101; ///< 1 element: a pointer to a per-CPU `cell`
 constexpr int list_fd = 2100; ///< 1 element: a list of `element` and its lock
+constexpr int works_fd = 2102, works2_fd = 2103; ///< 1 element: a work queue
 
 /// Types that stand for the kernel's.
 struct kernel_like {
     ref<btf> types;
-    u32 obj_new, obj_drop, percpu_new, percpu_drop, push, pop, throw_;
+    u32 obj_new, obj_drop, percpu_new, percpu_drop, push, pop, throw_, acquire, wq_init;
     kernel_like() {
         btf_builder b;
         using K = btf_kind;
@@ -30,6 +31,10 @@ struct kernel_like {
         percpu_drop = func("bpf_percpu_obj_drop_impl", 0, {{"p__alloc", voidp}, {"meta__ign", voidp}});
         push = func("bpf_list_push_front_impl", i, {{"head", head}, {"node", node}, {"meta__ign", voidp}, {"off", w}});
         pop = func("bpf_list_pop_front", node, {{"head", head}});
+        acquire = func("bpf_refcount_acquire_impl", voidp, {{"p__refcounted_kptr", voidp}, {"meta__ign", voidp}});
+        b.composite(K::structure, "bpf_map", 8, {{"o", w, 0}});
+        u32 wq = b.refer(K::pointer, b.composite(K::structure, "bpf_wq", 16, {{"o", w, 0}}));
+        wq_init = func("bpf_wq_init", i, {{"wq", wq}, {"p__map", voidp}, {"flags", i}});
         throw_ = func("bpf_throw", 0, {{"cookie", w}});
         auto a = load_btf(b.bytes());
         EXPECT_EQ(a.err, 0) << a.log;
@@ -43,7 +48,7 @@ const kernel_like &k() {
 
 struct program_types {
     ref<btf> types;
-    u32 element, list, number, cell, holder;
+    u32 element, list, number, cell, holder, counted, works;
     program_types() {
         btf_builder b;
         using K = btf_kind;
@@ -58,6 +63,10 @@ struct program_types {
         u32 pointer = b.refer(K::pointer, b.type("percpu_kptr", b.info(K::type_tag), cell));
         holder = b.composite(K::structure, "holder", 8, {{"p", pointer, 0}});
         number = i;
+        u32 refs = b.composite(K::structure, "bpf_refcount", 4, {{"n", i, 0}});
+        counted = b.composite(K::structure, "counted", 16, {{"x", w, 0}, {"refs", refs, 64}});
+        u32 wq = b.composite(K::structure, "bpf_wq", 16, {{"o", w, 0}});
+        works = b.composite(K::structure, "works", 16, {{"wq", wq, 0}});
         auto a = load_btf(b.bytes());
         EXPECT_EQ(a.err, 0) << a.log;
         types = a.types;
@@ -86,8 +95,12 @@ struct typed_map {
         map_free_barrier();
     }
     static result<ref<map>> from_fd(int fd) {
-        static typed_map list(own_types().list, 24), cells(own_types().holder, 8);
-        return fd == list_fd ? ref<map>(list.m) : fd == cell_fd ? ref<map>(cells.m) : verifier_maps::from_fd(fd);
+        static typed_map list(own_types().list, 24), cells(own_types().holder, 8), works(own_types().works, 16), works2(own_types().works, 16);
+        const std::pair<int, map *> all[] = {{list_fd, list.m}, {cell_fd, cells.m}, {works_fd, works.m}, {works2_fd, works2.m}};
+        for (auto [number, m] : all)
+            if (fd == number)
+                return ref<map>(m);
+        return verifier_maps::from_fd(fd);
     }
 };
 
@@ -110,6 +123,13 @@ prog exchange() {
     return prog{mov(r1, static_cast<s32>(own_types().cell)), mov(r2, 0), kcall(k().percpu_new), jmp(BPF_JNE, r0, 0, 2)} + ret0 +
            prog{mov_x(r7, r0)} + ld_value(r1, cell_fd, 0) + prog{mov_x(r2, r7), call(BPF_FUNC_kptr_xchg)};
 }
+
+/// r6 = a new counted object, or the program ends; r7 = the same once more, from `off` bytes behind its start.
+prog make_two(s32 off) {
+    return prog{mov(r1, static_cast<s32>(own_types().counted)), mov(r2, 0), kcall(k().obj_new), jmp(BPF_JNE, r0, 0, 2)} + ret0 +
+           prog{mov_x(r6, r0), mov_x(r1, r6), add(r1, off), mov(r2, 0), kcall(k().acquire), mov_x(r7, r0)};
+}
+prog init_work(int fd) { return ld_value(r1, works_fd, 0) + ld_map(r2, fd) + prog{mov(r3, 0), kcall(k().wq_init)} + ret0; }
 
 std::vector<row> object_rows() {
     return {
@@ -163,6 +183,15 @@ std::vector<row> object_rows() {
         {"no other function under the lock", lock() + make_new() + drop() + unlock() + ret0, cls, EINVAL,
          "function calls are not allowed while holding a lock"},
 
+        {"a counted object has several owners", make_two(0) + drop() + drop(r7) + ret0, cls},
+        {"each of them drops it", make_two(0) + drop() + ret0, cls, EINVAL, "Unreleased reference id="},
+        // Linux counts at the wrong place.
+        {"counted from its start", make_two(8) + drop() + drop(r7) + ret0, cls, EINVAL, "R1 must point to the start of the object"},
+        {"an object without a count has one", make_new() + prog{mov_x(r1, r6), mov(r2, 0), kcall(k().acquire), mov_x(r7, r0)} + drop() + drop(r7) + ret0, cls,
+         EINVAL, "doesn't point to a type with bpf_refcount field"},
+        {"a work of its map", init_work(works_fd), cls},
+        {"not of another", init_work(works2_fd), cls, EINVAL, "workqueue pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0"},
+
         {"a throw ends the program", prog{mov(r1, 0), kcall(k().throw_)} + ret0, cls},
         {"nothing is held there", make_new() + prog{mov(r1, 0), kcall(k().throw_)} + drop() + ret0, cls, EINVAL, "Unreleased reference id="},
         {"in any frame", make_new() + prog{call_pc(5)} + drop() + ret0 + prog{mov(r1, 0), kcall(k().throw_)} + ret0, cls, EINVAL, "Unreleased reference id="},
@@ -182,6 +211,21 @@ TEST(Objects, Rows) {
                 EXPECT_NE(out.log.find(r.text), std::string::npos) << r.name << "\n" << out.log;
                 EXPECT_EQ(out.log.find("verifier bug"), std::string::npos) << r.name << "\n" << out.log;
             }
+}
+
+/// What the function of a call is told is one thing: a call that makes objects of two types does not run.
+TEST(Objects, OneTypeACall) {
+    verifier_maps::get();
+    auto make_either = [](u32 other) {
+        return prog{call(BPF_FUNC_get_prandom_u32), mov(r1, static_cast<s32>(own_types().element)), jmp(BPF_JEQ, r0, 0, 1),
+                    mov(r1, static_cast<s32>(other)), mov(r2, 0), kcall(k().obj_new), jmp(BPF_JEQ, r0, 0, 3), mov_x(r1, r0), mov(r2, 0), kcall(k().obj_drop)} + ret0;
+    };
+    options o{.type = cls, .kernel = &*k().types, .map_from_fd = typed_map::from_fd};
+    o.types = &*own_types().types;
+    auto one = check(make_either(own_types().element), o), two = check(make_either(own_types().cell), o);
+    ASSERT_TRUE(one.program && two.program) << one.log << two.log;
+    EXPECT_STREQ(one.program->absent, "");
+    EXPECT_STREQ(two.program->absent, "call of a kernel function for several types");
 }
 
 }  // namespace
