@@ -97,6 +97,8 @@ constinit const async_hooks fake_hooks = {
 
 struct release : testing::Test {
     void SetUp() override {
+        map_gone_hook = map_free_hook = nullptr;
+        bugs = port_user_bug_count();
         grave_init();
         async_progs = fake_hooks;
         ASSERT_TRUE(async_prepare());
@@ -116,7 +118,8 @@ struct release : testing::Test {
         EXPECT_EQ(type->refs(), 1u);
         type = percpu = {};
         caches_free();
-        EXPECT_EQ(port_user_bug_count(), 0u);
+        EXPECT_EQ(port_user_bug_count(), bugs);
+        map_gone_hook = gone, map_free_hook = freed;
     }
     thing *make_thing() { return static_cast<thing *>(object_new(type.get())); }
 
@@ -163,6 +166,8 @@ struct release : testing::Test {
     }
 
     ref<object_type> type, percpu;
+    u64 bugs = 0;
+    const map_hook gone = map_gone_hook, freed = map_free_hook; ///< those of other folders' tests
 };
 
 constexpr u32 own_types[] = {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH};
