@@ -70,6 +70,7 @@ void verifier_log::append_rolling(const char *text, u32 n) {
         return;
     u32 keep = min(n, size_);
     write_ring(after - keep, text + n - keep, keep);
+    ended_ = true;
 }
 
 void verifier_log::vprintf(const char *fmt, __builtin_va_list args) {
@@ -97,6 +98,9 @@ void verifier_log::printf(const char *fmt, ...) {
 void verifier_log::reset(u64 pos) {
     if (MODBPF_BUG_ON(pos > end_) || !level_)
         return;
+    if (pos == end_ && ended_) // its NUL is there; most paths of a program leave no text
+        return;
+    ended_ = !(level_ & BPF_LOG_FIXED);
     end_ = pos;
     start_ = min(start_, pos);
     if (!buf_)

@@ -46,6 +46,7 @@ private:
     u64 end_ = 0;     ///< text position behind the last byte written
     u32 len_max_ = 0; ///< greatest length that the text had at any time, with the NUL
     bool fault_ = false;
+    bool ended_ = false; ///< rolling: the NUL behind the text is in the buffer
 };
 
 }  // namespace modbpf
