@@ -220,6 +220,13 @@ void btf::dispose(btf *b) {
     port_rcu_call(&b->free_.head, [](port_rcu_head *head) { destroy(reinterpret_cast<deferred *>(head)->self); });
 }
 
+/// The next type begins at `at`.
+status btf::note_type(u32 at) {
+    if (reinterpret_cast<const btf_type *>(types_ + at)->kind() == btf_kind::decl_tag)
+        TRY(decl_tags_.push(type_count()));
+    return offsets_.push(at);
+}
+
 /// Finds the boundaries of the types of trusted data. False: it is not well-formed.
 result<bool> btf::scan() {
     btf_header h;
@@ -240,7 +247,7 @@ result<bool> btf::scan() {
         const auto *t = reinterpret_cast<const btf_type *>(types_ + at);
         if (left < sizeof(*t) || !btf_tail_size(t->kind(), t->vlen(), &tail_bytes) || left - sizeof(*t) < tail_bytes)
             return false;
-        TRY(offsets_.push(at));
+        TRY(note_type(at));
         at += sizeof(*t) + tail_bytes;
     }
     return true;

@@ -139,9 +139,10 @@ const kind_row *search::kind_of(const btf_type &t) {
 result<const char *> search::tag(u32 owner, s32 index, const char *prefix) {
     const char *value = nullptr;
     size_t len = strlen(prefix);
-    for (u32 id = 1; id < types.type_count(); id++) {
+    for (u32 i = 0; i < types.decl_tag_count(); i++) {
+        u32 id = types.decl_tag(i);
         const btf_type *t = types.type(id);
-        if (!t || t->kind() != btf_kind::decl_tag || t->size_or_type != owner || *types.tail<s32>(t) != index)
+        if (t->size_or_type != owner || *types.tail<s32>(t) != index)
             continue;
         const char *n = types.name(id);
         if (!n || strncmp(n, prefix, len))

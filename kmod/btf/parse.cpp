@@ -98,7 +98,7 @@ status btf_parser::check_all_metas() {
         u32 bytes = TRY(check_meta(t, b.types_len_ - at));
         if (log_id_ > btf_max_type - 1)
             return fail_text("Exceeded max num of types", E2BIG);
-        TRY(b.offsets_.push(at));
+        TRY(b.note_type(at));
         at += bytes;
         log_id_++;
         if (!(log_id_ & 0xfff))

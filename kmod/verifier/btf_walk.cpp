@@ -113,6 +113,24 @@ result<look> look_at_member(struct_walk &w, place_in &p, const btf_member &m, u3
     return look{true, walk_hit::scalar, 0};
 }
 
+/// The first member that may cover offset `off` of a structure. A compiler lays members out without overlap, in order, so that one
+/// whose successor starts at or below `off` ends there too; a bit-field has to start at `off` or behind it. Of the program's own types, which
+/// only have to be in order, none is left out. (Zero-sized members cover nothing.)
+u32 first_candidate(const btf &types, const btf_type *t, u32 off) {
+    if (!types.kernel || t->kind() != btf_kind::structure)
+        return 0;
+    const btf_member *members = types.tail<btf_member>(t);
+    u32 lo = 0, hi = t->vlen(); // all below lo start below off, all from hi on do not
+    while (lo < hi) {
+        u32 mid = lo + (hi - lo) / 2;
+        if (members[mid].bit_offset(t->kind_flag()) / 8 < off)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo ? lo - 1 : 0;
+}
+
 result<look> look_at(struct_walk &w, place_in &p) {
     const btf_type *t = p.type;
     if (t->kind() == btf_kind::union_ && t->vlen() != 1)
@@ -124,7 +142,7 @@ result<look> look_at(struct_walk &w, place_in &p) {
         return look_in_tail(w, p);
     bool flag = t->kind_flag();
     const btf_member *members = w.types.tail<btf_member>(t);
-    for (u32 i = 0; i < t->vlen(); i++) {
+    for (u32 i = first_candidate(w.types, t, static_cast<u32>(p.off)); i < t->vlen(); i++) {
         const btf_member &m = members[i];
         u32 bits = m.bit_offset(flag), start = bits / 8, off = static_cast<u32>(p.off);
         if (end <= start)

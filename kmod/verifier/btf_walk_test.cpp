@@ -81,6 +81,24 @@ struct walk_row {
     bool flexible = true;
 };
 
+/// The kernel's structures are searched by halves, all others from their first member.
+TEST(BtfWalk, TheSearchFindsWhatAWalkFinds) {
+    const kernel_like &l = lib();
+    auto answer = [&](u32 from, s32 off, u32 size, bool kernel) {
+        l.types->kernel = kernel;
+        log_text log;
+        struct_walk w{*l.types, log.log, true};
+        auto hit = w.access(from, off, size);
+        l.types->kernel = false;
+        std::string at = hit ? std::to_string(static_cast<int>(*hit)) : "error " + std::to_string(hit.err().code());
+        return at + " " + std::to_string(w.id) + " " + std::to_string(static_cast<u32>(w.flags)) + " " + log.str();
+    };
+    for (u32 from : {l.inner, l.outer, l.elem, l.flex, l.int_flex, l.bits, l.init})
+        for (s32 off = -1; off < 180; off++)
+            for (u32 size : {1u, 2u, 4u, 8u})
+                EXPECT_EQ(answer(from, off, size, true), answer(from, off, size, false)) << from << " " << off << " " << size;
+}
+
 std::vector<walk_row> rows() {
     const kernel_like &l = lib();
     constexpr auto P = walk_hit::pointer;

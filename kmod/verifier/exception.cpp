@@ -14,9 +14,10 @@ constexpr const char tag_prefix[] = "exception_callback:";
 /// The name in main's only tag; "" when it has none.
 result<const char *> tagged_name(env &e, const btf &types, u32 main_id) {
     const char *name = "";
-    for (u32 id = 1; id < types.type_count(); id++) {
+    for (u32 i = 0; i < types.decl_tag_count(); i++) {
+        u32 id = types.decl_tag(i);
         const btf_type *t = types.type(id);
-        if (!t || t->kind() != btf_kind::decl_tag || t->size_or_type != main_id || types.tail<btf_decl_tag>(t)->component_idx != -1)
+        if (t->size_or_type != main_id || types.tail<btf_decl_tag>(t)->component_idx != -1)
             continue;
         const char *n = types.name(id);
         if (!n || strncmp(n, tag_prefix, sizeof(tag_prefix) - 1))

@@ -92,9 +92,10 @@ constexpr struct {
 /// Declaration tags "arg:..." of one parameter.
 result<u32> arg_tags(env &e, const btf &b, u32 func_id, u32 arg, bool global) {
     u32 tags = 0;
-    for (u32 id = 1; id < b.type_count(); id++) {
+    for (u32 i = 0; i < b.decl_tag_count(); i++) {
+        u32 id = b.decl_tag(i);
         const btf_type *t = b.type(id);
-        if (!t || t->kind() != btf_kind::decl_tag || t->size_or_type != func_id || *b.tail<u32>(t) != arg)
+        if (t->size_or_type != func_id || *b.tail<u32>(t) != arg)
             continue;
         const char *n = b.name(id);
         if (!n || strncmp(n, "arg:", 4))
