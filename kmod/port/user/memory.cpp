@@ -6,6 +6,7 @@
 #include "base/errno.h"
 #include "port/user/user.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,6 +28,41 @@ bool inject_failure() {
 
 size_t page_up(size_t n) { return (n + PORT_PAGE_SIZE - 1) & ~static_cast<size_t>(PORT_PAGE_SIZE - 1); }
 
+/// Large blocks are kept for reuse, as the kernel keeps its pages: malloc would give them back to the system, and each page fault costs more
+/// than what is done with the page. Not under a sanitizer, which is to see what is used behind its end.
+constexpr size_t large = 128 << 10, max_large = 32 << 20;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr u32 kept_blocks = 0;
+#else
+constexpr u32 kept_blocks = 8;
+#endif
+void *kept[kept_blocks ? kept_blocks : 1]; // each taken and put by one atomic exchange
+
+void *take_large(size_t size) {
+    for (u32 i = 0; i < kept_blocks; i++) {
+        void *p = __atomic_exchange_n(&kept[i], nullptr, __ATOMIC_ACQUIRE);
+        size_t have = p ? malloc_usable_size(p) : 0;
+        if (have >= size && have / 2 <= size)
+            return memset(p, 0, size);
+        void *none = nullptr;
+        if (p && !__atomic_compare_exchange_n(&kept[i], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            free(p);
+    }
+    return nullptr;
+}
+
+bool keep_large(void *p) {
+    size_t have = malloc_usable_size(p);
+    if (have < large || have > max_large)
+        return false;
+    for (u32 i = 0; i < kept_blocks; i++) {
+        void *none = nullptr;
+        if (__atomic_compare_exchange_n(&kept[i], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
 /// Head of a per-CPU allocation; the copies stand behind it. `stride` keeps each copy's alignment.
 struct percpu_head {
     size_t stride;
@@ -38,10 +74,15 @@ struct percpu_head {
 void *port_alloc(size_t size, port_alloc_ctx) {
     if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX)
         return nullptr;
+    if (void *p = size >= large ? take_large(size) : nullptr)
+        return p;
     return calloc(1, size);
 }
 
-void port_free(void *p) { free(p); }
+void port_free(void *p) {
+    if (!p || !keep_large(p))
+        free(p);
+}
 
 u64 port_memory_bytes() {
     return static_cast<u64>(sysconf(_SC_PHYS_PAGES)) * PORT_PAGE_SIZE;
