@@ -194,6 +194,17 @@ void update_link(const insn_desc &d, reg_state &dst, const scalar &src, bool lin
     dst.off = static_cast<s32>(src.value());
 }
 
+/// `src` may be dst's own number.
+status arith_of_numbers(env &e, const insn_desc &d, reg_state &dst, const scalar &src) {
+    TRY(guard_scalar_alu(e, d));
+    if ((d.op == BPF_AND || d.op == BPF_OR) && src.is_const())
+        TRY(fork_sign_mask(e, dst));
+    scalar result = scalar_alu(d.op, d.alu32(), d.is_signed, dst.var, src);
+    update_link(d, dst, src, e.req.bpf);
+    dst.var = result;
+    return {};
+}
+
 status check_arith(env &e, const insn_desc &d) {
     if (d.reg)
         TRY(read_reg(e, d.src));
@@ -209,6 +220,8 @@ status check_arith(env &e, const insn_desc &d) {
     reg_state &dst = e.reg(d.dst);
     if (dst.type == reg_type::arena)
         return {};
+    if (dst.is_scalar() && (!d.reg || e.reg(d.src).is_scalar()))
+        return d.reg ? arith_of_numbers(e, d, dst, e.reg(d.src).var) : arith_of_numbers(e, d, dst, scalar::constant(static_cast<u64>(d.imm)));
     reg_state src;
     if (d.reg)
         src = e.reg(d.src);
@@ -226,17 +239,9 @@ status check_arith(env &e, const insn_desc &d) {
         TRY(demand_reg(e, d.dst));
         return move_pointer(e, d, src, dst, false);
     }
-    if (dst.is_pointer()) {
-        if (d.reg)
-            TRY(demand_reg(e, d.src));
-        return move_pointer(e, d, dst, src, true);
-    }
-    TRY(guard_scalar_alu(e, d));
-    if ((d.op == BPF_AND || d.op == BPF_OR) && src.var.is_const())
-        TRY(fork_sign_mask(e, dst));
-    dst.var = scalar_alu(d.op, d.alu32(), d.is_signed, dst.var, src.var);
-    update_link(d, dst, src.var, e.req.bpf);
-    return {};
+    if (d.reg)
+        TRY(demand_reg(e, d.src));
+    return move_pointer(e, d, dst, src, true);
 }
 
 bool fits(const reg_state &r, u32 bits) { return bits >= 64 || r.var.umax >> bits == 0; }
@@ -309,7 +314,8 @@ status check_alu(env &e, const insn_desc &d) {
         TRY(write_reg(e, d.dst));
         e.reg(d.dst).set_unknown();
     }
-    return check_scalar_state(e, e.reg(d.dst), "alu");
+    // A number comes from the scalar domain, whose results are valid; an address is put together here.
+    return e.reg(d.dst).is_scalar() ? status() : check_scalar_state(e, e.reg(d.dst), "alu");
 }
 
 }  // namespace modbpf

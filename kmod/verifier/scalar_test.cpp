@@ -359,6 +359,30 @@ TEST(scalar64, unknown_constant_and_equality) {
 }
 
 }  // namespace
+TEST(Scalar, TheShortWaysGiveWhatTheLongOneDoes) {
+    std::vector<scalar> values;
+    for (u64 c : {0ull, 1ull, 7ull, 0x7fffffffull, 0x80000000ull, 0xffffffffull, 0x100000000ull, 0x7fffffffffffffffull, 0x8000000000000000ull, ~0ull})
+        values.push_back(scalar::constant(c));
+    for (u32 bytes : {1u, 2u, 4u, 8u})
+        values.push_back(scalar_of_bytes(bytes));
+    scalar known = scalar::constant(200), any = scalar::unknown(), high = any;
+    EXPECT_TRUE(scalar_assume(BPF_JGT, false, any, known)); // nothing is known of the low half alone
+    values.push_back(any);
+    any = scalar::unknown();
+    EXPECT_TRUE(scalar_assume(BPF_JSGT, true, any, known)); // of the low half something is
+    values.push_back(any);
+    values.push_back(scalar_alu(BPF_LSH, false, false, high, scalar::constant(32)));
+    values.push_back(scalar_alu(BPF_AND, false, false, high, scalar::constant(~1ull)));
+    for (u8 op : alu_ops)
+        for (bool alu32 : {false, true})
+            for (const scalar &a : values)
+                for (const scalar &b : values)
+                    EXPECT_TRUE(scalar_equal(scalar_alu(op, alu32, false, a, b), scalar_impl::alu<scalar>(op, alu32, a, b))) << int(op) << alu32;
+    for (const scalar &a : values)
+        for (u32 bytes : {1u, 2u, 4u})
+            EXPECT_TRUE(scalar_equal(scalar_zext(a, bytes), scalar_impl::zero_extend(a, bytes * 8))) << bytes;
+}
+
 TEST(Scalar, LoadedNumbersAreZeroExtendedUnknownOnes) {
     for (u32 bytes : {1u, 2u, 4u, 8u})
         EXPECT_TRUE(scalar_equal(scalar_of_bytes(bytes), scalar_zext(scalar::unknown(), bytes))) << bytes;
