@@ -70,6 +70,17 @@ public:
             p_[--n_].~T();
         return {};
     }
+    /// An empty one gets `n` elements of zero bytes, which is what port_alloc gives: for a T whose default value is that.
+    status resize_zeroed(size_t n)
+        requires(__is_trivially_copyable(T))
+    {
+        clear();
+        port_free(p_);
+        p_ = nullptr, cap_ = 0;
+        TRY(reserve(n));
+        n_ = n;
+        return {};
+    }
     /// The same elements as `o`, in no more memory than they need. ENOMEM: unchanged.
     status copy_from(const vec &o)
         requires(__is_trivially_copyable(T))

@@ -88,6 +88,23 @@ prog by_turns(s32 first, s32 second, s32 last) {
     return prog{mov_x(r6, r2), call(BPF_FUNC_get_prandom_u32), jmp(BPF_JEQ, r0, 1, 2), st(BPF_DW, r6, 0, first), ja(4), ldx(BPF_DW, r1, r6, 0), st(BPF_DW, r6, 0, second),
                 jmp(BPF_JNE, r1, second, 1), st(BPF_DW, r6, 0, last)} + prog(6, mov(r1, 0)) + ret0;
 }
+/// bpf_loop(turns, function `which`, r3 = what r2 is, 0)
+prog pass_on(const prog &turns, s32 which) {
+    return prog{mov_x(r6, r2)} + turns + callback_ptr(r2, which) + prog{mov_x(r3, r6), mov(r4, 0), call(BPF_FUNC_loop)} + ret0;
+}
+const prog one_turn = {mov(r1, 1)};
+/// r7 is 8 or `other`; paths may be joined behind it.
+prog one_of(s32 other) {
+    return prog{call(BPF_FUNC_get_prandom_u32), mov(r7, 8), jmp(BPF_JEQ, r0, 0, 1), mov(r7, other)} + prog(8, mov(r1, 0)) +
+           prog{jmp(BPF_JEQ, r1, 1, 0), jmp(BPF_JEQ, r1, 1, 0)};
+}
+/// *r2 or *r1 = 8 or `other`.
+prog store_one_of(u8 to, s32 other) { return prog{mov_x(r6, to)} + one_of(other) + prog{stx(BPF_DW, r6, r7, 0)} + ret0; }
+const prog use_slot = prog{ldx(BPF_DW, r1, r10, -8)} + read_element(r1);
+const prog get_far = prog{ldx(BPF_DW, r0, r1, 0)} + prog(8, mov(r1, 0)) + prog{exit_()};
+const prog get_and_read = prog{mov_x(r1, r2), call_pc(3), mov_x(r1, r0)} + read_element(r1);
+prog call_with_r2(s32 which) { return {mov_x(r1, r2), call_pc(which), mov(r0, 0), exit_()}; }
+
 /// may_goto; the slot, -40 before, says where in the frame is written.
 prog in_open_loop(const prog &calls) {
     s16 n = static_cast<s16>(calls.size() + 5);
@@ -154,6 +171,29 @@ std::vector<callback_row> rows() {
          {{mov_x(r1, r2), call_pc(2), mov(r0, 0), exit_()}, {st(BPF_DW, r1, 0, 1000), mov(r0, 0), exit_()}}, EACCES, ""},
         {"and a harmless number", zero_slot + loop(any_turns, 1) + prog{ldx(BPF_DW, r1, r10, -8)} + read_element(r1),
          {{mov_x(r1, r2), call_pc(2), mov(r0, 0), exit_()}, {st(BPF_DW, r1, 0, 10), mov(r0, 0), exit_()}}},
+        // What is stored, and what it is used for, in frames far apart.
+        {"a number that its caller uses", zero_slot + loop(1) + use_slot, {store_one_of(r2, 40)}},
+        {"a number that its caller must not use", zero_slot + loop(1) + use_slot, {store_one_of(r2, 100)}, EACCES, "invalid access to map value"},
+        {"a number for two frames down", zero_slot + loop(1) + use_slot, {call_with_r2(2), store_one_of(r1, 40)}},
+        {"a number that must not be used two frames down", zero_slot + loop(1) + use_slot, {call_with_r2(2), store_one_of(r1, 100)}, EACCES,
+         "invalid access to map value"},
+        {"the same through two callbacks", zero_slot + loop(1) + use_slot, {pass_on(one_turn, 2), store_one_of(r2, 40)}},
+        {"not the same through two callbacks", zero_slot + loop(1) + use_slot, {pass_on(one_turn, 2), store_one_of(r2, 100)}, EACCES, "invalid access to map value"},
+        {"three frames down", zero_slot + loop(1) + use_slot, {pass_on(one_turn, 2), call_with_r2(3), store_one_of(r1, 40)}},
+        {"not three frames down", zero_slot + loop(1) + use_slot, {pass_on(one_turn, 2), call_with_r2(3), store_one_of(r1, 100)}, EACCES, "invalid access to map value"},
+        {"a number from two frames down", one_of(40) + prog{stx(BPF_DW, r10, r7, -8)} + loop(1) + ret0, {call_with_r2(2), prog{ldx(BPF_DW, r1, r1, 0)} + read_element(r1)}},
+        {"a number that must not come from two frames down", one_of(100) + prog{stx(BPF_DW, r10, r7, -8)} + loop(1) + ret0,
+         {call_with_r2(2), prog{ldx(BPF_DW, r1, r1, 0)} + read_element(r1)}, EACCES, "invalid access to map value"},
+        {"a number from three frames down, used in the frame above", one_of(40) + prog{stx(BPF_DW, r10, r7, -8)} + loop(1) + ret0,
+         {pass_on(one_turn, 2), get_and_read, get_far}},
+        {"a number from three frames down that must not be used in the frame above", one_of(100) + prog{stx(BPF_DW, r10, r7, -8)} + loop(1) + ret0,
+         {pass_on(one_turn, 2), get_and_read, get_far}, EACCES, "invalid access to map value"},
+        {"counts two frames down", zero_slot + loop(any_turns, 1) + ret0, {pass_on(any_turns, 2), count_up}},
+        {"counts two frames down, which nobody may use as an index", zero_slot + loop(any_turns, 1) + use_slot, {pass_on(any_turns, 2), count_up}, EACCES, ""},
+        {"counts two frames down to a bound", zero_slot + loop(any_turns, 1) + use_slot,
+         {pass_on(any_turns, 2), {ldx(BPF_DW, r0, r2, 0), jmp(BPF_JGE, r0, 10, 2), add(r0, 1), stx(BPF_DW, r2, r0, 0), mov(r0, 0), exit_()}}},
+        {"counts three frames down", zero_slot + loop(any_turns, 1) + ret0,
+         {pass_on(any_turns, 2), call_with_r2(3), {ldx(BPF_DW, r0, r1, 0), add(r0, 1), stx(BPF_DW, r1, r0, 0), mov(r0, 0), exit_()}}},
         {"too deep", zero_slot + loop(2, 1) + ret0,
          {zero_slot + loop(2, 2) + ret0, zero_slot + loop(2, 3) + ret0, zero_slot + loop(2, 4) + ret0, zero_slot + loop(2, 5) + ret0,
           zero_slot + loop(2, 6) + ret0, zero_slot + loop(2, 7) + ret0, zero_slot + loop(2, 8) + ret0, ret0},

@@ -156,7 +156,7 @@ result<bool> walk::visit(u32 t) {
 
 status check_cfg(env &e) {
     walk w{e, {}, {}};
-    TRY(w.mark.resize(e.count()));
+    TRY(w.mark.resize_zeroed(e.count()));
     TRY(w.from(0));
     if (e.exception_callback && w.mark[e.subs[e.exception_callback].start] == undiscovered)
         TRY(w.from(e.subs[e.exception_callback].start));

@@ -60,6 +60,13 @@ u16 needed_regs(const struct verifier_env &e, const verifier_state &st, u32 f, u
 /// What the marks name of `st`, which stands at `insn`. The marks are settled. ENOMEM.
 result<state_facts *> make_facts(struct verifier_env &e, const verifier_state &st, u32 insn);
 
+/// Where two states differed last. Most comparisons of a checkpoint fail at one place, a counter's: the next one looks there first.
+struct difference {
+    static constexpr u8 none = 0xff;
+    u8 frame = 0;
+    u8 at = none; ///< a register, or from bpf_reg_count on a slot
+};
+
 struct checkpoint {
     u32 insn = 0;
     u32 callsite = 0;       ///< its top frame's
@@ -72,6 +79,7 @@ struct checkpoint {
     checkpoint *parent = nullptr; ///< from which its path came; valid while this is unfinished
     checkpoint *next = nullptr;   ///< in its bucket
     u32 hits = 0, misses = 0;     ///< how useful it was
+    difference differed;
     own<verifier_state> state; ///< until it is concluded
     own<state_facts> facts;    ///< then
     own<checkpoint_trace> trace; ///< while there is a precision_log

@@ -27,6 +27,13 @@ namespace modbpf {
 enum class loop_driver : u8 { none, iterator, callback, may_goto };
 
 /// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups.
+/// Slots of the frames below the one that called this one: [0] is two frames down.
+inline constexpr u32 far_frames = max_call_frames - 2;
+struct far_marks {
+    u64 precise[far_frames]{}, read[far_frames]{}, store[far_frames]{};
+};
+
+/// All zeroes at first.
 struct insn_aux {
     // Control flow (cfg.cpp).
     bool prune_point : 1 = false;
@@ -37,34 +44,36 @@ struct insn_aux {
     bool seen : 1 = false;       ///< explored at least once; the rest is dead code
     bool ctx_access : 1 = false; ///< load or store through the context pointer
     bool has_ptr_type : 1 = false;
-    u16 subprog = 0; ///< that contains it
+    bool barrier : 1 = false; ///< a guard (speculation.h)
+    bool probes : 1 = false; ///< loads through a pointer to a kernel object, which may have become none
+    bool leaves_early : 1 = false; ///< no exit, but may leave the function
     loop_driver loop = loop_driver::none; ///< cfg.cpp: a checkpoint is made at each visit
+    guard_kind guard = guard_kind::none;
+    u16 subprog = 0; ///< that contains it
+    u16 call_uses = 0; ///< registers that a call reads, but for those of static functions
     reg_type ptr_type = reg_type::not_init; ///< base of the memory access, the same on every path
     // Backward marks (marks.h): state *before* this instruction.
     u16 live_regs = 0;
     u16 precise_regs = 0;
+    u16 link_regs = 0; ///< see below
     u64 live_slots = 0;
     u64 precise_slots = 0;
     // Observations: slots of the own frame that this instruction was seen to read and write, and what a branch refines together.
     u64 read_slots = 0;
     u64 store_slots = 0;
-    u64 link_slots = 0;
-    u16 link_regs = 0;
+    u64 link_slots = 0; ///< and link_regs
     // The same of the slots of the frame that called this one (marks.h).
     u64 outer_precise = 0;
     u64 outer_read = 0;
     u64 outer_store = 0;
     u64 outer_links = 0;
+    struct far_marks *far = nullptr; ///< the same of frames farther down, where there is something to say (env::far)
     // A call that bpf_loop's code may stand for (expand.h): every path came with this callback and no flags.
     bool loop_seen : 1 = false;
     bool loop_fits : 1 = false;
     u32 loop_sub = 0;
     u32 callbacks = 0; ///< head of the list of callbacks that this call was seen to make (index in env::callbacks plus one)
-    // Guards (speculation.h).
-    bool barrier : 1 = false;
-    bool probes : 1 = false; ///< loads through a pointer to a kernel object, which may have become none
-    guard_kind guard = guard_kind::none;
-    u32 guard_limit = 0;
+    u32 guard_limit = 0; ///< speculation.h
     u32 told = 0; ///< of a call: what its function is told besides its arguments, plus one (tell_function)
     // ld_imm64 of a map (load.cpp).
     u32 map_index = 0;
@@ -104,6 +113,7 @@ struct subprog_info {
     bool exit_live = false;    ///< r0 is read behind some call
     bool exit_precise = false; ///< r0 must be precise behind some call
     u64 exit_outer = 0;        ///< slots of the caller's frame that must be precise behind some call
+    u64 exit_far[far_frames]{}; ///< of the frames below that
     vec<u32> calls; ///< instructions that call it as a static function or as a callback
     vec<u32> exits;
 };
@@ -195,6 +205,7 @@ struct verifier_env {
     vec<u32> pred_start;
     vec<u32> pred;
     vec<u32> mark_queue;
+    vec<own<far_marks>> far;
     vec<callback_edge> callbacks;
     u32 exception_callback = 0; ///< subprogram, or 0
 

@@ -153,46 +153,80 @@ bool same_page(const stack_page *old, const frame_stack &cur, u32 page) {
     return old->ids == page_ids::none;
 }
 
-/// Slots in `live`, below `slots`, of the pages that page(n) gives.
-template <class F> bool slots_covered(env &e, const frame_stack &cur, u32 slots, u64 live, u64 precise, F &&page) {
-    stack_slot untouched;
-    if (slots < max_slots)
-        live &= (1ull << slots) - 1;
+constexpr u64 first_slots(u32 n) { return n < max_slots ? (1ull << n) - 1 : ~0ull; }
+
+// A *demand* is what a frame of the old state asks of one of the current state. It has
+//   regs, slots               those that are compared
+//   reg(e, r, cur)            does the frame meet what is asked of register r?
+//   slot(e, old, s, cur)      the same of slot s, which is `old` there
+//   page(p)                   the old page
+
+/// A frame of a concluded checkpoint: by what the marks named.
+struct facts_demand {
+    const frame_facts &old;
+    u16 regs() const { return old.kept_regs | old.any_number; }
+    u64 slots() const { return old.live_slots & first_slots(old.slots); }
+    const stack_page *page(u32 p) const { return old.pages[p]; }
+    bool reg(env &e, u32 r, const func_state &cur) const {
+        if (old.any_number & reg_bit(r))
+            return cur.regs[r].is_scalar();
+        u32 n = static_cast<u32>(__builtin_popcount(old.kept_regs & (reg_bit(r) - 1u)));
+        return reg_covered(e, old.regs[n], cur.regs[r], old.precise_regs & reg_bit(r));
+    }
+    bool slot(env &e, const stack_slot &was, u32 s, const stack_slot &now) const {
+        return slot_covered(e, was, now, old.precise_slots >> s & 1);
+    }
+};
+
+/// A frame of a whole state, of whose registers those in `live` may be read.
+struct state_demand {
+    const func_state &old;
+    u16 live;
+    u16 regs() const { return live & 0x3ff; }
+    u64 slots() const { return first_slots(old.stack.size()); }
+    const stack_page *page(u32 p) const { return old.stack.page(p); }
+    bool reg(env &e, u32 r, const func_state &cur) const { return reg_covered(e, old.regs[r], cur.regs[r], true); }
+    bool slot(env &e, const stack_slot &was, u32, const stack_slot &now) const { return slot_covered(e, was, now, true); }
+};
+
+template <class D> bool slot_met(env &e, const D &want, u32 s, const func_state &cur) {
+    static constexpr stack_slot untouched;
+    return want.slot(e, want.page(s / page_slots)->slot[s % page_slots], s, s < cur.stack.size() ? cur.stack[s] : untouched);
+}
+
+/// What is asked at one place, with no ids matched yet.
+template <class D> bool met_at(env &e, const D &want, const func_state &cur, u8 at) {
+    reset_ids(e);
+    if (at < bpf_reg_count)
+        return !(want.regs() & reg_bit(at)) || want.reg(e, at, cur);
+    u32 s = at - bpf_reg_count;
+    return !(want.slots() >> s & 1) || same_page(want.page(s / page_slots), cur.stack, s / page_slots) || slot_met(e, want, s, cur);
+}
+
+/// False: `d` tells where.
+template <class D> bool frame_met(env &e, const D &want, const func_state &cur, difference &d) {
+    if (want.old.callback_turns > cur.callback_turns)
+        return false; // fewer turns were explored
+    for (u32 left = want.regs(); left; left &= left - 1) {
+        u32 r = static_cast<u32>(__builtin_ctz(left));
+        d.at = static_cast<u8>(r);
+        if (!want.reg(e, r, cur))
+            return false;
+    }
+    u64 live = want.slots();
     while (live) {
         u32 s = static_cast<u32>(__builtin_ctzll(live)), p = s / page_slots;
-        const stack_page *old = page(p);
-        if (same_page(old, cur, p)) {
+        if (same_page(want.page(p), cur.stack, p)) {
             live &= ~(((1ull << page_slots) - 1) << p * page_slots);
             continue;
         }
-        if (!slot_covered(e, old->slot[s % page_slots], s < cur.size() ? cur[s] : untouched, precise >> s & 1))
+        d.at = static_cast<u8>(bpf_reg_count + s);
+        if (!slot_met(e, want, s, cur))
             return false;
         live &= live - 1;
     }
+    d.at = difference::none;
     return true;
-}
-
-bool frame_covered(env &e, const frame_facts &old, const func_state &cur) {
-    if (old.callback_turns > cur.callback_turns)
-        return false; // fewer turns were explored
-    const reg_state *kept = old.regs;
-    for (u32 r = 0; r < BPF_REG_10; r++) {
-        if ((old.any_number & reg_bit(r)) && !cur.regs[r].is_scalar())
-            return false;
-        if ((old.kept_regs & reg_bit(r)) && !reg_covered(e, *kept++, cur.regs[r], old.precise_regs & reg_bit(r)))
-            return false;
-    }
-    return slots_covered(e, cur.stack, old.slots, old.live_slots, old.precise_slots, [&](u32 p) { return old.pages[p]; });
-}
-
-/// `live`: registers that may be read.
-bool frame_covers(env &e, const func_state &old, const func_state &cur, u16 live) {
-    if (old.callback_turns > cur.callback_turns)
-        return false;
-    for (u32 r = 0; r < BPF_REG_10; r++)
-        if ((live & reg_bit(r)) && !reg_covered(e, old.regs[r], cur.regs[r], true))
-            return false;
-    return slots_covered(e, cur.stack, old.stack.size(), ~0ull, ~0ull, [&](u32 p) { return old.stack.page(p); });
 }
 
 bool slot_identical(env &e, const stack_slot &old, const stack_slot &cur) {
@@ -202,21 +236,21 @@ bool slot_identical(env &e, const stack_slot &old, const stack_slot &cur) {
     return !(old.is_spill() || old.is_object()) || reg_identical(e, old.spilled, cur.spilled);
 }
 
-bool frame_identical(env &e, const func_state &old, const func_state &cur, bool top) {
-    for (u32 r = 0; r < bpf_reg_count; r++) {
-        if (!reg_identical(e, old.regs[r], cur.regs[r]))
-            return false;
-        // As in Linux, a loop that gets a new id each time around is left to the instruction limit.
-        if (top && (old.regs[r].id != cur.regs[r].id || old.regs[r].ref_id != cur.regs[r].ref_id))
-            return false;
+/// A frame that has to be the same. In the top one, as in Linux, registers have the very ids: a loop that gets a new id each time around is
+/// left to the instruction limit.
+struct identity {
+    const func_state &old;
+    bool top;
+    u16 regs() const { return 0x7ff; }
+    u64 slots() const { return first_slots(old.stack.size()); }
+    const stack_page *page(u32 p) const { return old.stack.page(p); }
+    bool reg(env &e, u32 r, const func_state &cur) const {
+        const reg_state &a = old.regs[r], &b = cur.regs[r];
+        return reg_identical(e, a, b) && !(top && (a.id != b.id || a.ref_id != b.ref_id));
     }
-    if (old.stack.size() != cur.stack.size())
-        return false;
-    for (u32 s = 0; s < old.stack.size(); s++)
-        if (!slot_identical(e, old.stack[s], cur.stack[s]))
-            return false;
-    return true;
-}
+    bool slot(env &e, const stack_slot &was, u32, const stack_slot &now) const { return slot_identical(e, was, now); }
+};
+static_assert(bpf_reg_count == 11);
 
 bool refs_match(env &e, span<const held_ref> old, span<const held_ref> cur) {
     if (old.size() != cur.size())
@@ -238,35 +272,47 @@ template <class F> bool same_call(const F &old, const func_state &cur) {
     return old.callsite == cur.callsite && old.subprog == cur.subprog && old.callback == cur.callback;
 }
 
-template <class F> bool compare(env &e, const verifier_state &old, const verifier_state &cur, F &&frames_match) {
+/// want(f): what is asked of frame f.
+template <class F> bool compare(env &e, const verifier_state &old, const verifier_state &cur, difference &d, F &&want) {
     if (old.curframe != cur.curframe)
         return false;
+    if (d.at != difference::none && !met_at(e, want(d.frame), *cur.frame[d.frame], d.at))
+        return false;
     reset_ids(e);
-    for (u32 f = 0; f <= old.curframe; f++)
-        if (!same_call(*old.frame[f], *cur.frame[f]) || !frames_match(f))
+    for (u32 f = 0; f <= old.curframe; f++) {
+        d = {static_cast<u8>(f), difference::none};
+        if (!same_call(*old.frame[f], *cur.frame[f]) || !frame_met(e, want(f), *cur.frame[f], d))
             return false;
+    }
     return refs_match(e, old.refs.view(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
 }
 
 }  // namespace
 
-bool facts_cover(env &e, const state_facts &old, const verifier_state &cur) {
+bool facts_cover(env &e, const state_facts &old, const verifier_state &cur, difference &d) {
     span<const frame_facts> frames = old.frames();
     if (frames.size() != cur.curframe + 1)
         return false;
+    if (d.at != difference::none && !met_at(e, facts_demand{frames[d.frame]}, *cur.frame[d.frame], d.at))
+        return false;
     reset_ids(e);
-    for (u32 f = 0; f < frames.size(); f++)
-        if (!same_call(frames[f], *cur.frame[f]) || !frame_covered(e, frames[f], *cur.frame[f]))
+    for (u32 f = 0; f < frames.size(); f++) {
+        d = {static_cast<u8>(f), difference::none};
+        if (!same_call(frames[f], *cur.frame[f]) || !frame_met(e, facts_demand{frames[f]}, *cur.frame[f], d))
             return false;
+    }
     return refs_match(e, old.refs(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
 }
 
-bool state_covers(env &e, const verifier_state &old, const verifier_state &cur) {
-    return compare(e, old, cur, [&](u32 f) { return frame_covers(e, *old.frame[f], *cur.frame[f], needed_regs(e, old, f, e.insn)); });
+bool state_covers(env &e, const verifier_state &old, const verifier_state &cur, difference &d) {
+    return compare(e, old, cur, d, [&](u32 f) { return state_demand{*old.frame[f], needed_regs(e, old, f, e.insn)}; });
 }
 
-bool state_identical(env &e, const verifier_state &old, const verifier_state &cur) {
-    return compare(e, old, cur, [&](u32 f) { return frame_identical(e, *old.frame[f], *cur.frame[f], f == old.curframe); });
+bool state_identical(env &e, const verifier_state &old, const verifier_state &cur, difference &d) {
+    for (u32 f = 0; f <= min(old.curframe, cur.curframe); f++)
+        if (old.frame[f]->stack.size() != cur.frame[f]->stack.size())
+            return false;
+    return compare(e, old, cur, d, [&](u32 f) { return identity{*old.frame[f], f == old.curframe}; });
 }
 
 }  // namespace modbpf

@@ -107,9 +107,10 @@ bool same_place(const env &e, const checkpoint &st) {
 }
 
 /// A loop that came back with other turns of what drives it is none that never ends, nor is a callback that starts itself later.
-bool endless(env &e, const verifier_state &st) {
+bool endless(env &e, checkpoint &old) {
+    const verifier_state &st = *old.state;
     return st.async_depth == e.cur->async_depth && st.may_goto_turns == e.cur->may_goto_turns &&
-           st.callback_turns == e.cur->callback_turns && state_identical(e, st, *e.cur);
+           st.callback_turns == e.cur->callback_turns && state_identical(e, st, *e.cur, old.differed);
 }
 
 /// -> true: the checkpoint covers the current state.
@@ -126,7 +127,7 @@ result<bool> ends_here(env &e, checkpoint &st) {
             return false;
     }
     if (st.branches) {
-        if (!endless(e, *st.state))
+        if (!endless(e, st))
             return false;
         if (!e.cur->modes.speculative)
             return infinite_loop(e, *st.state).err();
@@ -137,8 +138,8 @@ result<bool> ends_here(env &e, checkpoint &st) {
         return false;
     TRY(conclude(e, st)); // its loop may have been closed meanwhile
     if (st.concluded())
-        return facts_cover(e, *st.facts, *e.cur);
-    if (!state_covers(e, *st.state, *e.cur))
+        return facts_cover(e, *st.facts, *e.cur, st.differed);
+    if (!state_covers(e, *st.state, *e.cur, st.differed))
         return false;
     TRY(end_in_loop(e, st));
     return true;

@@ -48,16 +48,16 @@ bool iterates(env &e) {
     return s.is_object() && s.spilled.iter == iter_state::active;
 }
 
-bool loop_converges(env &e, const checkpoint &old) {
+bool loop_converges(env &e, checkpoint &old) {
     switch (e.aux[e.insn].loop) {
     case loop_driver::none:
         return false;
     case loop_driver::iterator:
-        return iterates(e) && state_covers(e, *old.state, *e.cur);
+        return iterates(e) && state_covers(e, *old.state, *e.cur, old.differed);
     case loop_driver::callback:
-        return state_covers(e, *old.state, *e.cur);
+        return state_covers(e, *old.state, *e.cur, old.differed);
     case loop_driver::may_goto:
-        return old.state->may_goto_turns != e.cur->may_goto_turns && state_covers(e, *old.state, *e.cur);
+        return old.state->may_goto_turns != e.cur->may_goto_turns && state_covers(e, *old.state, *e.cur, old.differed);
     }
     return false;
 }

@@ -29,7 +29,7 @@
 namespace modbpf {
 
 /// May the current state, at an instruction that drives a loop, be pruned because of the unfinished `old`?
-bool loop_converges(env &e, const checkpoint &old);
+bool loop_converges(env &e, checkpoint &old);
 /// At a call of next(): the iterator that r1 points to may have elements left.
 bool iterates(env &e);
 /// The current path ends in `old`, which is unfinished or in an open loop.

@@ -11,6 +11,36 @@ struct masks {
     u64 live_slots;
     u64 precise_slots;
     u64 outer_precise;
+    bool has_far = false; ///< else far[] is not set
+    u64 far[far_frames];  ///< as outer_precise, of the frames below
+
+    void add_far(u32 i, u64 slots) {
+        if (!slots)
+            return;
+        if (!has_far)
+            memset(far, 0, sizeof(far));
+        has_far = true;
+        far[i] |= slots;
+    }
+    void add_far(const u64 (&slots)[far_frames]) {
+        for (u32 i = 0; i < far_frames; i++)
+            add_far(i, slots[i]);
+    }
+    /// What a callee (or a callback) demands at its entry, seen from its caller's frame.
+    void add_entry(const insn_aux &entry) {
+        precise_slots |= entry.outer_precise;
+        if (!entry.far)
+            return;
+        outer_precise |= entry.far->precise[0];
+        for (u32 i = 1; i < far_frames; i++)
+            add_far(i - 1, entry.far->precise[i]);
+    }
+    bool any_far(const u64 (&slots)[far_frames]) const {
+        u64 any = 0;
+        for (u32 i = 0; has_far && i < far_frames; i++)
+            any |= far[i] & slots[i];
+        return any;
+    }
 };
 
 bool is_static_call(const env &e, const insn_desc &d) {
@@ -29,14 +59,8 @@ u64 frame_store_slots(const insn_desc &d, bool *whole) {
 u16 used_regs(const env &e, u32 i, const insn_desc &d) {
     switch (d.kind) {
     case insn_kind::call_kfunc:
-        return static_cast<u16>((2u << kfunc_arg_count(e, i)) - 2);
-    case insn_kind::call_helper: {
-        const helper_proto *fn = find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type);
-        u16 uses = 0;
-        for (u32 i = 0; fn && i < 5 && fn->args[i] != arg_type::none; i++)
-            uses |= reg_bit(i + 1);
-        return uses;
-    }
+    case insn_kind::call_helper:
+        return e.aux[i].call_uses;
     case insn_kind::call_sub: {
         const subprog_info &s = e.sub_of(static_cast<u32>(d.target));
         return s.global ? arg_regs : e.aux[s.start].live_regs & arg_regs;
@@ -60,6 +84,8 @@ void transfer_result(masks &m, u32 reg, const insn_aux &a) {
         m.precise_regs &= static_cast<u16>(~reg_bit(reg));
         m.precise_slots |= a.read_slots;
         m.outer_precise |= a.outer_read;
+        if (a.far)
+            m.add_far(a.far->read);
     }
 }
 
@@ -80,7 +106,7 @@ void transfer_callbacks(const env &e, masks &m, const insn_aux &a) {
         const insn_aux &entry = e.aux[e.subs[e.callbacks[n - 1].sub].start];
         if (entry.precise_regs & arg_regs)
             m.precise_regs |= arg_regs; // which argument goes where is up to the helper
-        m.precise_slots |= entry.outer_precise;
+        m.add_entry(entry);
     }
 }
 
@@ -103,7 +129,7 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
     case insn_kind::store: {
         bool whole;
         u64 own = frame_store_slots(d, &whole);
-        if (d.reg && ((m.precise_slots & (own | a.store_slots)) || (m.outer_precise & a.outer_store)))
+        if (d.reg && ((m.precise_slots & (own | a.store_slots)) || (m.outer_precise & a.outer_store) || (a.far && m.any_far(a.far->store))))
             m.precise_regs |= reg_bit(d.src);
         if (whole)
             m.precise_slots &= ~own;
@@ -130,7 +156,7 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
         if (is_static_call(e, d)) {
             const subprog_info &s = e.sub_of(static_cast<u32>(d.target));
             m.precise_regs |= e.aux[s.start].precise_regs & arg_regs;
-            m.precise_slots |= e.aux[s.start].outer_precise;
+            m.add_entry(e.aux[s.start]);
         }
         break;
     default:
@@ -148,12 +174,17 @@ void transfer(const env &e, masks &m, u32 i, const insn_desc &d, const insn_aux 
     transfer_precise(e, m, d, a);
 }
 
-/// Instructions that are no exit but may leave the function: the caller goes on with a number of its own.
-bool leaves_early(const env &e, const insn_desc &d) {
+/// What of a call never changes. Instructions that are no exit but may leave the function: the caller goes on with a number of its own.
+void note_call(const env &e, u32 i, const insn_desc &d, insn_aux &a) {
+    a.leaves_early = d.kind == insn_kind::ld_packet;
+    if (d.kind == insn_kind::call_kfunc)
+        a.call_uses = static_cast<u16>((2u << kfunc_arg_count(e, i)) - 2);
     if (d.kind != insn_kind::call_helper)
-        return d.kind == insn_kind::ld_packet;
+        return;
     const helper_proto *fn = find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type);
-    return fn && (fn->flags & helper_tail_call);
+    for (u32 r = 0; fn && r < 5 && fn->args[r] != arg_type::none; r++)
+        a.call_uses |= reg_bit(r + 1);
+    a.leaves_early = fn && (fn->flags & helper_tail_call);
 }
 
 status enqueue(env &e, u32 i) {
@@ -171,6 +202,8 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
         m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
         m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
         m.outer_precise |= a.outer_precise;
+        if (a.far)
+            m.add_far(a.far->precise);
     };
     if (d.kind == insn_kind::exit) {
         const subprog_info &s = e.sub_of(i);
@@ -178,10 +211,13 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
         m.live_regs = checked || s.exit_live ? reg_bit(BPF_REG_0) : 0;
         m.precise_regs = s.exit_precise ? reg_bit(BPF_REG_0) : 0;
         m.outer_precise = s.exit_outer;
+        m.add_far(s.exit_far);
         return m;
     }
-    if (leaves_early(e, d))
+    if (e.aux[i].leaves_early) {
         m.outer_precise = e.sub_of(i).exit_outer;
+        m.add_far(e.sub_of(i).exit_far);
+    }
     if (d.falls_through)
         add(i + d.words);
     if (d.jumps)
@@ -192,11 +228,50 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
 /// r0 and the caller's slots matter behind a call of `s`: then at each of its exits.
 status raise_exits(env &e, subprog_info &s, const masks &after) {
     bool live = after.live_regs & reg_bit(BPF_REG_0), precise = after.precise_regs & reg_bit(BPF_REG_0);
-    if ((!live || s.exit_live) && (!precise || s.exit_precise) && !(after.precise_slots & ~s.exit_outer))
+    u64 fresh = (after.precise_slots & ~s.exit_outer) | (after.outer_precise & ~s.exit_far[0]);
+    for (u32 i = 1; after.has_far && i < far_frames; i++)
+        fresh |= after.far[i - 1] & ~s.exit_far[i];
+    if ((!live || s.exit_live) && (!precise || s.exit_precise) && !fresh)
         return {};
     s.exit_live |= live, s.exit_precise |= precise, s.exit_outer |= after.precise_slots;
+    s.exit_far[0] |= after.outer_precise;
+    for (u32 i = 1; after.has_far && i < far_frames; i++) // the frame of the outermost slots calls nobody whose frame is farther up
+        s.exit_far[i] |= after.far[i - 1];
     for (u32 x : s.exits)
         TRY(enqueue(e, x));
+    return {};
+}
+
+/// The instruction's own far_marks. ENOMEM.
+result<far_marks *> far_of(env &e, insn_aux &a) {
+    if (!a.far) {
+        own<far_marks> far(make<far_marks>(PORT_SLEEPING));
+        if (!far)
+            return error(ENOMEM);
+        a.far = far.get();
+        TRY(e.far.push(move(far)));
+    }
+    return a.far;
+}
+
+/// -> true: something is new.
+result<bool> raise_far(env &e, insn_aux &a, const masks &m) {
+    u64 fresh = 0;
+    for (u32 i = 0; m.has_far && i < far_frames; i++)
+        fresh |= m.far[i] & ~(a.far ? a.far->precise[i] : 0);
+    if (!fresh)
+        return false;
+    far_marks *far = TRY(far_of(e, a));
+    for (u32 i = 0; i < far_frames; i++)
+        far->precise[i] |= m.far[i];
+    return true;
+}
+
+/// A callback goes back to its call, whose marks are `before`.
+status raise_callback_exits(env &e, const insn_aux &a, masks before) {
+    before.live_regs = before.precise_regs = 0;
+    for (u32 n = a.callbacks; n; n = e.callbacks[n - 1].next)
+        TRY(raise_exits(e, e.subs[e.callbacks[n - 1].sub], before));
     return {};
 }
 
@@ -211,10 +286,13 @@ status update(env &e, u32 i) {
     m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
     m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
     m.outer_precise |= a.outer_precise;
-    // A callback goes back to its call.
-    for (u32 n = a.callbacks; n; n = e.callbacks[n - 1].next)
-        TRY(raise_exits(e, e.subs[e.callbacks[n - 1].sub], {.live_regs = 0, .precise_regs = 0, .live_slots = 0, .precise_slots = m.precise_slots, .outer_precise = 0}));
-    if (m.live_regs == a.live_regs && m.precise_regs == a.precise_regs && m.live_slots == a.live_slots &&
+    bool fresh_far = TRY(raise_far(e, a, m));
+    if (a.callbacks) {
+        if (a.far)
+            m.add_far(a.far->precise);
+        TRY(raise_callback_exits(e, a, m));
+    }
+    if (!fresh_far && m.live_regs == a.live_regs && m.precise_regs == a.precise_regs && m.live_slots == a.live_slots &&
         m.precise_slots == a.precise_slots && m.outer_precise == a.outer_precise)
         return {};
     a.live_regs = m.live_regs, a.precise_regs = m.precise_regs;
@@ -246,17 +324,18 @@ template <class F> void for_each_edge(const env &e, F &&fn) {
 }  // namespace
 
 status build_marks(env &e) {
-    TRY(e.pred_start.resize(e.count() + 1));
+    TRY(e.pred_start.resize_zeroed(e.count() + 1));
     for_each_edge(e, [&](u32, u32 to) { e.pred_start[to + 1]++; });
     for (u32 i = 0; i < e.count(); i++)
         e.pred_start[i + 1] += e.pred_start[i];
-    TRY(e.pred.resize(e.pred_start[e.count()]));
+    TRY(e.pred.resize_zeroed(e.pred_start[e.count()]));
     vec<u32> fill;
-    TRY(fill.resize(e.count()));
+    TRY(fill.resize_zeroed(e.count()));
     for_each_edge(e, [&](u32 from, u32 to) { e.pred[e.pred_start[to] + fill[to]++] = from; });
     for (u32 i = 0; i < e.count();) {
         const insn_desc &d = e.desc(i);
-        if (d.kind == insn_kind::exit || leaves_early(e, d))
+        note_call(e, i, d, e.aux[i]);
+        if (d.kind == insn_kind::exit || e.aux[i].leaves_early)
             TRY(e.sub_of(i).exits.push(i));
         if (is_static_call(e, d))
             TRY(e.sub_of(static_cast<u32>(d.target)).calls.push(i));
@@ -306,14 +385,18 @@ status demand_frame_reg(env &e, u32 frame, u32 regno) {
     return raised(e, i);
 }
 
-/// The caller's slot must be precise before what frame `frame` is at.
-static status demand_outer(env &e, u32 frame, u64 slots) {
-    u32 i = insn_of_frame(e, frame);
-    insn_aux &a = e.aux[i];
-    if ((a.outer_precise & slots) == slots)
-        return {};
-    a.outer_precise |= slots;
-    return raised(e, i);
+/// A slot of frame `frame` must be precise before what the frames above it are at.
+static status demand_outer(env &e, u32 frame, u64 slot) {
+    for (u32 f = frame + 1; f <= e.cur->curframe; f++) {
+        u32 i = insn_of_frame(e, f), distance = f - frame;
+        insn_aux &a = e.aux[i];
+        u64 *precise = distance == 1 ? &a.outer_precise : &TRY(far_of(e, a))->precise[distance - 2];
+        if (*precise & slot)
+            continue;
+        *precise |= slot;
+        TRY(raised(e, i));
+    }
+    return {};
 }
 
 status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
@@ -322,19 +405,18 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
     u64 b = 1ull << slot;
     if (e.precision)
         trace_read(e, frame, slot, true);
-    if (loaded && frame + 1 == top && !(e.aux[e.insn].outer_read & b)) { // followed in the function that loads it
-        e.aux[e.insn].outer_read |= b;
-        TRY(enqueue(e, e.insn));
+    if (loaded && frame < top) { // followed in the function that loads it
+        insn_aux &at = e.aux[e.insn];
+        u64 *reads = frame + 1 == top ? &at.outer_read : &TRY(far_of(e, at))->read[top - frame - 2];
+        if (!(*reads & b)) {
+            *reads |= b;
+            TRY(enqueue(e, e.insn));
+        }
     }
-    bool precise = loaded && frame + 1 < top; // what a callee's callee does with it is not
-    if (precise)
-        TRY(demand_outer(e, frame + 1, b));
-    if ((a.read_slots & b) && (!precise || (a.precise_slots & b)))
+    if (a.read_slots & b)
         return {};
     a.read_slots |= b;
     a.live_slots |= b;
-    if (precise)
-        a.precise_slots |= b;
     TRY(enqueue(e, i));
     return raised(e, i);
 }
@@ -343,22 +425,17 @@ status demand_slot(env &e, u32 frame, u32 slot) {
     u32 i = insn_of_frame(e, frame);
     insn_aux &a = e.aux[i];
     u64 b = 1ull << slot;
-    if (frame != e.cur->curframe)
-        TRY(demand_outer(e, frame + 1, b));
+    TRY(demand_outer(e, frame, b));
     if ((a.read_slots & b) && (a.precise_slots & b))
         return {};
     a.read_slots |= b, a.live_slots |= b, a.precise_slots |= b;
     return raised(e, i);
 }
 
-status observe_store(env &e, u32 frame, u32 slot, s32 regno) {
-    if (frame + 1 < e.cur->curframe) {
-        if (regno >= 0 && e.reg(static_cast<u32>(regno)).is_scalar())
-            return demand_unlogged(e, static_cast<u32>(regno));
-        return {};
-    }
+status observe_store(env &e, u32 frame, u32 slot) {
     insn_aux &a = e.aux[e.insn];
-    u64 &stores = frame == e.cur->curframe ? a.store_slots : a.outer_store, b = 1ull << slot;
+    u32 distance = e.cur->curframe - frame;
+    u64 &stores = distance == 0 ? a.store_slots : distance == 1 ? a.outer_store : TRY(far_of(e, a))->store[distance - 2], b = 1ull << slot;
     if (stores & b)
         return {};
     stores |= b;

@@ -12,11 +12,11 @@
 // read(i): slots of the own frame that i was seen to read, also through its callees (then i is the call). kill(i): the slot
 // that an aligned 8-byte store through r10 overwrites whole. Calls kill no slot.
 //
-// Precision, not liveness, is also followed for the slots of the frame that called this one (outer): through the loads and stores of them
-// that an instruction was seen to make, out at the entry to the slots before each call, in at each exit from the slots behind each
-// call. Since nothing kills an outer slot, what is demanded of it anywhere in the callee is demanded before the call too, which is where a
-// comparison looks. Slots of frames farther down are demanded at once: of their own frame's pending call, and as outer slots of
-// the call above that; what is stored into them is demanded at once.
+// Precision, not liveness, is also followed for the slots of the frame that called this one (outer), and of each frame below that (far): through
+// the loads and stores of them that an instruction was seen to make, out at the entry to the slots before each call, in at each exit
+// from the slots behind each call. A slot n frames down in the callee is one n - 1 frames down in the caller, and so on to a frame's own. Since
+// nothing kills such a slot in a callee, what is demanded of it anywhere there is demanded before the call too, which is where a
+// comparison looks. An instruction that is reached from several depths has the demands of all of them.
 //
 // A callback is a callee that goes back to its call, which is then made again: the successors of a call c with callbacks are c + 1, the
 // callbacks' entries and, from their exits, c. The edges are added when the call is first seen to make them, before any path follows
@@ -35,7 +35,7 @@
 // imprecise scalar is any number, what is not live is anything, and every live pointer is one of S's. By the equations, an instruction takes
 // a concrete state of that set into the meaning of one of the explored successors, and passes the checks that S's successor
 // passed: each check that looks at a scalar's value made a demand. (Where exploration follows one arm only, both operands are
-// demanded; where it narrows a linked register of a caller or a linked slot farther down, the whole group is demanded at once.)
+// demanded; where it narrows a linked register of a caller or a linked slot two or more frames down, the whole group is demanded at once.)
 // By induction over the path the concrete run passes all checks. facts_cover() tests inclusion of the current state in
 // that set, with the marks of the moment when S's own paths were all explored (checkpoint.h).
 //
@@ -62,8 +62,8 @@ status demand_frame_reg(env &e, u32 frame, u32 regno);
 status observe_read(env &e, u32 frame, u32 slot, bool loaded);
 /// The scalar spilled to that slot must be precise before the current instruction.
 status demand_slot(env &e, u32 frame, u32 slot);
-/// Slot `slot` of frame `frame` was written from register `regno` (or -1) by the current instruction.
-status observe_store(env &e, u32 frame, u32 slot, s32 regno);
+/// Slot `slot` of frame `frame` was written by the current instruction.
+status observe_store(env &e, u32 frame, u32 slot);
 /// The current branch refined these scalars of the current frame, and of the slots of the frame that called it, together.
 status observe_links(env &e, u16 regs, u64 slots, u64 outer_slots);
 /// The current call makes a synchronous callback to `sub`. Before it is explored.
@@ -72,11 +72,12 @@ status observe_callback(env &e, u32 sub);
 /// Brings all marks up to date. Before a comparison.
 status settle_marks(env &e);
 
+// `d`: where to look first; it is brought up to date. That changes no answer: what fails with no ids matched yet fails with some.
 /// May `cur` be pruned because of a concluded checkpoint at the same instruction? By what its marks named.
-bool facts_cover(env &e, const state_facts &old, const verifier_state &cur);
+bool facts_cover(env &e, const state_facts &old, const verifier_state &cur, difference &d);
 /// Is every concrete state of `cur` one of `old`, at the same instruction? By all that is known of what may be read.
-bool state_covers(env &e, const verifier_state &old, const verifier_state &cur);
+bool state_covers(env &e, const verifier_state &old, const verifier_state &cur, difference &d);
 /// Are they the same, but for the numbering of ids?
-bool state_identical(env &e, const verifier_state &old, const verifier_state &cur);
+bool state_identical(env &e, const verifier_state &old, const verifier_state &cur, difference &d);
 
 }  // namespace modbpf

@@ -255,7 +255,7 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
     }
     guard_stack_store(e, s, byte_of(off), size, value >= 0 && spillable(e.reg(static_cast<u32>(value))));
     TRY(overwrite_dynptr(e, f, slot));
-    TRY(observe_store(e, f.frameno, slot, value));
+    TRY(observe_store(e, f.frameno, slot));
     bool imm = value < 0 && stores_imm(e), aligned = off % static_cast<s32>(slot_bytes) == 0;
     if (value < 0) {
         if (!imm || !aligned || !e.req.bpf)
@@ -294,7 +294,7 @@ status store_variable(env &e, func_state &f, s32 lo, s32 hi, s32 value) {
     for (s32 i = lo; i < hi; i++) {
         stack_slot &s = f.stack.edit(slot_of(i));
         scratch_slot(e, f, slot_of(i));
-        TRY(observe_store(e, f.frameno, slot_of(i), value));
+        TRY(observe_store(e, f.frameno, slot_of(i)));
         slot_kind &k = s.kind[byte_of(i)];
         if (!e.req.perfmon && k != slot_kind::misc && k != slot_kind::zero) { // the store may miss it, and what it holds would be forgotten
             verbose(e, "spilled ptr in range of var-offset stack write; insn %d, ptr off: %d", e.insn, i);

@@ -35,12 +35,12 @@ void note_absent_maps(env &e) {
 }
 
 status run_stages(env &e) {
-    TRY(e.insns.resize(e.req.insns.size()));
-    TRY(e.aux.resize(e.req.insns.size()));
+    TRY(e.insns.resize_zeroed(e.req.insns.size()));
+    TRY(e.aux.resize_zeroed(e.req.insns.size()));
     memcpy(e.insns.data(), e.req.insns.data(), e.req.insns.size() * sizeof(bpf_insn));
-    TRY(e.descs.resize(e.req.insns.size()));
+    TRY(e.descs.reserve(e.req.insns.size()));
     for (u32 i = 0; i < e.count(); i++)
-        e.descs[i] = decode(e.code(), i);
+        TRY(e.descs.push(decode(e.code(), i)));
     TRY(find_subprogs(e));
     TRY(check_subprogs(e));
     TRY(bind_func_info(e));
