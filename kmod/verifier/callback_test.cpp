@@ -93,9 +93,9 @@ prog pass_on(const prog &turns, s32 which) {
     return prog{mov_x(r6, r2)} + turns + callback_ptr(r2, which) + prog{mov_x(r3, r6), mov(r4, 0), call(BPF_FUNC_loop)} + ret0;
 }
 const prog one_turn = {mov(r1, 1)};
-/// r7 is 8 or `other`; paths may be joined behind it.
+/// r7 is 8 (on the arm that is explored first) or `other`; paths may be joined behind it.
 prog one_of(s32 other) {
-    return prog{call(BPF_FUNC_get_prandom_u32), mov(r7, 8), jmp(BPF_JEQ, r0, 0, 1), mov(r7, other)} + prog(8, mov(r1, 0)) +
+    return prog{call(BPF_FUNC_get_prandom_u32), mov(r7, other), jmp(BPF_JEQ, r0, 0, 1), mov(r7, 8)} + prog(8, mov(r1, 0)) +
            prog{jmp(BPF_JEQ, r1, 1, 0), jmp(BPF_JEQ, r1, 1, 0)};
 }
 /// *r2 or *r1 = 8 or `other`.

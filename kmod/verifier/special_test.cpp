@@ -138,6 +138,9 @@ prog element(u8 dst = r6) {
 prog lock(u8 reg = r6, s32 off = 4) { return {mov_x(r1, reg), add(r1, off), call(BPF_FUNC_spin_lock)}; }
 prog unlock(u8 reg = r6, s32 off = 4) { return {mov_x(r1, reg), add(r1, off), call(BPF_FUNC_spin_unlock)}; }
 
+/// A place where paths may be joined.
+const prog join = prog(8, mov(r5, 0)) + prog{jmp(BPF_JEQ, r5, 1, 0), jmp(BPF_JEQ, r5, 1, 0)};
+
 std::vector<special_row> special_rows() {
     return {
         {"plain members", element() + prog{ldx(BPF_W, r1, r6, 0), stx(BPF_DW, r6, r1, 24)} + ret0},
@@ -170,6 +173,11 @@ std::vector<special_row> special_rows() {
         {"no packet load under a lock", prog{mov_x(r9, r1)} + element() + lock() + prog{mov_x(r8, r6), mov_x(r6, r9), ld_abs(BPF_B, 0)} + unlock(r8) + ret0, EINVAL,
          "BPF_LD_[ABS|IND] cannot be used inside bpf_spin_lock-ed region"},
         {"one path unlocks", element() + lock() + prog{ldx(BPF_W, r7, r6, 0), jmp(BPF_JEQ, r7, 0, 3)} + unlock() + ret0, EINVAL, "bpf_spin_unlock is missing"},
+        {"a lock on the arm that is explored first, none on the other",
+         element() + prog{ldx(BPF_W, r7, r6, 0), jmp(BPF_JEQ, r7, 0, 3)} + lock() + join + unlock() + ret0, EINVAL, "bpf_spin_unlock without taking a lock"},
+        {"none on the arm that is explored first, a lock on the other",
+         element() + prog{ldx(BPF_W, r7, r6, 0), jmp(BPF_JEQ, r7, 0, 1), ja(3)} + lock() + join + ret0, EINVAL, "bpf_spin_unlock is missing"},
+        {"a lock on both arms", element() + lock() + prog{ldx(BPF_W, r7, r6, 0), jmp(BPF_JEQ, r7, 0, 1), mov(r8, 0)} + join + unlock() + ret0, 0, ""},
         {"both paths unlock", element() + lock() + prog{ldx(BPF_W, r7, r6, 0), jmp(BPF_JEQ, r7, 0, 1), st(BPF_W, r6, 0, 1)} + unlock() + ret0, 0, ""},
 
         {"a kernel pointer is loaded", element() + prog{ldx(BPF_DW, r1, r6, 8), jmp(BPF_JEQ, r1, 0, 0)} + ret0, 0, ""},
