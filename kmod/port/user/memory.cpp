@@ -51,16 +51,22 @@ void *take_large(size_t size) {
     return nullptr;
 }
 
-bool keep_large(void *p) {
+/// Keeps the block in place of the smallest one. -> what is left to be freed, or null.
+void *keep_large(void *p) {
     size_t have = malloc_usable_size(p);
     if (have < large || have > max_large)
-        return false;
-    for (u32 i = 0; i < kept_blocks; i++) {
-        void *none = nullptr;
-        if (__atomic_compare_exchange_n(&kept[i], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
-            return true;
+        return p;
+    for (u32 i = 0; i < kept_blocks && p; i++) {
+        void *other = __atomic_exchange_n(&kept[i], nullptr, __ATOMIC_ACQUIRE), *none = nullptr;
+        if (other && malloc_usable_size(other) > malloc_usable_size(p)) {
+            void *smaller = p;
+            p = other, other = smaller;
+        }
+        if (!__atomic_compare_exchange_n(&kept[i], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+            free(p); // another thread was faster
+        p = other;
     }
-    return false;
+    return p;
 }
 
 /// Head of a per-CPU allocation; the copies stand behind it. `stride` keeps each copy's alignment.
@@ -80,8 +86,7 @@ void *port_alloc(size_t size, port_alloc_ctx) {
 }
 
 void port_free(void *p) {
-    if (!p || !keep_large(p))
-        free(p);
+    free(p ? keep_large(p) : p);
 }
 
 u64 port_memory_bytes() {
