@@ -17,12 +17,15 @@ void release(void *obj) {
 void show_fdinfo(void *obj, port_seq *seq) {
     auto *l = static_cast<bpf_link *>(obj);
     const u8 *t = l->prog->tag.bytes;
-    bool raw_tp = l->type == BPF_LINK_TYPE_RAW_TRACEPOINT;
-    port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", raw_tp ? "raw_tracepoint" : "perf", l->id);
+    bool raw_tp = l->type == BPF_LINK_TYPE_RAW_TRACEPOINT, tracing = l->type == BPF_LINK_TYPE_TRACING;
+    port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", raw_tp ? "raw_tracepoint" : tracing ? "tracing" : "perf", l->id);
     port_seq_printf(seq, "prog_tag:\t%02x%02x%02x%02x%02x%02x%02x%02x\nprog_id:\t%u\n", t[0], t[1], t[2], t[3], t[4], t[5], t[6],
                     t[7], l->prog->id);
     if (raw_tp)
         port_seq_printf(seq, "tp_name:\t%s\n", l->tp_name);
+    if (tracing)
+        port_seq_printf(seq, "attach_type:\t%d\ntarget_obj_id:\t%u\ntarget_btf_id:\t%u\n",
+                        static_cast<s32>(l->prog->expected_attach_type), l->prog->attach_types->id, l->prog->attach_btf_id);
 }
 
 /// A name into the user's room of `room` bytes; ENOSPC after cutting it. Both room and address, or neither (EINVAL).
@@ -60,6 +63,8 @@ long fill_kprobe(const perf_event *e, u64 cookie, bpf_link_info &info) {
 bpf_link::~bpf_link() {
     if (hook)
         port_event_detach(hook);
+    if (traces)
+        trampoline_detach(traces.get());
     if (event && settled)
         perf_event_clear_prog(event.get());
 }
@@ -123,7 +128,26 @@ long perf_link_create(ref<program> p, int perf_fd, u64 cookie) {
     return link_settle(move(l));
 }
 
+long tracing_link_create(ref<program> p, u64 cookie) {
+    if (MODBPF_BUG_ON(!p->attach_types))
+        return -EFAULT;
+    result<ref<bpf_link>> made = link_make(BPF_LINK_TYPE_TRACING, p);
+    if (!made)
+        return made.code();
+    ref<bpf_link> l = move(*made);
+    l->cookie = cookie;
+    result<ref<tracer>> traces = trampoline_attach(move(p), cookie);
+    if (!traces)
+        return traces.code();
+    l->traces = move(*traces);
+    return link_settle(move(l));
+}
+
 long link_fill_info(bpf_link *l, bpf_link_info &info) {
+    if (l->type == BPF_LINK_TYPE_TRACING) {
+        info.tracing = {l->prog->expected_attach_type, l->prog->attach_types->id, l->prog->attach_btf_id};
+        return 0;
+    }
     if (l->type == BPF_LINK_TYPE_RAW_TRACEPOINT)
         return put_name(info.raw_tracepoint.tp_name, &info.raw_tracepoint.tp_name_len, l->tp_name);
     const perf_event *e = l->event.get();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "attach/perf_event.h"
+#include "attach/trampoline.h"
 #include "prog/info.h"
 #include "prog/prog.h"
 
@@ -24,6 +25,7 @@ struct bpf_link : refcounted<bpf_link> {
     u64 cookie = 0;
     ref<perf_event> event;       ///< PERF_EVENT
     port_event *hook = nullptr;  ///< RAW_TRACEPOINT
+    ref<tracer> traces;          ///< TRACING
     char tp_name[tp_name_len]{};
     u32 nargs = 0;
     u8 arg_sizes[PORT_RAW_TP_MAX_ARGS]{};
@@ -39,6 +41,8 @@ result<ref<bpf_link>> link_from_fd(int fd);
 long perf_link_create(ref<program> p, int perf_fd, u64 cookie);
 /// RAW_TRACEPOINT_OPEN. -> fd or -errno.
 long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie);
+/// RAW_TRACEPOINT_OPEN and LINK_CREATE of programs at functions of the kernel. -> fd or -errno.
+long tracing_link_create(ref<program> p, u64 cookie);
 /// A new fd for a settled link.
 long link_new_fd(ref<bpf_link> l);
 /// The end of each *_create: the link becomes visible and gets its fd.

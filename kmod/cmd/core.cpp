@@ -44,6 +44,11 @@ status start(state &s) {
     if (!s.active)
         return error(ENOMEM);
     TRY(helpers_init());
+    status trampolines = trampolines_init();
+    if (!trampolines.ok()) {
+        helpers_exit();
+        return trampolines;
+    }
     core = &s;
     map_gone_hook = map_gone;
     map_free_hook = map_free_btf;
@@ -57,6 +62,7 @@ status start(state &s) {
     if (!files.ok()) {
         port_file_class_unregister_all();
         core = nullptr;
+        trampolines_exit();
         helpers_exit();
     }
     return files;
@@ -98,6 +104,7 @@ int modbpf_core_init(void) {
 
 void modbpf_core_exit(void) {
     using namespace modbpf;
+    trampolines_exit(); // some programs live as long as a trampoline's text
     wait_for_objects();
     btf::release_kernel();
     port_rcu_barrier();

@@ -89,6 +89,10 @@ void write(user_text &t) {
     t.item("kretprobe");
     t.item("tracepoint");
     t.item("raw_tracepoint");
+    t.item("fentry");
+    t.item("fexit");
+    t.item("fmod_ret");
+    t.item("lsm");
     t.add("], ");
     t.key("helpers", "[");
     for (u32 id = 0; id < func_id_count; id++)

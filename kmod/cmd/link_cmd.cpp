@@ -28,10 +28,19 @@ bool attach_type_fits(const program &p, u32 attach_type) {
     case BPF_PROG_TYPE_XDP:
         return attach_type == BPF_XDP;
     case BPF_PROG_TYPE_TRACING:
+    case BPF_PROG_TYPE_LSM:
         return attach_type == p.expected_attach_type;
     default:
         return false;
     }
+}
+
+/// At a function of the kernel, by a trampoline.
+bool stands_at_function(const program &p) {
+    if (p.type->type == BPF_PROG_TYPE_LSM)
+        return p.expected_attach_type == BPF_LSM_MAC;
+    return p.type->type == BPF_PROG_TYPE_TRACING && (p.expected_attach_type == BPF_TRACE_FENTRY ||
+           p.expected_attach_type == BPF_TRACE_FEXIT || p.expected_attach_type == BPF_MODIFY_RETURN);
 }
 
 }  // namespace
@@ -41,7 +50,12 @@ long cmd_raw_tracepoint_open(const attr_view &v) {
     result<ref<program>> p = prog_from_fd(static_cast<int>(a.prog_fd));
     if (!p)
         return p.code();
-    return (*p)->runs() ? raw_tp_link_create(move(*p), a.name, a.cookie) : -ENOTSUPP;
+    if (!(*p)->runs())
+        return -ENOTSUPP;
+    bool at_function = stands_at_function(**p);
+    if (at_function && a.name) // it was named when the program was loaded
+        return -EINVAL;
+    return at_function ? tracing_link_create(move(*p), a.cookie) : raw_tp_link_create(move(*p), a.name, a.cookie);
 }
 
 long cmd_link_create(const attr_view &v) {
@@ -57,6 +71,11 @@ long cmd_link_create(const attr_view &v) {
         return -EINVAL;
     if ((*p)->type->type == BPF_PROG_TYPE_TRACING && a.attach_type == BPF_TRACE_RAW_TP)
         return (*p)->runs() ? raw_tp_link_create(move(*p), 0, a.more[0]) : -ENOTSUPP; // tracing.cookie
+    if (stands_at_function(**p)) {
+        if (a.target_fd || static_cast<u32>(a.cookie)) // tracing.target_btf_id: extensions alone take another target
+            return -EINVAL;
+        return (*p)->runs() ? tracing_link_create(move(*p), a.more[0]) : -ENOTSUPP;
+    }
     if (a.attach_type != BPF_PERF_EVENT) {
         port_log(PORT_LOG_INFO, "LINK_CREATE: attach type %u is not supported", a.attach_type);
         return -EOPNOTSUPP;

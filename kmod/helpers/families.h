@@ -89,6 +89,12 @@ MODBPF_HELPER(ringbuf_query);
 MODBPF_HELPER(tail_call);
 // attach.cpp
 MODBPF_HELPER(get_func_ip);
+MODBPF_HELPER(get_func_ip_traced);
+MODBPF_HELPER(get_attach_cookie_traced);
+MODBPF_HELPER(get_func_arg);
+MODBPF_HELPER(get_func_arg_cnt);
+MODBPF_HELPER(get_func_ret);
+MODBPF_HELPER(get_func_ret_at_entry);
 MODBPF_HELPER(get_attach_cookie);
 // dynptr.cpp
 MODBPF_HELPER(dynptr_from_mem);

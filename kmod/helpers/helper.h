@@ -12,6 +12,8 @@
 
 namespace modbpf {
 
+struct code;
+
 /// What an argument must be: a base and flags. Names follow Linux's ARG_*.
 enum class arg_type : u32 {
     is_flagged_kind_ = 0,
@@ -170,6 +172,8 @@ struct helper_proto {
 const helper_proto *find_helper(u32 id, u32 prog_type, u32 attach_type);
 /// The prototype that runs, whatever the program type: the first one of this id with a function. Null: cannot run here.
 const helper_proto *find_helper(u32 id);
+/// The one that runs when this code calls it.
+const helper_proto *helper_of(const code &c, u32 id);
 /// The first row of this id: for what does not depend on the program. Null: no such helper.
 const helper_proto *any_helper(u32 id);
 /// "map_lookup_elem" for id 1; null for an id that Linux 6.12 does not know.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The table, and the families that need no map.
 #include "helpers/families.h"
+#include "isa/code.h"
 #include "helpers/helper.h"
 
 #include <gtest/gtest.h>
@@ -26,9 +27,26 @@ TEST(table, finds_by_id) {
     EXPECT_EQ(find_helper(~0u), nullptr);
     for (const helper_proto &p : all_helpers()) {
         const helper_proto *runs = find_helper(p.id);
-        EXPECT_TRUE(!p.fn || (runs && runs->fn == p.fn)) << helper_name(p.id);
+        EXPECT_TRUE(!p.fn || runs) << helper_name(p.id);
         EXPECT_TRUE(!runs || runs->fn) << helper_name(p.id);
     }
+}
+
+/// One helper, another function for each kind of program; code of no known type takes the first one.
+TEST(table, what_runs_depends_on_the_program) {
+    code c;
+    auto fn = [&](u32 type, u32 attach) {
+        c.prog_type = type;
+        c.attach_type = attach;
+        const helper_proto *p = helper_of(c, BPF_FUNC_get_func_ret);
+        return p ? p->fn : nullptr;
+    };
+    EXPECT_EQ(fn(BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT), bpf_get_func_ret);
+    EXPECT_EQ(fn(BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY), bpf_get_func_ret_at_entry);
+    EXPECT_EQ(fn(BPF_PROG_TYPE_LSM, BPF_LSM_MAC), bpf_get_func_ret_at_entry);
+    EXPECT_NE(fn(0, 0), nullptr);
+    c.prog_type = BPF_PROG_TYPE_TRACING;
+    EXPECT_EQ(helper_of(c, BPF_FUNC_skb_vlan_push), nullptr);
 }
 
 TEST(table, names) {

@@ -102,10 +102,11 @@ inline constexpr row trace_rows[] = {
     row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, kprobe, 0, bpf_get_func_ip}.on(~multi_hooks),
     row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, func_ip, kprobe, 0, bpf_get_func_ip}.on(multi_hooks),
     {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, tracepoint | raw_tracepoint, 0, bpf_get_func_ip},
-    {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, tracing_progs, 0, nullptr},
-    row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, tracing, 0, nullptr}.on(bit(BPF_TRACE_RAW_TP) |
-     bit(BPF_TRACE_FENTRY) | bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
-    row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, lsm, 0, nullptr}.on(bit(BPF_LSM_MAC)),
+    {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, tracing_progs, 0, bpf_get_func_ip_traced},
+    row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, tracing, 0, bpf_get_attach_cookie}.on(bit(BPF_TRACE_RAW_TP)),
+    row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, tracing, 0, bpf_get_attach_cookie_traced}
+     .on(bit(BPF_TRACE_FENTRY) | bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
+    row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, lsm, 0, bpf_get_attach_cookie_traced}.on(bit(BPF_LSM_MAC)),
     {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, perf_event | raw_tracepoint_writable, 0, nullptr},
     {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, kprobe | tracepoint | raw_tracepoint, 0,
      bpf_get_attach_cookie},
@@ -122,15 +123,16 @@ inline constexpr row trace_rows[] = {
      nullptr},
     row{BPF_FUNC_find_vma, ret::integer, {btf_id, anything, func, stack | or_null, anything}, calls_back,
      tracing_progs, 0, nullptr}.typed({"task_struct"}),
-    row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, tracing, 0, nullptr}
+    row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, tracing, 0, bpf_get_func_arg}
      .on(bit(BPF_TRACE_FENTRY) | bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
-    row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, lsm, 0, nullptr}.on(bit(BPF_LSM_MAC)),
-    row{BPF_FUNC_get_func_ret, ret::integer, {ctx, uninit_u64}, 0, tracing, 0, nullptr}.on(bit(BPF_TRACE_FENTRY) |
+    row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, lsm, 0, bpf_get_func_arg}.on(bit(BPF_LSM_MAC)),
+    row{BPF_FUNC_get_func_ret, ret::integer, {ctx, uninit_u64}, 0, tracing, 0, bpf_get_func_ret}.on(bit(BPF_TRACE_FEXIT) |
+     bit(BPF_MODIFY_RETURN)),
+    row{BPF_FUNC_get_func_ret, ret::integer, {ctx, uninit_u64}, 0, tracing, 0, bpf_get_func_ret_at_entry}.on(bit(BPF_TRACE_FENTRY)),
+    row{BPF_FUNC_get_func_ret, ret::integer, {ctx, uninit_u64}, 0, lsm, 0, bpf_get_func_ret_at_entry}.on(bit(BPF_LSM_MAC)),
+    row{BPF_FUNC_get_func_arg_cnt, ret::integer, {ctx}, 0, tracing, 0, bpf_get_func_arg_cnt}.on(bit(BPF_TRACE_FENTRY) |
      bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
-    row{BPF_FUNC_get_func_ret, ret::integer, {ctx, uninit_u64}, 0, lsm, 0, nullptr}.on(bit(BPF_LSM_MAC)),
-    row{BPF_FUNC_get_func_arg_cnt, ret::integer, {ctx}, 0, tracing, 0, nullptr}.on(bit(BPF_TRACE_FENTRY) |
-     bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
-    row{BPF_FUNC_get_func_arg_cnt, ret::integer, {ctx}, 0, lsm, 0, nullptr}.on(bit(BPF_LSM_MAC)),
+    row{BPF_FUNC_get_func_arg_cnt, ret::integer, {ctx}, 0, lsm, 0, bpf_get_func_arg_cnt}.on(bit(BPF_LSM_MAC)),
     row{BPF_FUNC_copy_from_user_task, ret::integer, {uninit_mem, const_size_or_zero, anything, btf_id, anything},
      gpl | sleeps, tracing_progs, 0, bpf_copy_from_user_task}.typed({nullptr, nullptr, nullptr, "task_struct"}),
     row{BPF_FUNC_ima_file_hash, ret::integer, {btf_id, uninit_mem, const_size}, sleeps, lsm, 0, nullptr}

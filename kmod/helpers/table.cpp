@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The table of helpers: the families' rows in order of ids, what must hold of each row, and the look-ups.
+#include "isa/code.h"
 #include "helpers/rows_core.h"
 #include "helpers/rows_packet.h"
 #include "helpers/rows_socket.h"
@@ -138,6 +139,11 @@ const helper_proto *find_helper(u32 id) {
         if (table[i].fn || (table[i].flags & helper_tail_call))
             return &table[i];
     return nullptr;
+}
+
+const helper_proto *helper_of(const code &c, u32 id) {
+    const helper_proto *p = c.prog_type ? find_helper(id, c.prog_type, c.attach_type) : nullptr;
+    return p && (p->fn || (p->flags & helper_tail_call)) ? p : find_helper(id);
 }
 
 const helper_proto *any_helper(u32 id) { return id < func_id_count && index.row[id] ? &table[index.row[id] - 1] : nullptr; }

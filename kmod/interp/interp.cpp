@@ -196,7 +196,7 @@ void machine::call_helper(const insn_desc &d) {
     auto id = static_cast<u32>(d.imm);
     if (id == BPF_FUNC_tail_call)
         return tail_call();
-    const helper_proto *p = env.helper ? env.helper(id) : find_helper(id);
+    const helper_proto *p = env.helper ? env.helper(id) : helper_of(*program, id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return stop();
     regs[0] = call_function(p->fn, program->sleepable && runs_in_section(*p));

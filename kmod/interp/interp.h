@@ -43,7 +43,7 @@ struct interp_env {
     u32 frame_count;                                      ///< max_call_frames suffice for code without tail calls
     const code *(*tail)(void *map, u32 index) = nullptr;  ///< null: every tail call fails
     const interp_trace *trace = nullptr;
-    const helper_proto *(*helper)(u32 id) = nullptr;                           ///< null: find_helper
+    const helper_proto *(*helper)(u32 id) = nullptr;                           ///< null: helper_of
     bool (*packet)(const void *ctx, s32 off, u32 size, u64 *value) = nullptr;  ///< null: load_packet_bytes
 };
 u64 interpret(const code &c, const void *ctx, const interp_env &env);

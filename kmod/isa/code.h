@@ -68,6 +68,7 @@ struct code {
     vec<code_subprog> subprogs;  ///< subprogs[0] is the entry
     vec<code_guard> guards;      ///< by instruction, ascending
     vec<code_kfunc> kfuncs;
+    u32 prog_type = 0, attach_type = 0; ///< BPF_PROG_TYPE_* (0: any) and the expected attach type: whose helpers it calls
     bool sleepable = false; ///< runs where it may sleep: helpers that do not are called inside a section of their own
 };
 

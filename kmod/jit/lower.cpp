@@ -2,6 +2,8 @@
 // Control: subprograms, frames, calls, jumps. Computation and memory are in lower_alu.cpp and lower_mem.cpp.
 #include "jit/lower.h"
 
+#include "jit/conventions.h"
+
 namespace modbpf {
 
 using x86::reg;
@@ -17,14 +19,8 @@ x86::mem lowering::at(u8 base, s32 off) const {
     return {frame_->native[base], base == BPF_REG_10 ? off - static_cast<s32>(frame_->below_rbp) : off};
 }
 
-/// Return to the caller, as the machine wants it. The frame is gone.
 void lowering::ret() {
-    if (env_.return_thunk)
-        out_.jmp_addr(env_.return_thunk);
-    else
-        out_.e.ret();
-    if (env_.sls)
-        out_.e.int3();
+    emit_return(out_, env_);
 }
 
 void lowering::jump_register(reg r) {
@@ -36,15 +32,8 @@ void lowering::jump_register(reg r) {
         out_.e.int3();
 }
 
-/// Calls C code; rax is free, because the result goes there.
 void lowering::call_address(u64 addr) {
-    if (env_.rel32)
-        return out_.call_addr(addr);
-    out_.e.mov_imm(reg::rax, addr);
-    if (u64 thunk = env_.indirect_thunk[x86::num(reg::rax)])
-        out_.call_addr(thunk);
-    else
-        out_.e.call_reg(reg::rax);
+    emit_call(out_, env_, addr);
 }
 
 void lowering::prologue(u32 sub) {
@@ -147,7 +136,7 @@ status lowering::helper(const jit_op &d) {
         tail_call();
         return {};
     }
-    const helper_proto *p = options_.helper ? options_.helper(id) : find_helper(id);
+    const helper_proto *p = options_.helper ? options_.helper(id) : helper_of(code_, id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return error(EFAULT);
     call_c(p->fn, code_.sleepable && runs_in_section(*p));

@@ -337,6 +337,26 @@ void port_event_detach(struct port_event *e);
 /* How often a kprobe's hit was missed (nested in another probe, or a return probe without a free instance); else 0. */
 u64 port_event_missed(struct port_event *e);
 
+/* ---- functions of the kernel: task context ------------------------------------------------------------- */
+
+/*
+ * A hook makes a function of the kernel call a text of ours from its entry, before it has done anything: the text finds the function's
+ * arguments where its caller put them, and the return address into the function on top of the one into its caller. (user: the
+ * functions that test runs call, by the names that they have in the kernel.)
+ */
+struct port_hook;
+int port_hook_create(const char *name, struct port_hook **out); /* -ENOENT: no such function; -EBUSY: it has no place for a call */
+void port_hook_destroy(struct port_hook *h); /* takes it out; NULL is allowed */
+u64 port_hook_entry(struct port_hook *h);    /* the function's address */
+u64 port_hook_body(struct port_hook *h);     /* where it goes on behind the call */
+/* Puts the text in place, also of another one; NULL: takes it out. Calls may be in the old text yet. -EBUSY: somebody else's is there. */
+int port_hook_set(struct port_hook *h, void *text);
+/* Returns when every task that was interrupted in text has left it, or has gone to sleep by itself. */
+void port_tasks_synchronize(void);
+/* Calls the kernel's functions for test runs of tracing programs: those for fmod_ret, or those for fentry and fexit. -EFAULT: one of them did
+ * not give what it should. *retval: for fmod_ret the sum of their results, and in its upper half how many had their side effect. */
+int port_call_test_functions(bool modify, u32 *retval);
+
 /* ---- call chains: any context -------------------------------------------------------------------------- */
 
 /*

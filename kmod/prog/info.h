@@ -59,6 +59,9 @@ struct bpf_link_info {
             u32 tp_name_len;
         } raw_tracepoint;
         struct {
+            u32 attach_type, target_obj_id, target_btf_id;
+        } tracing;
+        struct {
             u32 type, pad;
             union {
                 struct {

@@ -21,7 +21,7 @@ struct prog_stats {
     u64 runs;
     u64 ns;
     u64 misses; ///< runs skipped by the recursion guard
-    u32 active; ///< raw tracepoints: this program is running on this CPU
+    u32 active; ///< where the guard is the program's own: it is running on this CPU
 };
 
 struct prog_tag {
@@ -59,14 +59,16 @@ struct program : runnable, refcounted<program> {
     static void dispose(program *p);
 };
 
-/// Runs `p` once: preemption off, inside RCU, recursion guard per program for raw tracepoints and per CPU for the
-/// perf-style events (kprobe, tracepoint), as Linux: a nested run is skipped and counted as missed.
+/// Runs `p` once: preemption off, inside RCU, recursion guard per program for raw tracepoints and trampolines and per CPU
+/// for the perf-style events (kprobe, tracepoint), as Linux: a nested run is skipped and counted as missed.
 /// `ctx` is the run-time context. -> r0, or 0 when skipped.
-u32 run_event(program *p, const void *ctx, run_ctx &run);
+u64 run_event(program *p, const void *ctx, run_ctx &run);
 /// The same without the guard: test runs. Preemption off, inside RCU. Counts and times the run while statistics are on.
-u32 run_counted(program *p, const void *ctx, run_ctx &run);
+u64 run_counted(program *p, const void *ctx, run_ctx &run);
 /// A sleepable program: task context, outside preemption and RCU sections, on one CPU. -> r0
-u32 run_sleepable(program *p, const void *ctx);
+u64 run_sleepable(program *p, const void *ctx);
+/// The same with run_event's guard for a program of its own: it may be called from within itself.
+u64 run_sleepable_event(program *p, const void *ctx);
 #ifndef MODBPF_KERNEL
 extern bool run_by_interpreter; ///< in a process: not the images run but the interpreter, to compare the two
 extern bool verify_only; ///< in a process: load what is safe even if it cannot run here; its runs are refused

@@ -36,11 +36,11 @@ void count_missed(program *p) {
     __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
 }
 
-u32 run_counted(program *p, const void *ctx, run_ctx &run) {
+u64 run_counted(program *p, const void *ctx, run_ctx &run) {
     run_scope scope(run);
     bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
     u64 start = timed ? port_ktime_ns() : 0;
-    u32 ret = static_cast<u32>(execute(p, ctx));
+    u64 ret = execute(p, ctx);
     if (__builtin_expect(timed, 0)) {
         auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
         __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);
@@ -50,11 +50,11 @@ u32 run_counted(program *p, const void *ctx, run_ctx &run) {
 }
 
 /// No run context: it belongs to a CPU, and a program that sleeps lets others run there.
-u32 run_sleepable(program *p, const void *ctx) {
+u64 run_sleepable(program *p, const void *ctx) {
     port_migrate_disable();
     bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
     u64 start = timed ? port_ktime_ns() : 0;
-    u32 ret = static_cast<u32>(execute(p, ctx));
+    u64 ret = execute(p, ctx);
     if (timed) {
         auto *st = static_cast<prog_stats *>(port_percpu_ptr(p->stats, port_cpu_id()));
         __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);
@@ -64,19 +64,36 @@ u32 run_sleepable(program *p, const void *ctx) {
     return ret;
 }
 
-u32 run_event(program *p, const void *ctx, run_ctx &run) {
+/// Linux guards these a program, and kprobes, tracepoints and samples together a CPU.
+static bool guarded_alone(const prog_type_info &t) {
+    return t.type == BPF_PROG_TYPE_RAW_TRACEPOINT || t.type == BPF_PROG_TYPE_TRACING || t.type == BPF_PROG_TYPE_LSM;
+}
+
+u64 run_event(program *p, const void *ctx, run_ctx &run) {
     preempt_guard here;
     rcu_read_guard readers;
     auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
-    bool raw = p->type->type == BPF_PROG_TYPE_RAW_TRACEPOINT || p->type->type == BPF_PROG_TYPE_TRACING;
-    u32 *active = raw ? &st->active : static_cast<u32 *>(port_this_cpu_ptr(core->active));
-    u32 ret = 0;
+    u32 *active = guarded_alone(*p->type) ? &st->active : static_cast<u32 *>(port_this_cpu_ptr(core->active));
+    u64 ret = 0;
     if (__atomic_add_fetch(active, 1, __ATOMIC_ACQUIRE) != 1) {
         __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
     } else {
         ret = run_counted(p, ctx, run);
     }
     __atomic_sub_fetch(active, 1, __ATOMIC_RELEASE);
+    return ret;
+}
+
+u64 run_sleepable_event(program *p, const void *ctx) {
+    port_migrate_disable();
+    auto *st = static_cast<prog_stats *>(port_percpu_ptr(p->stats, port_cpu_id()));
+    u64 ret = 0;
+    if (__atomic_add_fetch(&st->active, 1, __ATOMIC_ACQUIRE) != 1)
+        __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
+    else
+        ret = run_sleepable(p, ctx);
+    __atomic_sub_fetch(&st->active, 1, __ATOMIC_RELEASE);
+    port_migrate_enable();
     return ret;
 }
 

@@ -475,6 +475,21 @@ status test_run_syscall(program *p, const test_run_request &req, test_run_result
     return {};
 }
 
+// ---- TRACING ----
+
+/// Calls functions of the kernel; whether this program or any other stands at them does not matter.
+status test_run_tracing(const program *p, const test_run_request &req, test_run_result &res) {
+    if (req.flags || req.cpu || req.batch_size)
+        return error(EINVAL);
+    bool modify = p->expected_attach_type == BPF_MODIFY_RETURN;
+    if (!modify && p->expected_attach_type != BPF_TRACE_FENTRY && p->expected_attach_type != BPF_TRACE_FEXIT)
+        return error(EFAULT);
+    if (int err = port_call_test_functions(modify, &res.retval))
+        return error(-err);
+    res.has_retval = true;
+    return {};
+}
+
 }  // namespace
 
 status prog_test_run(program *p, const test_run_request &req, test_run_result &res) {
@@ -494,6 +509,8 @@ status prog_test_run(program *p, const test_run_request &req, test_run_result &r
             return test_run_syscall(p, req, res);
         case BPF_PROG_TYPE_RAW_TRACEPOINT:
             return test_run_raw_tp(p, req, res);
+        case BPF_PROG_TYPE_TRACING:
+            return test_run_tracing(p, req, res);
         default:
             return error(ENOTSUPP);
     }

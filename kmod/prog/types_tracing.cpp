@@ -96,8 +96,9 @@ constinit const prog_type_info tracing_type = {
     .sleeps = sleep_rule::may,
     .sleep_attach = entry_exit | on(BPF_MODIFY_RETURN, BPF_TRACE_ITER),
     .raw_ctx = true,
+    .test_run = true,
     .verify_only = true,
-    .runs_attach = on(BPF_TRACE_RAW_TP),
+    .runs_attach = entry_exit | on(BPF_TRACE_RAW_TP, BPF_MODIFY_RETURN),
 };
 
 constinit const prog_type_info lsm_type = {
@@ -109,6 +110,7 @@ constinit const prog_type_info lsm_type = {
     .sleep_attach = ~on(BPF_LSM_CGROUP),
     .raw_ctx = true,
     .verify_only = true,
+    .runs_attach = on(BPF_LSM_MAC),
 };
 
 constinit const prog_type_info struct_ops_type = {

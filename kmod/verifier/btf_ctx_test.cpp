@@ -233,10 +233,13 @@ TEST(TypedContext, Rows) {
         }
 }
 
-// None of these can run here yet: whoever wants more than the verdict is told what is missing.
+// Some cannot run here yet: whoever wants more than the verdict is told what is missing.
 TEST(TypedContext, IsAbsent) {
     options o{.type = tracing, .kernel = &*k().types, .attach = BPF_TRACE_FENTRY};
     o.target = {.btf_id = k().plain, .types = &*k().types};
+    EXPECT_EQ(check(leave, o).err, 0);
+    o.attach = BPF_TRACE_ITER;
+    o.target.btf_id = k().iter_task;
     EXPECT_EQ(check(leave, o).err, ENOTSUPP);
     o.verify_only = true;
     auto out = check(leave, o);

@@ -70,22 +70,6 @@ result<bool> check_target_program(env &e, const target_program &p, const char *f
     return !(p.func_flags[func] & func_unreliable);
 }
 
-/// Bytes of an argument or result; false: no kind that is passed.
-bool passed_size(const btf &types, u32 id, u32 *size, const btf_type **type) {
-    const btf_type *t = types.type(types.skip_modifiers(id));
-    *type = t;
-    *size = 0;
-    if (!t) // void
-        return true;
-    if (t->kind() == btf_kind::pointer)
-        *size = 8;
-    else if (t->kind() == btf_kind::integer || t->is_enum() || t->is_composite())
-        *size = t->size_or_type;
-    else
-        return false;
-    return true;
-}
-
 /// Can a trampoline pass the prototype on? -> size of the result.
 result<u32> check_prototype(env &e, const btf &types, const btf_type *proto, const char *name) {
     const auto *args = types.tail<btf_param>(proto);
@@ -267,6 +251,21 @@ result<const btf_type *> named_target(env &e) {
 }
 
 }  // namespace
+
+bool passed_size(const btf &types, u32 id, u32 *size, const btf_type **type) {
+    const btf_type *t = types.type(types.skip_modifiers(id));
+    *type = t;
+    *size = 0;
+    if (!t) // void
+        return true;
+    if (t->kind() == btf_kind::pointer)
+        *size = 8;
+    else if (t->kind() == btf_kind::integer || t->is_enum() || t->is_composite())
+        *size = t->size_or_type;
+    else
+        return false;
+    return true;
+}
 
 const char *kind_text(const btf_type *t) {
     static constexpr const char *const names[] = {

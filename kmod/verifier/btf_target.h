@@ -38,6 +38,9 @@ ctx_names ctx_names_of(u32 prog_type);
 /// May a structure of that name stand for the type's context?
 bool is_ctx_struct(u32 prog_type, const char *name);
 
+/// Bytes of an argument or result with its type behind modifiers (null: void, 0 bytes); false: no kind that is passed.
+bool passed_size(const btf &types, u32 id, u32 *size, const btf_type **type);
+
 /// "STRUCT" and so on, as Linux prints kinds.
 const char *kind_text(const btf_type *t);
 

@@ -321,6 +321,8 @@ status fixer::emit_info() {
 status fix_up(env &e) {
     fixer f{e, {}, {}, {}, {}};
     e.out->image.sleepable |= (e.req.prog_flags & BPF_F_SLEEPABLE) != 0;
+    e.out->image.prog_type = e.req.type->type;
+    e.out->image.attach_type = e.req.expected_attach_type;
     TRY(f.start());
     TRY(f.check_kfuncs());
     TRY(check_arena_loads(e));

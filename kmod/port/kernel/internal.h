@@ -70,6 +70,10 @@ bool modbpf_ksym_ns_match(const struct ns_common *ns, u64 dev, u64 ino); /* fals
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
 /* How many kernel functions carry this name; -ENOSYS when that cannot be told. */
 int modbpf_ksym_count(const char *name);
+/* Address of a function of the kernel itself, not of a module; 0: none. */
+unsigned long modbpf_ksym_function(const char *name);
+/* Where the function at `entry` calls the function tracer; 0: nowhere, or that cannot be told. */
+unsigned long modbpf_ksym_ftrace_site(unsigned long entry);
 /* The function around addr is closed to the function tracer: the kernel made it notrace. False when that cannot be told. */
 bool modbpf_ksym_notrace(unsigned long addr);
 

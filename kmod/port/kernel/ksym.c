@@ -192,6 +192,19 @@ bool modbpf_ksym_notrace(unsigned long addr)
 	return !static_call(modbpf_ftrace_location_range)(addr, addr + size - 1);
 }
 
+unsigned long modbpf_ksym_function(const char *name)
+{
+	unsigned long addr = port_ksym_lookup(name);
+
+	return addr >= port_ksym_lookup("_stext") && addr < port_ksym_lookup("_etext") ? addr : 0;
+}
+
+unsigned long modbpf_ksym_ftrace_site(unsigned long entry)
+{
+	/* An endbr64 may stand before it. */
+	return found[FTRACE_LOCATION_RANGE] ? static_call(modbpf_ftrace_location_range)(entry, entry + 4) : 0;
+}
+
 int port_vmlinux_btf(const void **data, size_t *size)
 {
 	if (!found[START_BTF] || found[STOP_BTF] <= found[START_BTF])
