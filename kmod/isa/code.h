@@ -60,6 +60,13 @@ struct code_kfunc {
     bool in_section = false; ///< of a sleepable program: called with preemption off, inside RCU
 };
 
+struct map;
+/// A call of a helper on a map that is the same on every path; the program holds it.
+struct code_map {
+    u32 insn;
+    map *m;
+};
+
 /// Turns that the may_goto of one call of a function can take together (Linux: BPF_MAX_LOOPS).
 inline constexpr u32 max_may_goto_turns = 8u << 20;
 
@@ -69,6 +76,7 @@ struct code {
     vec<code_guard> guards;      ///< by instruction, ascending
     vec<code_kfunc> kfuncs;
     u32 prog_type = 0, attach_type = 0; ///< BPF_PROG_TYPE_* (0: any) and the expected attach type: whose helpers it calls
+    vec<code_map> maps;          ///< by instruction, ascending; none where look-ups must stay calls (guards)
     bool sleepable = false; ///< runs where it may sleep: helpers that do not are called inside a section of their own
 };
 

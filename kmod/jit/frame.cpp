@@ -29,7 +29,7 @@ void note(jit_frame &f, const jit_op &d) {
     switch (d.kind) {
         case insn_kind::call_helper:
             f.calls = true;
-            if (d.imm == BPF_FUNC_tail_call)
+            if (d.form == jit_form::plain && d.imm == BPF_FUNC_tail_call)
                 f.tail_calls = f.reaches_tail_call = true;
             break;
         case insn_kind::call_sub:

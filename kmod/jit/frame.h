@@ -25,6 +25,7 @@
 
 #include "jit/ir.h"
 #include "jit/x86_encoder.h"
+#include "maps/lookup.h"
 
 namespace modbpf {
 
@@ -55,6 +56,7 @@ struct jit_facts {
     vec<jit_frame> frames;  ///< one a subprogram
     vec<jit_op> ops;
     vec<u32> op_of;         ///< by instruction: its operation; a second word has the next one's; last: ops.size()
+    vec<map_lookup> lookups; ///< of jit_form::hash
     vec<u8> targets;        ///< by operation: 1 where a jump lands
 
     /// Index of the subprogram that starts at `insn`; frames.size() when none does.

@@ -27,6 +27,9 @@ enum class jit_form : u8 {
     from_memory, ///< an alu whose operand is *(width *)(src + off)
     to_memory, ///< *(width *)(dst + off) op= operand
     save, ///< push dst
+    per_cpu, ///< dst = *(width *)(imm from this CPU's segment)
+    hash, ///< r0 = look-up of the key at r2 in jit_facts::lookups[imm]; destroys what a call may
+    direct, ///< a call of the function at imm
     restore, ///< pop dst: undoes the last save; both or neither are passed
 };
 
@@ -52,5 +55,13 @@ struct jit_op : insn_desc {
 /// An operation `dst = src` or `dst = imm` of `width` bytes, in the place of `at`.
 jit_op make_move(const jit_op &at, u8 width, u8 dst, u8 src);
 jit_op make_move_imm(const jit_op &at, u8 width, u8 dst, s64 imm);
+// Others, likewise.
+jit_op make_alu(const jit_op &at, u8 op, u8 width, u8 dst, u8 src);
+jit_op make_alu_imm(const jit_op &at, u8 op, u8 width, u8 dst, s64 imm);
+jit_op make_imm64(const jit_op &at, u8 dst, u64 v);
+jit_op make_load(const jit_op &at, u8 width, u8 dst, u8 base, s32 off); ///< off fits 16 bits
+jit_op make_per_cpu(const jit_op &at, u8 width, u8 dst, s32 off);
+jit_op make_jump(const jit_op &at); ///< without a target
+jit_op make_branch(const jit_op &at, u8 op, u8 width, u8 reg, s32 imm);
 
 } // namespace modbpf

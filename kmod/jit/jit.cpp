@@ -83,7 +83,7 @@ struct jit_builder {
         if (!c.guards.empty())
             passes &= guarded_passes;
         TRY(jit_analyse(c, facts));
-        TRY(run_passes(facts, passes));
+        TRY(run_passes(facts, {c, env, passes}));
         lowering lower(c, facts, env, options, passes, out);
         TRY(out.set_labels(lower.label_count()));
         TRY(lower.run());

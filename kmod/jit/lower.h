@@ -72,6 +72,7 @@ private:
     bool fuse_extension(const jit_op &d, const jit_op &next);
     bool fuse_test(const jit_op &d, const jit_op &next);
     void special(const jit_op &d);
+    void hash(const map_lookup &how);
     status control(u32 at, const jit_op &d);
 
     void mov(const jit_op &d);

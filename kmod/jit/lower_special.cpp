@@ -25,6 +25,14 @@ void lowering::special(const jit_op &d) {
                 return e.op(native_alu(d.op), wide, m, frame_->native[d.src], false);
             return e.op(native_alu(d.op), wide, m, static_cast<s32>(d.imm));
         }
+        case jit_form::per_cpu:
+            return e.load_segment(env_.per_cpu.segment, wide, dst, static_cast<s32>(d.imm));
+        case jit_form::hash:
+            return hash(facts_.lookups[static_cast<u32>(d.imm)]);
+        case jit_form::direct: {
+            auto fn = static_cast<u64>(d.imm);
+            return call_address(options_.near ? options_.near(fn) : fn);
+        }
         case jit_form::save:
             return e.push(dst);
         case jit_form::restore:

@@ -54,6 +54,10 @@ inline std::vector<machine> make_machines() {
     }
     thunks += std::string("\x48\x39\xe4\xc3", 4);  // the return thunk: cmp rsp, rsp; ret
     u64 at = make_text(thunks);
+    jit_machine here;
+    port_jit_env(&here);
+    for (machine &m : all)
+        m.env.per_cpu = here.per_cpu;
     for (size_t i = 1; i < all.size(); i++) {
         jit_machine &env = all[i].env;
         env.endbr = env.sls = true;

@@ -6,10 +6,12 @@
 namespace modbpf {
 
 const char *const jit_pass_names[jit_pass_count] = {"inline", "branches", "rotate", "slots", "copies", "memory",
-                                                    "divide", "address",  "flags",  "extension", "leaf"};
+                                                    "divide", "address",  "flags",  "extension", "leaf",   "maps",
+                                                    "hashes", "helpers",  "direct"};
 
-status run_passes(jit_facts &facts, u32 enabled) {
-    auto on = [&](jit_pass p) { return (enabled & pass_bit(p)) != 0; };
+status run_passes(jit_facts &facts, const jit_context &ctx) {
+    auto on = [&](jit_pass p) { return (ctx.passes & pass_bit(p)) != 0; };
+    TRY(pass_calls(facts, ctx));
     if (on(jit_pass::inline_))
         TRY(pass_inline(facts));
     for (jit_frame &f : facts.frames) {

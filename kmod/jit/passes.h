@@ -7,6 +7,7 @@
 #pragma once
 
 #include "jit/frame.h"
+#include "port/port.h"
 
 namespace modbpf {
 
@@ -22,8 +23,12 @@ enum class jit_pass : u8 {
     flags,     ///< a branch on zero behind an operation that sets the flags
     extension, ///< two shifts as zero- or sign-extension
     leaf,      ///< r6-r9 in caller-saved registers where nothing is called
+    maps,      ///< look-ups in arrays as operations
+    hashes,    ///< look-ups in hash tables, likewise
+    helpers,   ///< this CPU's number, the current task and its ids without a call
+    direct,    ///< calls of a map's own functions
 };
-inline constexpr u32 jit_pass_count = 11;
+inline constexpr u32 jit_pass_count = 15;
 constexpr u32 pass_bit(jit_pass p) { return 1u << static_cast<u8>(p); }
 inline constexpr u32 all_passes = (1u << jit_pass_count) - 1;
 inline constexpr u32 guarded_passes = pass_bit(jit_pass::branches);
@@ -31,10 +36,18 @@ inline constexpr u32 guarded_passes = pass_bit(jit_pass::branches);
 /// By number.
 extern const char *const jit_pass_names[jit_pass_count];
 
-/// Runs the passes of `enabled` over all subprograms and assigns registers. ENOMEM.
-status run_passes(jit_facts &facts, u32 enabled);
+/// What a translation is made from.
+struct jit_context {
+    const code &c;
+    const struct ::port_jit_env &env; // shares its name with a function
+    u32 passes; ///< that are on
+};
+
+/// Runs the passes over all subprograms and assigns registers. ENOMEM.
+status run_passes(jit_facts &facts, const jit_context &ctx);
 
 // The passes over operations. `facts.targets` is right when one is called; one that changes jumps makes it right again.
+status pass_calls(jit_facts &facts, const jit_context &ctx); ///< maps, hashes, helpers, direct
 status pass_inline(jit_facts &facts);
 void pass_branches(jit_facts &facts, jit_frame &f);
 status pass_rotate(jit_facts &facts, jit_frame &f);

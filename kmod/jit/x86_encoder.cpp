@@ -191,6 +191,14 @@ void encoder::load(u8 bytes, bool is_signed, reg dst, mem m) {
     }
 }
 
+void encoder::load_segment(u8 prefix, bool wide, reg dst, s32 disp) {
+    byte(prefix);
+    rex(wide, num(dst), 0, 0);
+    byte(0x8b);
+    byte(static_cast<u8>(low3(dst) << 3 | 4)); // no base, no index: a displacement alone
+    byte(0x25);
+    imm32(disp);
+}
 void encoder::store(u8 bytes, mem m, reg src) {
     if (bytes == 2)
         byte(0x66);

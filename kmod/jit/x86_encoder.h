@@ -96,6 +96,7 @@ public:
 
     // Memory.
     void load(u8 bytes, bool is_signed, reg dst, mem m);  ///< to 64 bits: zero- or sign-extended
+    void load_segment(u8 prefix, bool wide, reg dst, s32 disp); ///< mov dst, segment:[disp]
     void store(u8 bytes, mem m, reg src);
     void store_imm(u8 bytes, mem m, s32 imm);  ///< 8 bytes: sign-extended
     void op(alu o, bool wide, mem m, reg src, bool lock);
@@ -127,6 +128,7 @@ public:
     u8 *jcc_ahead(cond c) { return jcc_rel8(c, 0), p_; }
     u8 *jmp_ahead() { return jmp_rel8(0), p_; }
     void land(u8 *from) { from[-1] = static_cast<u8>(p_ - from); }
+    void jmp_back(u8 *to) { jmp_rel8(static_cast<s8>(to - (p_ + 2))); }
     void jcc_back(cond c, u8 *to) { jcc_rel8(c, static_cast<s8>(to - (p_ + 2))); }
 
 private:

@@ -36,6 +36,8 @@ TEST(x86_encoder, golden) {
     EXPECT_EQ(BYTES(e.op(alu::sub, true, reg::rsp, 128)), "4881ec80000000");
     EXPECT_EQ(BYTES(e.op(alu::and_, false, reg::rbx, -128)), "83e380");
     EXPECT_EQ(BYTES(e.mov_imm(reg::rax, 1)), "b801000000");
+    EXPECT_EQ(BYTES(e.load_segment(0x65, false, reg::rax, 0x1234)), "658b042534120000");
+    EXPECT_EQ(BYTES(e.load_segment(0x64, true, reg::r9, -8)), "644c8b0c25f8ffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::r8, 0xffffffff)), "41b8ffffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::rdi, ~0ull)), "48c7c7ffffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::r14, 0x123456789abcdef0)), "49bef0debc9a78563412");

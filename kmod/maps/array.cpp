@@ -85,6 +85,16 @@ void *lookup_on_cpu(map *m, const void *key, u32 cpu) {
     return as_percpu(m)->at(clamp_index(i, m->params.max_entries), clamp_index(cpu, as_percpu(m)->cpu_count));
 }
 
+map_lookup describe_array(const map *m) {
+    auto *a = static_cast<const array_map *>(m);
+    return {.kind = lookup_kind::array, .max_entries = m->params.max_entries, .elem_size = a->elem_size, .base = addr_of(a->values)};
+}
+
+map_lookup describe_percpu(const map *m) {
+    auto *a = static_cast<const percpu_array_map *>(m);
+    return {.kind = lookup_kind::percpu_array, .max_entries = m->params.max_entries, .elem_size = a->elem_size, .base = addr_of(a->values)};
+}
+
 template <class AT> long each_element(map *m, element_fn fn, void *priv, AT at) {
     u32 i = 0;
     while (i < m->params.max_entries) {
@@ -280,6 +290,7 @@ constinit const map_ops array_ops = {
     .create = create_array,
     .free = free_array,
     .lookup = lookup_array,
+    .describe = describe_array,
     .update = update_array,
     .remove = remove_refused,
     .for_each = array_for_each,
@@ -302,6 +313,7 @@ constinit const map_ops percpu_array_ops = {
     .create = create_percpu,
     .free = free_percpu,
     .lookup = lookup_percpu,
+    .describe = describe_percpu,
     .lookup_percpu = lookup_on_cpu,
     .update = update_percpu,
     .remove = remove_refused,

@@ -16,8 +16,9 @@ constexpr u32 percpu_value_max = 32 << 10;
 constexpr u32 max_buckets = 1u << 27;
 
 /// One mix leaves keys at a fixed stride on a lattice: the bucket's bits come out of a second multiplication.
+constexpr u64 last_factor = 0xd6e8feb86659fd93;
 u32 finish(u64 h) {
-    return static_cast<u32>(h * 0xd6e8feb86659fd93 >> 32);
+    return static_cast<u32>(h * last_factor >> 32);
 }
 
 /// Keys of 4 and 8 bytes in an element are aligned: one store, behind the value's, and one load. Others lie behind the
@@ -212,6 +213,22 @@ u32 hash_map::hash_key(const void *key) const {
         default:
             return finish(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
     }
+}
+
+/// Where elements may be added, their place is not known for good.
+map_lookup hash_describe(const map *map) {
+    auto *m = static_cast<const hash_map *>(map);
+    u32 size = m->params.key_size;
+    if (!m->pool.flat() || (size != 4 && size != 8 && size != 16))
+        return {};
+    static_assert(__builtin_offsetof(hash_elem, hash) == looked_up_hash && __builtin_offsetof(hash_elem, key) == looked_up_key &&
+                  __builtin_offsetof(hash_bucket, first) == 0 && hash_map::chain_end == looked_up_end);
+    map_lookup l{.kind = lookup_kind::hash, .key_size = size, .elem_size = m->pool.elem_size(), .base = addr_of(m->pool.flat())};
+    l.buckets = addr_of(m->buckets), l.bucket_mask = m->bucket_mask;
+    l.value_offset = m->value_offset;
+    l.seed[0] = m->seed[0], l.seed[1] = m->seed[1], l.last_factor = last_factor;
+    l.marks = addr_of(m->marks), l.mark_live = lru_live, l.mark_used = lru_used;
+    return l;
 }
 
 u32 hash_map::find(const void *key, u32 hash) const {
@@ -417,6 +434,7 @@ constinit const map_ops hash_ops = {
     .create = [](const map_params &p) { return create_with(&hash_ops, p); },
     .free = hash_free,
     .lookup = lookup_hash,
+    .describe = hash_describe,
     .update = update_hash,
     .remove = hash_remove,
     .for_each = hash_for_each,

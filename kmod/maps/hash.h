@@ -109,6 +109,7 @@ template <class F> long hash_update_from_user(map *m, F update) {
     }
 }
 u64 hash_memory(const map *m);
+map_lookup hash_describe(const map *m);
 long hash_remove(map *m, const void *key);
 /// The same; *taken: the first 8 bytes of the value; may be null.
 long hash_take(map *m, const void *key, u64 *taken);

@@ -291,6 +291,7 @@ constinit const map_ops lru_hash_ops = {
     .create = [](const map_params &p) { return create(&lru_hash_ops, p); },
     .free = free_lru,
     .lookup = lookup_lru,
+    .describe = hash_describe,
     .update = update_lru,
     .remove = hash_remove,
     .for_each = hash_for_each,

@@ -47,6 +47,9 @@ public:
             return flat_ + static_cast<u64>(i) * elem_size_;
         return chunks_[i >> shift_].elems + static_cast<u64>(i & mask_) * elem_size_;
     }
+    /// Element 0, where each has the next one behind it; null when they are in pieces. For good.
+    u8 *flat() const { return flat_; }
+    u32 elem_size() const { return elem_size_; }
     /// CPU `cpu`'s value of element i.
     u8 *value(u32 i, u32 cpu) const {
         return chunks_[i >> shift_].values + cpu * cpu_stride_ + static_cast<u64>(i & mask_) * value_size_;

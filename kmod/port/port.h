@@ -81,6 +81,15 @@ struct port_jit_env {
 	u64 return_thunk;        /* jmp here instead of ret */
 	u64 indirect_thunk[16];  /* jmp/call via this thunk instead of `jmp/call *reg`, indexed by x86 register number */
 	bool sls;                /* int3 behind ret and indirect jmp */
+	/* Where this CPU's own data is, as displacements from a segment register: its number (u32) and the current task (a pointer), and
+	 * where a task has its ids (u32 each; a task's id first, then its group's). The number is right where preemption or migration is off
+	 * (user: preemption). Unless `known`, nothing of it is. */
+	struct {
+		bool known;
+		u8 segment; /* the prefix byte of its loads */
+		int cpu, current_task;
+		int pid, tgid;
+	} per_cpu;
 };
 void port_jit_env(struct port_jit_env *out);
 /* Which passes of the JIT are on, as whoever started this asked (jit_passes=, MODBPF_JIT_PASSES), or null: all. */

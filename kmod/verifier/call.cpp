@@ -335,8 +335,15 @@ status explain_tail_call(env &e, const call_meta &meta) {
     return explain_demand(e, BPF_REG_3);
 }
 
+void note_map(env &e, const call_meta &meta) {
+    insn_aux &a = e.aux[e.insn];
+    a.call_map = !a.call_seen || a.call_map == meta.map_ptr ? meta.map_ptr : nullptr;
+    a.call_seen = true;
+}
+
 status apply_call(env &e, call_meta &meta) {
     const helper_proto &p = *meta.fn;
+    note_map(e, meta);
     TRY(explain_tail_call(e, meta));
     for (s32 i = 0; i < meta.raw_size; i++)
         TRY(check_mem(e, meta.raw_regno, i, 1, access::write, -1, false, false));

@@ -68,6 +68,8 @@ struct insn_aux {
     u64 outer_store = 0;
     u64 outer_links = 0;
     struct far_marks *far = nullptr; ///< the same of frames farther down, where there is something to say (env::far)
+    bool call_seen : 1 = false;
+    map *call_map = nullptr; ///< of a helper's call: the map that every path came with, or null
     // A call that bpf_loop's code may stand for (expand.h): every path came with this callback and no flags.
     bool loop_seen : 1 = false;
     bool loop_fits : 1 = false;

@@ -35,6 +35,7 @@ struct fixer {
     void convert_probe(u32 i);
     status move_targets(u32 i);
     status emit_guard(u32 i);
+    status emit_map(u32 i);
     status emit_expansion(u32 i, expansion x);
     status emit();
     status emit_info();
@@ -261,6 +262,16 @@ status fixer::emit_expansion(u32 i, expansion x) {
     return {};
 }
 
+/// A call whose map is known. What stands for the maps inside a map is none that the program has.
+status fixer::emit_map(u32 i) {
+    if (!e.aux[i].call_map || e.req.guarded())
+        return {};
+    for (const ref<map> &m : e.maps)
+        if (m.get() == e.aux[i].call_map)
+            return e.out->image.maps.push({position[i], m.get()});
+    return {};
+}
+
 /// What keeps a mispredicting CPU from doing harm at this instruction.
 status fixer::emit_guard(u32 i) {
     const insn_aux &a = e.aux[i];
@@ -282,6 +293,7 @@ status fixer::emit() {
         TRY(e.out->image.insns.push(run[i]));
         TRY(e.out->xlated.push(shown[i]));
         TRY(emit_guard(i));
+        TRY(emit_map(i));
     }
     for (u32 s = 0; s < e.subs.size(); s++) {
         subprog_info &p = e.subs[s];

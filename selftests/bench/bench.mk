@@ -24,3 +24,13 @@ $(B)/bench/jit: $(wildcard selftests/bench/jit/*.cpp selftests/bench/jit/*.h) $(
 .PHONY: bench-jit
 bench-jit: $(B)/bench/jit $(BENCH_BODIES)
 	@$(B)/bench/jit --json $(B)/bench/jit.json $(ARGS) $(BENCH_BODIES)
+
+# ---- calls of helpers and maps beside the kernel's --------------------------------------------------------
+$(B)/bench/calls.bpf.o: selftests/bench/calls/calls.bpf.c
+	@mkdir -p $(@D)
+	clang-19 -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/x86_64-linux-gnu -c $< -o $@
+$(B)/bench/calls: selftests/bench/calls/calls.cpp bench-lib
+	$(CXX) -std=gnu++20 -O2 -g -Wall -Wextra -o $@ $< -Wl,--no-as-needed -L$(B)/bench -lmodbpf -Wl,--as-needed -lbpf -Wl,-rpath,'$$ORIGIN'
+.PHONY: bench-calls
+bench-calls: $(B)/bench/calls $(B)/bench/calls.bpf.o
+	@selftests/bench/calls/compare $(B)/bench/calls $(B)/bench/calls.bpf.o --json $(B)/bench/calls.json $(ARGS)

@@ -10,7 +10,10 @@
 
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
+#include <linux/smp.h>
 #include <linux/string.h>
 #include <asm/cpufeature.h>
 #include <asm/nospec-branch.h>
@@ -87,6 +90,38 @@ static void take_indirect_thunks(struct port_jit_env *env)
 }
 #endif
 
+#ifdef MODBPF_HAVE_PCPU_HOT
+#define CPU_NUMBER pcpu_hot.cpu_number
+#define CURRENT_TASK pcpu_hot.current_task
+#else
+#define CPU_NUMBER cpu_number
+#define CURRENT_TASK current_task
+#endif
+
+/*
+ * The addresses of per-CPU symbols are distances from gs. What a load there gives is compared with what the kernel says, here, once an
+ * image: whatever a kernel may change, code that reads something else is not made.
+ */
+static void take_per_cpu(struct port_jit_env *env)
+{
+	unsigned long cpu = (unsigned long)&CPU_NUMBER, task = (unsigned long)&CURRENT_TASK;
+	unsigned int number;
+	void *found;
+
+	if (cpu != (int)cpu || task != (int)task)
+		return;
+	preempt_disable();
+	asm volatile("movl %%gs:(%1), %0" : "=r"(number) : "r"(cpu));
+	asm volatile("movq %%gs:(%1), %0" : "=r"(found) : "r"(task));
+	env->per_cpu.known = number == raw_smp_processor_id() && found == current;
+	preempt_enable();
+	env->per_cpu.segment = 0x65;
+	env->per_cpu.cpu = (int)cpu;
+	env->per_cpu.current_task = (int)task;
+	env->per_cpu.pid = offsetof(struct task_struct, pid);
+	env->per_cpu.tgid = offsetof(struct task_struct, tgid);
+}
+
 void port_jit_env(struct port_jit_env *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -94,6 +129,7 @@ void port_jit_env(struct port_jit_env *out)
 	out->endbr = IS_ENABLED(CONFIG_X86_KERNEL_IBT);
 	out->sls = IS_ENABLED(CONFIG_SLS) || IS_ENABLED(CONFIG_MITIGATION_SLS);
 	take_indirect_thunks(out);
+	take_per_cpu(out);
 #if defined(CONFIG_RETHUNK) || defined(CONFIG_MITIGATION_RETHUNK)
 	if (cpu_feature_enabled(X86_FEATURE_RETHUNK)) {
 		/* The thunk that the kernel chose for this CPU; the exported one is only the default among them. */

@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,18 @@ unsigned int cpu_total; // 0: not read yet
 
 PORT_USER_TLS u32 preempt_depth;
 PORT_USER_TLS u32 my_cpu;
+
+/// What stands for the task in programs: each thread has one, complete as soon as a program may run.
+struct task {
+    u32 pid, tgid;
+};
+PORT_USER_TLS task my_task;
+PORT_USER_TLS task *current_task;
+
+void find_task() {
+    my_task = {static_cast<u32>(syscall(SYS_gettid)), static_cast<u32>(getpid())};
+    current_task = &my_task;
+}
 
 /// Highest id in a list such as "0-3,8" plus one; libbpf sizes per-CPU values from the same file.
 unsigned int read_possible_cpus() {
@@ -79,6 +93,7 @@ void port_user_lock_after_fork(void) {
     // The threads that owned other CPUs are not in the child.
     for (u32 c = 0; c < max_cpus; c++)
         cpus[c].held = preempt_depth && c == my_cpu;
+    find_task();
 }
 
 unsigned int port_cpu_count(void) {
@@ -116,9 +131,25 @@ int port_numa_node(void) {
     return getcpu(&cpu, &node) ? 0 : static_cast<int>(node);
 }
 
+u64 port_current(void) {
+    if (!current_task)
+        find_task();
+    return reinterpret_cast<u64>(current_task);
+}
+
+/// Thread-local variables lie at the same distance from each thread's own fs base.
+void port_user_per_cpu(struct port_jit_env *out) {
+    char *base = reinterpret_cast<char *>(pthread_self());
+    auto at = [&](const void *p) { return static_cast<int>(static_cast<const char *>(p) - base); };
+    out->per_cpu = {true, 0x64, at(&my_cpu), at(&current_task), __builtin_offsetof(task, pid), __builtin_offsetof(task, tgid)};
+}
+
 void port_preempt_disable(void) {
-    if (preempt_depth == 0)
+    if (preempt_depth == 0) {
         take_cpu();
+        if (!current_task)
+            find_task();
+    }
     preempt_depth++;
 }
 

@@ -197,5 +197,8 @@ void port_text_free(void *text, size_t size) {
         munmap(text, page_up(size));
 }
 
-void port_jit_env(struct port_jit_env *out) { memset(out, 0, sizeof(*out)); }
+void port_jit_env(struct port_jit_env *out) {
+    memset(out, 0, sizeof(*out));
+    port_user_per_cpu(out);
+}
 const char *port_jit_passes(void) { return getenv("MODBPF_JIT_PASSES"); }

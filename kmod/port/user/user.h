@@ -67,6 +67,8 @@ void port_user_watch_forks(void);
 void port_user_file_before_fork(void);
 void port_user_file_after_fork_parent(void);
 void port_user_lock_after_fork(void);
+/* Fills in `per_cpu`. */
+void port_user_per_cpu(struct port_jit_env *out);
 void port_user_rcu_after_fork(void);
 void port_user_timer_before_fork(void);
 void port_user_timer_after_fork_parent(void);

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// hashes: the look-up of a hash table as native code: maps/hash.h has the table, hash_map::hash_key and find what this repeats, load by load.
+//
+// Everything that a call may destroy is free: rax, rdi, rdx, rcx, r8 to r11. rsi (r2) has the key.
+#include "jit/lower.h"
+
+namespace modbpf {
+
+using x86::reg;
+
+namespace {
+
+constexpr reg hash_reg = reg::rdi, bucket = reg::r11, elem = reg::rcx, number = reg::rdx, key = reg::r9, key_high = reg::r8;
+
+/// rax = both halves of rax * factor, folded.
+void mix(x86::encoder &e, u64 factor) {
+    e.mov_imm(reg::r10, factor);
+    e.op(x86::unary::mul, true, reg::r10);
+    e.op(x86::alu::xor_, true, reg::rax, reg::rdx);
+}
+void xor_imm(x86::encoder &e, reg r, u64 v) {
+    e.mov_imm(reg::r10, v);
+    e.op(x86::alu::xor_, true, r, reg::r10);
+}
+
+/// The key into its registers, its hash into hash_reg.
+void hash_key(x86::encoder &e, const map_lookup &how) {
+    e.load(how.key_size == 4 ? 4 : 8, false, key, {reg::rsi});
+    if (how.key_size == 16) {
+        e.load(8, false, key_high, {reg::rsi, 8});
+        e.mov_imm(reg::rax, how.seed[1]);
+        e.op(x86::alu::xor_, true, reg::rax, key);
+        e.mov_imm(reg::r10, how.seed[0] ^ 16);
+        e.op(x86::alu::xor_, true, reg::r10, key_high);
+        e.op(x86::unary::mul, true, reg::r10);
+        e.op(x86::alu::xor_, true, reg::rax, reg::rdx);
+    } else {
+        e.mov(true, reg::rax, key);
+    }
+    xor_imm(e, reg::rax, how.seed[0]);
+    mix(e, how.seed[1]);
+    e.mov_imm(reg::r10, how.last_factor);
+    e.imul(true, reg::rax, reg::r10);
+    e.op(x86::shift::shr, true, reg::rax, 32);
+    if (how.key_size == 16)
+        e.mov(false, hash_reg, reg::rax);
+}
+
+/// elem = address of element `elem`; its number stays in `number` where marks are kept.
+void locate(x86::encoder &e, const map_lookup &how) {
+    if (how.marks)
+        e.mov(false, number, elem);
+    u64 size = how.elem_size;
+    if (size & (size - 1))
+        e.imul(true, elem, elem, static_cast<s32>(size));
+    else
+        e.op(x86::shift::shl, true, elem, static_cast<u8>(__builtin_ctzll(size)));
+    e.op(x86::alu::add, true, elem, reg::r10);
+}
+
+/// A look-up marks what it found, unless it is marked.
+void mark(x86::encoder &e, const map_lookup &how) {
+    e.mov_imm(reg::r10, how.marks);
+    e.op(x86::alu::add, true, reg::r10, number);
+    e.load(1, false, reg::r8, {reg::r10});
+    e.op(x86::alu::cmp, false, reg::r8, how.mark_live);
+    u8 *marked = e.jcc_ahead(x86::cond::ne);
+    e.store_imm(1, {reg::r10}, how.mark_used);
+    e.land(marked);
+}
+
+} // namespace
+
+/// r0 = address of the value of the key at r2, or 0.
+void lowering::hash(const map_lookup &how) {
+    x86::encoder &e = out_.e;
+    hash_key(e, how);
+    e.op(x86::alu::and_, false, reg::rax, static_cast<s32>(how.bucket_mask));
+    e.mov_imm(bucket, how.buckets);
+    e.mov(false, reg::rdx, reg::rax);
+    e.op(x86::shift::shl, true, reg::rdx, 3);
+    e.op(x86::alu::add, true, bucket, reg::rdx);
+    e.mov_imm(reg::r10, how.base);
+    e.op(x86::alu::or_, false, reg::rax, static_cast<s32>(looked_up_end)); // what ends the bucket's own chain
+    u8 *again = e.at();
+    e.load(4, false, elem, {bucket});
+    u8 *walk = e.at();
+    e.test(false, elem, elem);
+    u8 *ended = e.jcc_ahead(x86::cond::l);
+    locate(e, how);
+    u8 *found, *other_hash = nullptr, *other_key = nullptr;
+    if (how.key_size == 16) {
+        e.op(x86::alu::cmp, false, hash_reg, x86::mem{elem, looked_up_hash});
+        other_hash = e.jcc_ahead(x86::cond::ne);
+        e.op(x86::alu::cmp, true, key, x86::mem{elem, looked_up_key});
+        other_key = e.jcc_ahead(x86::cond::ne);
+        e.op(x86::alu::cmp, true, key_high, x86::mem{elem, looked_up_key + 8});
+    } else {
+        e.op(x86::alu::cmp, how.key_size == 8, key, x86::mem{elem, looked_up_key});
+    }
+    found = e.jcc_ahead(x86::cond::e);
+    if (other_hash) {
+        e.land(other_hash);
+        e.land(other_key);
+    }
+    e.load(4, false, elem, {elem});
+    e.jmp_back(walk);
+    e.land(ended);
+    e.op(x86::alu::cmp, false, elem, reg::rax);
+    e.jcc_back(x86::cond::ne, again); // an element went to another chain under the walk
+    e.zero(reg::rax);
+    u8 *none = e.jmp_ahead();
+    e.land(found);
+    if (how.marks)
+        mark(e, how);
+    e.lea(true, reg::rax, {elem, static_cast<s32>(how.value_offset)});
+    e.land(none);
+}
+
+} // namespace modbpf
