@@ -196,7 +196,8 @@ void lowering::may_goto(const jit_op &d) {
 status lowering::control(u32 at, const jit_op &d) {
     switch (d.kind) {
         case insn_kind::jump:
-            out_.jump(static_cast<u32>(d.target));
+            if (!comes_next(static_cast<u32>(d.target)))
+                out_.jump(static_cast<u32>(d.target));
             return {};
         case insn_kind::branch:
             out_.branch(compare(d), static_cast<u32>(d.target));
@@ -308,6 +309,28 @@ result<u32> lowering::operation(u32 at) {
     return at + 1;
 }
 
+status lowering::run(const op_run &r) {
+    for (u32 i = r.from; i < r.to;) {
+        TRY(out_.room());
+        out_.bind(i);
+        u32 next = TRY(operation(i));
+        for (u32 k = i + 1; k < next; k++)
+            out_.bind(k);
+        i = next;
+    }
+    return {};
+}
+
+/// Does the run that is emitted next begin with operation `target`?
+bool lowering::comes_next(u32 target) const {
+    if (target < next_run_.from || target >= next_run_.to)
+        return false;
+    for (u32 i = next_run_.from; i < target; i++)
+        if (!facts_.ops[i].dead)
+            return false;
+    return true;
+}
+
 status lowering::subprogram(u32 sub) {
     frame_ = &facts_.frames[sub];
     sub_ = sub;
@@ -316,13 +339,11 @@ status lowering::subprogram(u32 sub) {
     out_.align();
     out_.bind(entry_label(sub));
     prologue(sub);
-    for (u32 i = frame_->first; i < frame_->last;) {
-        TRY(out_.room());
-        out_.bind(i);
-        u32 next = TRY(operation(i));
-        for (u32 k = i + 1; k < next; k++)
-            out_.bind(k);
-        i = next;
+    vec<op_run> runs;
+    TRY(order_runs(facts_, *frame_, may(jit_pass::layout) && code_.guards.empty(), runs));
+    for (size_t r = 0; r < runs.size(); r++) {
+        next_run_ = r + 1 < runs.size() ? runs[r + 1] : op_run{0, 0};
+        TRY(run(runs[r]));
     }
     TRY(out_.room());
     if (!epilogue_done_)  // only packet loads lead there, or nothing does

@@ -14,6 +14,7 @@
 #include "jit/assembler.h"
 #include "jit/frame.h"
 #include "jit/jit.h"
+#include "jit/layout.h"
 #include "jit/passes.h"
 #include "port/port.h"
 
@@ -55,6 +56,8 @@ public:
 
 private:
     status subprogram(u32 sub);
+    status run(const op_run &r);
+    bool comes_next(u32 target) const;
     void prologue(u32 sub);
     void epilogue(u32 sub);
     void tail_entry();
@@ -115,6 +118,7 @@ private:
     u32 passes_;
     assembler &out_;
     const jit_frame *frame_ = nullptr;
+    op_run next_run_{0, 0}; ///< what is emitted behind the current run
     u32 sub_ = 0;
     bool epilogue_done_ = false;
 };

@@ -27,8 +27,9 @@ enum class jit_pass : u8 {
     hashes,    ///< look-ups in hash tables, likewise
     helpers,   ///< this CPU's number, the current task and its ids without a call
     direct,    ///< calls of a map's own functions
+    layout,    ///< what a jump leads to stands behind it
 };
-inline constexpr u32 jit_pass_count = 15;
+inline constexpr u32 jit_pass_count = 16;
 constexpr u32 pass_bit(jit_pass p) { return 1u << static_cast<u8>(p); }
 inline constexpr u32 all_passes = (1u << jit_pass_count) - 1;
 inline constexpr u32 guarded_passes = pass_bit(jit_pass::branches);

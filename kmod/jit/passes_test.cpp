@@ -151,6 +151,10 @@ TEST(jit_passes, do_what_they_are_there_for) {
     program_text over = {mov_k(0, 1), jmp_k(BPF_JGT, 1, 5, 1), jump_to(1), mov_k(0, 2), exit_insn()};
     EXPECT_EQ(count_of(text_of(over, 0), "jmp"), 2u);  // one is the tail entry's
     EXPECT_EQ(count_of(text_of(over, pass_bit(jit_pass::branches)), "jmp"), 1u);
+    // A loop whose condition stands behind it, and a way around: without the pass each is a jump.
+    program_text around = {mov_k(0, 0), jump_to(2), alu64_k(BPF_ADD, 0, 1), exit_insn(), jmp_k(BPF_JGT, 1, 5, 1), mov_k(0, 7), jump_to(-5)};
+    EXPECT_EQ(count_of(text_of(around, 0), "jmp"), 3u); // one is the tail entry's
+    EXPECT_EQ(count_of(text_of(around, pass_bit(jit_pass::layout)), "jmp"), 1u) << text_of(around, pass_bit(jit_pass::layout));
     program_text call = {mov_k(1, 4), call_off(1), exit_insn(), mov_r(0, 1), exit_insn()};
     EXPECT_EQ(count_of(text_of(call, 0, {3}), "call"), 1u);
     EXPECT_EQ(count_of(text_of(call, pass_bit(jit_pass::inline_), {3}), "call"), 0u);

@@ -137,8 +137,25 @@ template <class T> status put_records(u64 to, u32 *count, const vec<T> &v) {
     return {};
 }
 
+/// Of each line: whether no later line of its function has native code before this one's.
+status find_lines_in_place(const vec<line_info> &lines, span<const u32> native, span<const jit_func> funcs, vec<u8> &in_place) {
+    TRY(in_place.resize(lines.size()));
+    u32 lowest = ~0u;
+    size_t f = funcs.size();
+    for (size_t n = lines.size(); n--;) {
+        u32 insn = lines[n].insn_off;
+        if (MODBPF_BUG_ON(insn >= native.size()))
+            return error(EFAULT);
+        for (; f && funcs[f - 1].insn > insn; f--)
+            lowest = ~0u;
+        in_place[n] = native[insn] <= lowest;
+        lowest = min(lowest, native[insn]);
+    }
+    return {};
+}
+
 /// libbpf refuses the records unless the first of each function is its entry and they rise inside a function: lines whose
-/// instructions became one native instruction, or none, are a byte apart.
+/// instructions became one native instruction, or none, or stand behind those of later lines, are a byte apart.
 status put_jited_lines(program *p, bpf_prog_info &i) {
     const vec<line_info> &lines = p->verified->lines;
     span<const u32> native = p->image.insn_offsets();
@@ -152,12 +169,12 @@ status put_jited_lines(program *p, bpf_prog_info &i) {
     }
     u64 base = addr_of(p->image.text().data());
     span<const jit_func> funcs = p->image.funcs();
+    vec<u8> in_place;
+    TRY(find_lines_in_place(lines, native, funcs, in_place));
     u64 at = 0, f = 0;
     for (u32 n = 0; n < min(room, i.nr_jited_line_info); n++) {
         u32 insn = lines[n].insn_off;
-        if (MODBPF_BUG_ON(insn >= native.size()))
-            return error(EFAULT);
-        at = max(base + native[insn], at + 1);
+        at = in_place[n] ? max(base + native[insn], at + 1) : at + 1;
         if (f < funcs.size() && funcs[f].insn == insn)
             at = base + funcs[f++].offset;
         if (!put_user(i.jited_line_info + n * sizeof(u64), at))

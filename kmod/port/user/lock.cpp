@@ -137,6 +137,11 @@ u64 port_current(void) {
     return reinterpret_cast<u64>(current_task);
 }
 
+u64 port_current_pid_tgid(void) {
+    auto *t = reinterpret_cast<const task *>(port_current());
+    return static_cast<u64>(t->tgid) << 32 | t->pid;
+}
+
 /// Thread-local variables lie at the same distance from each thread's own fs base.
 void port_user_per_cpu(struct port_jit_env *out) {
     char *base = reinterpret_cast<char *>(pthread_self());

@@ -260,7 +260,6 @@ void **port_run_slot(void) { return &run_slot; }
 
 // ---- current task and capabilities ----
 
-u64 port_current_pid_tgid(void) { return static_cast<u64>(getpid()) << 32 | static_cast<u32>(syscall(SYS_gettid)); }
 u64 port_current_uid_gid(void) { return static_cast<u64>(getgid()) << 32 | getuid(); }
 
 u64 port_current_cgroup_id(void) {

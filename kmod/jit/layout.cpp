@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "jit/layout.h"
+
+namespace modbpf {
+
+namespace {
+
+status find_runs(const jit_facts &facts, const jit_frame &f, vec<op_run> &runs) {
+    u32 from = f.first;
+    for (u32 i = f.first; i < f.last; i++)
+        if (!facts.ops[i].dead && !facts.ops[i].falls_through) {
+            TRY(runs.push({from, i + 1}));
+            from = i + 1;
+        }
+    if (runs.empty())
+        return runs.push({f.first, f.last});
+    runs.back().to = f.last; // what is behind the last one is dead
+    return {};
+}
+
+u32 first_live(const jit_facts &facts, const op_run &r) {
+    u32 i = r.from;
+    while (i < r.to && facts.ops[i].dead)
+        i++;
+    return i;
+}
+
+/// The run that begins at operation `target`; runs.size() when it lies inside one.
+u32 run_at(const jit_facts &facts, const vec<op_run> &runs, u32 target) {
+    size_t low = 0, high = runs.size();
+    while (high - low > 1) {
+        size_t mid = (low + high) / 2;
+        if (runs[mid].from <= target)
+            low = mid;
+        else
+            high = mid;
+    }
+    return target <= first_live(facts, runs[low]) ? static_cast<u32>(low) : static_cast<u32>(runs.size());
+}
+
+/// Where the jump at the end of a run goes; -1 when it ends otherwise.
+s64 leads_to(const jit_facts &facts, const op_run &r) {
+    for (u32 i = r.to; i-- > r.from;)
+        if (!facts.ops[i].dead)
+            return facts.ops[i].is(insn_kind::jump) ? facts.ops[i].target : -1;
+    return -1;
+}
+
+} // namespace
+
+status order_runs(const jit_facts &facts, const jit_frame &f, bool reorder, vec<op_run> &out) {
+    vec<op_run> runs;
+    vec<u8> placed;
+    TRY(out.resize(0));
+    if (!reorder)
+        return out.push({f.first, f.last});
+    TRY(find_runs(facts, f, runs));
+    TRY(placed.resize(runs.size()));
+    for (u32 next = 0; next < runs.size(); next++)
+        for (u32 at = next; at < runs.size() && !placed[at];) {
+            placed[at] = 1;
+            TRY(out.push(runs[at]));
+            s64 target = leads_to(facts, runs[at]);
+            at = target < 0 ? static_cast<u32>(runs.size()) : run_at(facts, runs, static_cast<u32>(target));
+        }
+    return {};
+}
+
+} // namespace modbpf
