@@ -533,7 +533,7 @@ TEST(hash, larger_than_memory) {
 }
 
 TEST(hash, no_self_check_failed) {
-    EXPECT_EQ(port_user_bug_count(), 0u);
+    EXPECT_EQ(bug_watch::count(), 0u);
 }
 
 }  // namespace

@@ -116,7 +116,7 @@ void interrupted(u32 flags) {
     for (u64 key; !lru.ops->next_key(lru.m, at, &next); key = next, at = &key)
         count++;
     EXPECT_EQ(count, keys / 2);
-    EXPECT_EQ(port_user_bug_count(), 0u);
+    EXPECT_EQ(bug_watch::count(), 0u);
 }
 
 TEST(interrupt, preallocated) {

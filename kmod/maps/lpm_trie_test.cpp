@@ -227,7 +227,7 @@ TEST(lpm, races) {
     for (bytes key(8); !m.ops->next_key(m.m, nullptr, key.data()); n++)
         ASSERT_EQ(m.ops->remove_user(m.m, key.data()), 0);
     EXPECT_LE(n, 128u);
-    EXPECT_EQ(port_user_bug_count(), 0u);
+    EXPECT_EQ(bug_watch::count(), 0u);
 }
 
 TEST(lpm, allocation_failures) {

@@ -53,7 +53,7 @@ struct map_in_map : testing::Test {
         table.clear();
         map_free_barrier();
         inner_hooks = {};
-        EXPECT_EQ(port_user_bug_count(), 0u);
+        EXPECT_EQ(bug_watch::count(), 0u);
     }
     static void shape(test_map &outer) {
         auto made = make_inner_template(table[0]);

@@ -49,6 +49,22 @@ public:
     int error = 0;
 };
 
+/// Self-checks that failed since the current suite of tests began: others provoke some.
+class bug_watch : public ::testing::EmptyTestEventListener {
+public:
+    void OnTestSuiteStart(const ::testing::TestSuite &) override { before_ = port_user_bug_count(); }
+    static u64 count() { return port_user_bug_count() - watch_->before_; }
+
+private:
+    static bug_watch *append() {
+        auto *w = new bug_watch; // gtest owns it
+        ::testing::UnitTest::GetInstance()->listeners().Append(w);
+        return w;
+    }
+    u64 before_ = 0;
+    static inline bug_watch *const watch_ = append();
+};
+
 /// As a program runs: preemption off, inside RCU.
 struct program_section {
     preempt_guard preempt;

@@ -263,7 +263,7 @@ TEST(ringbuf, hostile_consumer_position) {
         }
         EXPECT_GT(granted, 1000u);
     }
-    EXPECT_EQ(port_user_bug_count(), 0u);
+    EXPECT_EQ(bug_watch::count(), 0u);
 }
 
 /// CVE-2024-41009: a busy first record, the consumer pretends to have read it, a large second one must not cover it.
