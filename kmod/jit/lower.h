@@ -89,6 +89,7 @@ private:
     void div(const jit_op &d);
     bool div_by_constant(const jit_op &d);
     void divide_by(const jit_op &d, u64 v);
+    void divide_signed(const jit_op &d);
     void quotient(bool wide, u64 d, x86::reg x);
     void div_full(const jit_op &d);
     void byte_order(const jit_op &d);

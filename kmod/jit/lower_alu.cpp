@@ -213,6 +213,8 @@ void lowering::div(const jit_op &d) {
             return;
         if (!d.is_signed && may(jit_pass::divide))
             return divide_by(d, wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm));
+        if (may(jit_pass::divide))
+            return divide_signed(d);
         e.mov_imm(reg::r11, wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm));
         return div_full(d);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// divide: unsigned division by a constant as multiplication by its inverse (Granlund and Montgomery 1994).
+// divide: division by a constant as multiplication by its inverse (Granlund and Montgomery 1994), unsigned; signed division is that of
+// magnitudes.
 //
 // For d > 1 that is no power of two, l = ceil(log2 d) and N bits, m = floor(2^N * (2^l - d) / d) + 1 gives
 //     t = high half of m * x;   x / d = (t + (x - t) / 2) >> (l - 1)      for every x of N bits,
@@ -108,6 +109,38 @@ void lowering::divide_by(const jit_op &d, u64 v) {
         e.imul(true, reg::r11, reg::r10);
     }
     e.op(x86::alu::sub, wide, dst, reg::r11);
+}
+
+/// r = r where `sign` is 0, -r where it is all ones.
+static void give_sign(x86::encoder &e, bool wide, reg r, reg sign) {
+    e.op(x86::alu::xor_, wide, r, sign);
+    e.op(x86::alu::sub, wide, r, sign);
+}
+
+/// The same, signed; v is neither 0 nor 1 nor -1. The magnitude of the smallest number fits, unsigned. A quotient is negative when the signs
+/// differ, a remainder when the dividend is; the dividend waits on the native stack, where nothing is called meanwhile.
+void lowering::divide_signed(const jit_op &d) {
+    x86::encoder &e = out_.e;
+    reg dst = frame_->native[d.dst];
+    bool wide = d.width == 8, by_negative = d.imm < 0;
+    u64 v = by_negative ? 0 - static_cast<u64>(d.imm) : static_cast<u64>(d.imm);
+    u8 sign_bit = wide ? 63 : 31;
+    e.push(dst);
+    e.mov(wide, reg::r11, dst);
+    e.op(x86::shift::sar, wide, reg::r11, sign_bit);
+    give_sign(e, wide, dst, reg::r11);
+    if (!is_pow2(v)) {
+        divide_by(d, v);
+    } else if (d.op == BPF_DIV) {
+        e.op(x86::shift::shr, wide, dst, static_cast<u8>(63 - __builtin_clzll(v)));
+    } else {
+        e.op(x86::alu::and_, false, dst, static_cast<s32>(v - 1)); // v <= 2^31
+    }
+    e.pop(reg::r11);
+    e.op(x86::shift::sar, wide, reg::r11, sign_bit);
+    if (by_negative && d.op == BPF_DIV)
+        e.op(x86::unary::not_, wide, reg::r11);
+    give_sign(e, wide, dst, reg::r11);
 }
 
 } // namespace modbpf

@@ -202,6 +202,30 @@ TEST(jit_passes, inverses_are_exact) {
     }
 }
 
+TEST(jit_passes, signed_division_by_constants) {
+    std::mt19937_64 rng(8);
+    std::vector<s64> divisors = {2, -2, 3, -3, 7, -7, 10, -10, 127, -128, 641, 1 << 20, -(1 << 20), 0x7fffffff, -0x7fffffff, -0x7fffffffll - 1};
+    for (u32 n = 0; n < 12; n++)
+        divisors.push_back(static_cast<s32>(rng()) >> rng() % 31 | 2);
+    for (s64 v : divisors)
+        for (u8 op : {BPF_DIV, BPF_MOD})
+            for (bool wide : {false, true})
+                for (u8 r : {0, 3, 4, 7}) {
+                    auto k = static_cast<s32>(v);
+                    program_text p = {ldx(BPF_DW, r, 1, 0)};
+                    p.add(wide ? alu64_k(op, r, k, 1) : alu32_k(op, r, k, 1)).add(mov_r(0, r)).add(exit_insn());
+                    code c = make_code(p, {}, 0);
+                    auto image = jit_compile(c);
+                    ASSERT_TRUE(image.ok());
+                    EXPECT_EQ(listing(*image).find("idiv"), std::string::npos);
+                    check_image(*image);
+                    u64 around = static_cast<u64>(static_cast<s64>(rng()) / v * v), low = 0x80000000ull;
+                    for (u64 x : std::vector<u64>{0, 1, ~0ull, 1ull << 63, (1ull << 63) - 1, low, low - 1, rng(), rng() >> 40, around, around - 1, around + 1,
+                                  static_cast<u64>(v), static_cast<u64>(-v), static_cast<u64>(v - 1)})
+                        ASSERT_EQ(image->entry()(&x), run_interp(c, &x)) << static_cast<s64>(x) << (op == BPF_DIV ? " / " : " % ") << v << " wide " << wide;
+                }
+}
+
 TEST(jit_passes, lists_of_names) {
     auto named = [](const char *list) {
         auto r = parse_passes(list);
