@@ -7,6 +7,7 @@
 #include "port/user/user.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -177,10 +178,55 @@ void *port_region_addr(port_region *r) { return r->addr; }
 size_t port_region_size(port_region *r) { return r->size; }
 size_t port_user_region_mirror(port_region *r) { return r->mirror; }
 
+namespace {
+/// Text that went, for the next image of that size: mapping and faulting pages in takes longer than a translation. It is writable and
+/// holds int3 only. The lock protects the list; task context.
+struct {
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct {
+        void *text;
+        size_t bytes;
+    } kept[8];
+    u32 count = 0;
+} free_text;
+constexpr size_t kept_max = 64 << 10;
+
+/// A child may have been forked off while somebody held the lock: nobody waits for it.
+struct text_lock {
+    const bool held = !pthread_mutex_trylock(&free_text.lock);
+    ~text_lock() {
+        if (held)
+            pthread_mutex_unlock(&free_text.lock);
+    }
+};
+
+bool keep_text(void *text, size_t bytes) {
+    text_lock l;
+    if (!l.held || free_text.count == sizeof(free_text.kept) / sizeof(free_text.kept[0]))
+        return false;
+    free_text.kept[free_text.count++] = {text, bytes};
+    return true;
+}
+
+void *take_free_text(size_t bytes) {
+    text_lock l;
+    for (u32 i = l.held ? free_text.count : 0; i--;)
+        if (free_text.kept[i].bytes == bytes) {
+            void *p = free_text.kept[i].text;
+            free_text.kept[i] = free_text.kept[--free_text.count];
+            return p;
+        }
+    return nullptr;
+}
+
+} // namespace
+
 void *port_text_alloc(size_t size) {
     if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX)
         return nullptr;
     size_t bytes = page_up(size);
+    if (void *kept = take_free_text(bytes))
+        return kept;
     void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return nullptr;
@@ -193,8 +239,15 @@ int port_text_seal(void *text, size_t size) {
 }
 
 void port_text_free(void *text, size_t size) {
-    if (text)
-        munmap(text, page_up(size));
+    size_t bytes = page_up(size);
+    if (!text)
+        return;
+    if (bytes <= kept_max && !mprotect(text, bytes, PROT_READ | PROT_WRITE)) {
+        memset(text, 0xcc, bytes);
+        if (keep_text(text, bytes))
+            return;
+    }
+    munmap(text, bytes);
 }
 
 void port_jit_env(struct port_jit_env *out) {
