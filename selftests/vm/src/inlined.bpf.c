@@ -23,7 +23,7 @@ MAP(counts, PERCPU_ARRAY, u32, 100);
 MAP(hash4, HASH, u32, 500);
 MAP(hash8, HASH, u64, 500);
 MAP(hash16, HASH, struct key16, 500);
-MAP(lru8, LRU_HASH, u64, 500);
+MAP(lru8, LRU_HASH, u64, 4000); /* room: a full one drops elements, and before that on some kernels */
 MAP(switches, PERCPU_ARRAY, u32, 1);
 
 u64 cpu, ids, task, found, value;
