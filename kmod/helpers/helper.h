@@ -208,6 +208,7 @@ struct run_ctx {
     void *engine;             ///< in a process: the interpreter that runs the program, or null: its image runs
     u64 (*call_engine)(void *engine, u64 fn, const u64 (&args)[5]);
     lock_state *outer_lock = nullptr; ///< in a process: that of the program that the interpreter runs
+    void *anchor = nullptr;   ///< frame of the running program's image that bpf_throw leaves to; null: it has none
     void *timer = nullptr;    ///< whose callback this is (maps/async.h), or null
 };
 /// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.
@@ -226,6 +227,9 @@ private:
 inline run_ctx *current_run() { return static_cast<run_ctx *>(*port_run_slot()); }
 /// Of the innermost run. A sleepable program has none, but a lock that it holds keeps others from its CPU. Interrupts off.
 lock_state &current_lock();
+
+/// The anchor of the innermost run is another from here on; -> the one before. For images, at their entry and exit.
+void *exchange_anchor(void *anchor);
 
 /// Calls the function of the running program whose address a helper was given. -> its r0
 inline u64 call_back(u64 fn, u64 r1, u64 r2 = 0, u64 r3 = 0, u64 r4 = 0, u64 r5 = 0) {

@@ -49,6 +49,7 @@ enum class kfunc_effect : u8 {
     tree_add, tree_remove, tree_first,
     work_queue,
     throw_,
+    cpumask_new, bits_new, ///< make objects of the run time's own
 };
 
 struct kfunc_row {

@@ -7,6 +7,7 @@
 
 #include "base/errno.h"
 #include "base/types.h"
+#include "maps/object.h"
 
 namespace modbpf {
 
@@ -26,6 +27,46 @@ MODBPF_KFUNC(same_pointer); ///< casts: r0 is r1
 MODBPF_KFUNC(wq_init);
 MODBPF_KFUNC(wq_set_callback);
 MODBPF_KFUNC(wq_start);
+// cpumask.cpp
+MODBPF_KFUNC(cpumask_create);
+MODBPF_KFUNC(cpumask_acquire);
+MODBPF_KFUNC(cpumask_first);
+MODBPF_KFUNC(cpumask_first_zero);
+MODBPF_KFUNC(cpumask_first_and);
+MODBPF_KFUNC(cpumask_set_cpu);
+MODBPF_KFUNC(cpumask_clear_cpu);
+MODBPF_KFUNC(cpumask_test_cpu);
+MODBPF_KFUNC(cpumask_test_and_set_cpu);
+MODBPF_KFUNC(cpumask_test_and_clear_cpu);
+MODBPF_KFUNC(cpumask_setall);
+MODBPF_KFUNC(cpumask_clear);
+MODBPF_KFUNC(cpumask_and);
+MODBPF_KFUNC(cpumask_or);
+MODBPF_KFUNC(cpumask_xor);
+MODBPF_KFUNC(cpumask_copy);
+MODBPF_KFUNC(cpumask_equal);
+MODBPF_KFUNC(cpumask_intersects);
+MODBPF_KFUNC(cpumask_subset);
+MODBPF_KFUNC(cpumask_empty);
+MODBPF_KFUNC(cpumask_full);
+MODBPF_KFUNC(cpumask_weight);
+MODBPF_KFUNC(cpumask_any_distribute);
+MODBPF_KFUNC(cpumask_any_and_distribute);
+// kernel_object.cpp
+MODBPF_KFUNC(task_acquire);
+MODBPF_KFUNC(task_from_pid);
+MODBPF_KFUNC(task_release);
+MODBPF_KFUNC(cgroup_acquire);
+MODBPF_KFUNC(cgroup_ancestor);
+MODBPF_KFUNC(cgroup_from_id);
+MODBPF_KFUNC(cgroup_release);
+MODBPF_KFUNC(task_under_cgroup);
+// iter_bits.cpp
+MODBPF_KFUNC(iter_bits_new);
+MODBPF_KFUNC(iter_bits_next);
+MODBPF_KFUNC(iter_bits_destroy);
+// throw.cpp
+MODBPF_KFUNC(throw);
 // object.cpp
 MODBPF_KFUNC(obj_new);
 MODBPF_KFUNC(obj_drop);
@@ -48,6 +89,10 @@ MODBPF_KFUNC(dynptr_slice);
 MODBPF_KFUNC(dynptr_slice_rdwr);
 MODBPF_KFUNC(dynptr_from_skb);
 MODBPF_KFUNC(dynptr_from_xdp);
+
+// The run-time types of what they make. ENOMEM. Task context.
+result<ref<object_type>> cpumask_type();
+result<ref<object_type>> bits_type();
 
 /// A negative errno of a function that returns int: the upper half of r0 is zero, as a compiled function leaves it.
 constexpr u64 kfunc_errno(int e) { return static_cast<u32>(-e); }

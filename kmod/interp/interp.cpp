@@ -9,7 +9,13 @@ namespace modbpf {
 namespace {
 
 u64 call_back_here(void *engine, u64 fn, const u64 (&args)[5]);
-u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env);
+u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env, struct thrown *outer);
+
+/// An exception on its way through machines that call each other.
+struct thrown {
+    bool flies = false;
+    u64 cookie = 0;
+};
 
 /// The machine: what one instruction changes.
 struct machine {
@@ -20,6 +26,7 @@ struct machine {
     u32 frame = 0;
     u32 tail_calls = 0;
     bool running = true;
+    thrown *exception = nullptr;
     lock_state lock{};  // where no run context has one
 
     machine(const interp_env &e, const code &c) : env(e), program(&c) {}
@@ -49,6 +56,7 @@ struct machine {
     void may_goto(const insn_desc &d);
     void call_sub(const insn_desc &d);
     void tail_call();
+    void unwind();
     void load_imm64(const insn_desc &d);
     void leave();
 };
@@ -160,6 +168,7 @@ void machine::tail_call() {
         return;
     tail_calls++;
     program = next;
+    env.frames[frame].entered = true;
     enter(0);
 }
 
@@ -181,7 +190,28 @@ void machine::call_kfunc(const insn_desc &d) {
     const code_kfunc &k = program->kfuncs[static_cast<u32>(d.imm)];
     if (k.hidden_reg)
         regs[k.hidden_reg] = k.hidden;
+    if (k.throws) {
+        *exception = {true, regs[BPF_REG_1]};
+        return unwind();
+    }
     regs[0] = call_function(k.fn, k.in_section);
+}
+
+/// Leaves all frames up to the program's first, which the exception callback stands in for, or up to the C code that called back.
+void machine::unwind() {
+    while (frame && !env.frames[frame].entered)
+        frame--;
+    if (!env.frames[frame].entered) { // the helper in between ends its calls for this
+        regs[0] = 1;
+        running = false;
+        return;
+    }
+    exception->flies = false;
+    regs[0] = regs[BPF_REG_1] = exception->cookie;
+    if (program->catcher)
+        enter(program->catcher);
+    else
+        leave();
 }
 
 void machine::may_goto(const insn_desc &d) {
@@ -200,12 +230,15 @@ void machine::call_helper(const insn_desc &d) {
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return stop();
     regs[0] = call_function(p->fn, program->sleepable && runs_in_section(*p));
+    if (exception->flies)
+        unwind();
 }
 
 void machine::call_sub(const insn_desc &d) {
     if (MODBPF_BUG_ON(frame + 1 >= env.frame_count))
         return stop();
     interp_frame &f = env.frames[++frame];
+    f.entered = false;
     memcpy(f.saved, &regs[BPF_REG_6], sizeof(f.saved));
     f.return_code = program;
     f.return_insn = pc;
@@ -295,13 +328,17 @@ u64 call_back_here(void *engine, u64 fn, const u64 (&args)[5]) {
     interp_env env = caller.env;
     env.frames += used;
     env.frame_count -= used;
-    return run(*caller.program, static_cast<u32>(at), args, env);
+    return run(*caller.program, static_cast<u32>(at), args, env, caller.exception);
 }
 
-u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env) {
+/// outer: of the machine that called this one back, or null.
+u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env, thrown *outer) {
     if (MODBPF_BUG_ON(env.frame_count == 0))
         return 0;
+    thrown mine;
     machine m(env, c);
+    m.exception = outer ? outer : &mine;
+    env.frames[0].entered = !outer;
     memcpy(&m.regs[BPF_REG_1], args, sizeof(args));
     m.enter(at);
     while (m.running)
@@ -313,14 +350,14 @@ u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env) {
 
 u64 interpret(const code &c, const void *ctx, const interp_env &env) {
     u64 args[5] = {addr_of(ctx)};
-    return run(c, 0, args, env);
+    return run(c, 0, args, env, nullptr);
 }
 
 u64 interpret_function(const code &c, u64 fn, const u64 (&args)[5], const interp_env &env) {
     u64 first = addr_of(c.insns.data()), at = (fn - first) / sizeof(bpf_insn);
     if (MODBPF_BUG_ON(fn < first || at >= c.insns.size()))
         return 0;
-    return run(c, static_cast<u32>(at), args, env);
+    return run(c, static_cast<u32>(at), args, env, nullptr);
 }
 
 }  // namespace modbpf

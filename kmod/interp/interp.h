@@ -22,6 +22,7 @@ struct interp_frame {
     u8 stack[max_bpf_stack] __attribute__((aligned(8)));
     u64 saved[4];  ///< the caller's r6-r9
     u32 turns;     ///< that may_goto can still take
+    bool entered;  ///< its function is a program's first, entered from outside or by a tail call
     const code *return_code;
     u32 return_insn;
 };

@@ -57,6 +57,7 @@ struct code_kfunc {
     u64 (*fn)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);
     u8 hidden_reg = 0; ///< r1..r5: set to `hidden` before the call, whatever the program left there; 0: none
     u64 hidden = 0;
+    bool throws = false; ///< bpf_throw: it does not return; r1 is the cookie
     bool in_section = false; ///< of a sleepable program: called with preemption off, inside RCU
 };
 
@@ -77,6 +78,9 @@ struct code {
     vec<code_kfunc> kfuncs;
     u32 prog_type = 0, attach_type = 0; ///< BPF_PROG_TYPE_* (0: any) and the expected attach type: whose helpers it calls
     vec<code_map> maps;          ///< by instruction, ascending; none where look-ups must stay calls (guards)
+    /// Instruction at which the exception callback starts, or 0: what is thrown is what the program returns. It runs in place of the
+    /// program that was entered last, from outside or by a tail call, with the cookie in r1; its result is the program's.
+    u32 catcher = 0;
     bool sleepable = false; ///< runs where it may sleep: helpers that do not are called inside a section of their own
 };
 

@@ -97,6 +97,10 @@ result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
         d.origin = i;
         if (d.kind == insn_kind::call_helper || d.kind == insn_kind::call_kfunc)
             d.uses = 0x3e;
+        if (d.kind == insn_kind::call_kfunc && c.kfuncs[static_cast<u32>(d.imm)].throws) {
+            d.falls_through = false;
+            facts.frames[0].catches = true;
+        }
         auto at = static_cast<u32>(facts.ops.size());
         facts.op_of[i] = at;
         if (d.words == 2)
@@ -207,15 +211,17 @@ void lay_out(jit_frame &f) {
     for (u32 r = bpf_reg_count; r < jit_reg_count; r++)
         if ((f.extra & f.regs & reg_bit(r)) && is_callee_saved(f.native[r]))
             f.saved |= reg_bit(r);
-    f.present = f.calls || f.saved || f.reaches_tail_call || f.may_goto || (f.regs & reg_bit(BPF_REG_10));
+    f.present = f.catches || f.calls || f.saved || f.reaches_tail_call || f.may_goto || (f.regs & reg_bit(BPF_REG_10));
     if (!f.present)
         return;
     f.below_rbp = f.reaches_tail_call ? tail_words : 0;
     if (f.may_goto)
         f.turns_slot = -static_cast<s32>(f.below_rbp += 8);
+    if (f.catches)
+        f.anchor_slot = -static_cast<s32>((f.below_rbp += 16) - 8);
     f.below_rbp += f.tail_calls || f.loads_packet ? 8 : 0;
-    u32 saved_bytes = 0;
-    for (u32 left = f.saved; left; left &= left - 1)
+    u32 saved_bytes = f.catches ? caught_registers * 8 : 0;
+    for (u32 left = f.catches ? 0 : f.saved; left; left &= left - 1)
         saved_bytes += 8;
     f.size = static_cast<u32>(align_up(f.below_rbp + align_up(f.regs & reg_bit(BPF_REG_10) ? f.stack_depth : 0u, 8) + saved_bytes, 16)) - saved_bytes;
 }

@@ -7,6 +7,7 @@
 //     [tail-call pointer: 8 bytes]      only if tail calls can be reached: address of the run's counter
 //     [tail-call counter: 8 bytes]      likewise; the live one is in the frame that was entered from outside
 //     [may_goto counter: 8 bytes]       only with may_goto: the turns that are left
+//     [anchor and context: 16 bytes]    only of the entry of a program that throws: the run's anchor before (throw.cpp)
 //     [scratch word: 8 bytes]           only with tail calls or packet loads of its own
 //     BPF stack                      <- r10 = rbp - below_rbp (r10 is never in a register of its own then)
 //     padding to 16 bytes
@@ -40,7 +41,9 @@ struct jit_frame {
     bool loads_packet = false;
     bool may_goto = false;
     bool address_taken = false;      ///< BPF_PSEUDO_FUNC
+    bool catches = false;            ///< the entry of a program that throws (throw.cpp)
     bool present = false;            ///< has a native frame
+    s32 anchor_slot = 0;             ///< from rbp; the word below is the context's
     s32 turns_slot = 0;              ///< of the may_goto counter, from rbp
     u32 below_rbp = 0;               ///< r10 = rbp - below_rbp
     u32 size = 0;                    ///< bytes between rbp and the saved registers
@@ -83,6 +86,8 @@ inline constexpr x86::reg calling_registers[bpf_reg_count] = {
     x86::reg::rbx, x86::reg::r13, x86::reg::r14, x86::reg::r15, x86::reg::rbp,
 };
 inline constexpr u16 callee_saved_regs = 0x3c0;  ///< r6-r9
+/// The entry of a program that throws saves all registers that C code keeps: frames that are left have changed them.
+inline constexpr u32 caught_registers = 5;
 /// Native registers that C code keeps.
 constexpr bool is_callee_saved(x86::reg r) {
     return r == x86::reg::rbx || (r >= x86::reg::r12 && r <= x86::reg::r15);

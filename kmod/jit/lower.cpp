@@ -19,6 +19,10 @@ x86::mem lowering::at(u8 base, s32 off) const {
     return {frame_->native[base], base == BPF_REG_10 ? off - static_cast<s32>(frame_->below_rbp) : off};
 }
 
+namespace {
+constexpr reg caught[caught_registers] = {reg::rbx, reg::r12, reg::r13, reg::r14, reg::r15};
+}
+
 void lowering::ret() {
     emit_return(out_, env_);
 }
@@ -60,12 +64,28 @@ void lowering::prologue(u32 sub) {
         out_.bind(body_label());
     if (frame_->may_goto)
         e.store_imm(8, {reg::rbp, frame_->turns_slot}, max_may_goto_turns);
-    for (u32 r = 0; r < jit_reg_count; r++)
-        if (frame_->saved & reg_bit(r))
-            e.push(frame_->native[r]);
+    push_saved();
+    if (frame_->catches)
+        set_anchor();
 }
 
+void lowering::push_saved() {
+    if (frame_->catches)
+        for (reg r : caught)
+            out_.e.push(r);
+    for (u32 r = 0; r < jit_reg_count && !frame_->catches; r++)
+        if (frame_->saved & reg_bit(r))
+            out_.e.push(frame_->native[r]);
+}
+
+/// What push_saved() pushed; the run's anchor as it was.
 void lowering::restore_saved() {
+    if (frame_->catches) {
+        restore_anchor();
+        for (u32 i = caught_registers; i--;)
+            out_.e.pop(caught[i]);
+        return;
+    }
     for (u32 r = jit_reg_count; r-- > 0;)
         if (frame_->saved & reg_bit(r))
             out_.e.pop(frame_->native[r]);
@@ -97,7 +117,7 @@ void lowering::tail_entry() {
 
 /// The exit at `at`: the first long epilogue is shared by jumps, short ones are repeated.
 void lowering::exit(u32 at) {
-    bool short_one = !frame_->saved && !env_.return_thunk;
+    bool short_one = !frame_->saved && !frame_->catches && !env_.return_thunk;
     if (!epilogue_done_ || short_one)
         return epilogue(sub_);
     out_.jump(epilogue_label(sub_));
@@ -145,6 +165,8 @@ status lowering::helper(const jit_op &d) {
 
 void lowering::kfunc(const jit_op &d) {
     const code_kfunc &k = code_.kfuncs[static_cast<u32>(d.imm)];
+    if (k.throws)
+        return throw_cookie(k);
     if (k.hidden_reg)
         out_.e.mov_imm(frame_->native[k.hidden_reg], k.hidden);
     auto fn = reinterpret_cast<uptr>(k.fn);
@@ -357,6 +379,11 @@ status lowering::run() {
         out_.bind(end_label(sub));
     }
     out_.bind(static_cast<u32>(facts_.ops.size()));
+    TRY(out_.room());
+    if (facts_.frames[0].catches)
+        catch_cookie();
+    else
+        out_.bind(catch_label());
     TRY(out_.room());
     tail_entry();
     TRY(out_.room());

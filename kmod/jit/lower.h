@@ -43,11 +43,12 @@ public:
         : code_(c), facts_(facts), env_(env), options_(options), passes_(passes), out_(out) {}
 
     /// Labels: one an operation, one behind the last, then for subprogram i entry_label(i), epilogue_label(i) and
-    /// end_label(i), then those of the tail entry.
-    u32 label_count() const { return static_cast<u32>(facts_.ops.size() + 1 + 3 * facts_.frames.size() + 2); }
+    /// end_label(i), then those of the tail entry and of what catches.
+    u32 label_count() const { return static_cast<u32>(facts_.ops.size() + 1 + 3 * facts_.frames.size() + 3); }
     u32 entry_label(u32 sub) const { return static_cast<u32>(facts_.ops.size()) + 1 + 3 * sub; }
     u32 epilogue_label(u32 sub) const { return entry_label(sub) + 1; }
     u32 end_label(u32 sub) const { return entry_label(sub) + 2; }
+    u32 catch_label() const { return label_count() - 3; }
     u32 tail_label() const { return label_count() - 2; }
     u32 body_label() const { return label_count() - 1; }  ///< of the entry, behind its frame's allocation
 
@@ -62,6 +63,11 @@ private:
     void epilogue(u32 sub);
     void tail_entry();
     void restore_saved();
+    void set_anchor();
+    void restore_anchor();
+    void throw_cookie(const code_kfunc &k);
+    void catch_cookie();
+    void push_saved();
     void ret();
 
     /// Emits the operation at `at` (and maybe the one behind it). -> index of the next one to emit.

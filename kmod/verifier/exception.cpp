@@ -2,6 +2,7 @@
 // Exceptions: bpf_throw ends the program from any frame, and an exception callback (a global function that main names by a declaration
 // tag), or the thrown cookie itself, says what it returns. Nothing may be held where a program throws, in any frame: nobody unwinds it.
 #include "btf/format.h"
+#include "helpers/callback.h"
 #include "verifier/exception.h"
 #include "verifier/marks.h"
 
@@ -82,6 +83,17 @@ status check_throw(env &e) {
     for (const held_ref &r : e.cur->refs)
         verbose(e, "Unreleased reference id=%d alloc_insn=%d\n", r.id, r.insn);
     return e.cur->refs.empty() ? status() : status(fail(EINVAL));
+}
+
+/// A helper that calls back is left in the middle: those that hold nothing meanwhile. And a program that sleeps has no run context.
+void check_throw_runs(env &e) {
+    if (e.out->image.sleepable || (e.req.prog_flags & BPF_F_SLEEPABLE) || e.cur->modes.in_sleepable)
+        note_absent(e, "use by a sleepable program of", "bpf_throw");
+    if (e.exception_callback && e.cur->frame[0]->subprog == e.exception_callback)
+        note_absent(e, "bpf_throw in", "an exception callback");
+    for (u32 f = 0; f <= e.cur->curframe; f++)
+        if (const callback_proto *c = e.cur->frame[f]->callback; c && c->helper != BPF_FUNC_loop && c->helper != BPF_FUNC_for_each_map_elem)
+            note_absent(e, "bpf_throw in a callback of", c->name ? c->name : helper_name(c->helper));
 }
 
 status check_may_throw(env &e, const subprog_info &callee) {

@@ -212,7 +212,7 @@ status fixer::convert_kfunc(u32 i) {
     vec<code_kfunc> &all = e.out->image.kfuncs;
     u32 at = 0;
     while (at < all.size() && !(all[at].fn == k.fn && all[at].hidden_reg == k.hidden_reg && all[at].hidden == k.hidden &&
-                                all[at].in_section == k.in_section))
+                                all[at].in_section == k.in_section && all[at].throws == k.throws))
         at++;
     if (at == all.size())
         TRY(all.push(k));
@@ -283,6 +283,8 @@ status fixer::emit_guard(u32 i) {
 }
 
 status fixer::emit() {
+    if (u32 sub = e.exception_callback; sub && keep[e.subs[sub].start])
+        e.out->image.catcher = position[e.subs[sub].start];
     for (u32 i = 0; i < e.count(); i++) {
         if (!keep[i])
             continue;

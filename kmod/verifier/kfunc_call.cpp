@@ -2,8 +2,10 @@
 // A call of a kernel function: may the program call it here, its effects, what r0 holds.
 #include "btf/format.h"
 #include "helpers/callback.h"
+#include "helpers/kfuncs.h"
 #include "verifier/ctx_types.h"
 #include "verifier/dynptr.h"
+#include "verifier/exception.h"
 #include "verifier/kfunc.h"
 #include "verifier/sections.h"
 #include "verifier/special.h"
@@ -167,6 +169,12 @@ bool packet_is_absent(const env &e, kfunc_effect x) { return x == kfunc_effect::
 
 }  // namespace
 
+/// What a program makes objects of lives as long as the program.
+static result<object_type *> keep_type(env &e, ref<object_type> t) {
+    TRY(e.out->object_types.push(t));
+    return t.get();
+}
+
 status hide_argument(env &e, u32 insn, const kfunc_call &c, code_kfunc &k) {
     u32 told = e.aux[insn].told - 1;
     switch (c.row->effect) {
@@ -182,6 +190,15 @@ status hide_argument(env &e, u32 insn, const kfunc_call &c, code_kfunc &k) {
         return {};
     case kfunc_effect::tree_add:
         k.hidden_reg = BPF_REG_5, k.hidden = told;
+        return {};
+    case kfunc_effect::cpumask_new:
+        k.hidden_reg = BPF_REG_1, k.hidden = addr_of(TRY(keep_type(e, TRY(cpumask_type()))));
+        return {};
+    case kfunc_effect::bits_new:
+        k.hidden_reg = BPF_REG_4, k.hidden = addr_of(TRY(keep_type(e, TRY(bits_type()))));
+        return {};
+    case kfunc_effect::throw_:
+        k.throws = true;
         return {};
     case kfunc_effect::work_queue:
         if (find_callback(c.fn->name))
@@ -211,8 +228,10 @@ result<bool> check_kfunc_call(env &e) {
     TRY(change_owner(e, c));
     if (!c.row->fn || packet_is_absent(e, c.row->effect))
         note_absent(e, "kfunc", c.fn->name);
-    if (c.row->effect == kfunc_effect::throw_)
+    if (c.row->effect == kfunc_effect::throw_) {
+        check_throw_runs(e);
         return false;
+    }
     clear_caller_saved(e, e.cur->cur());
     TRY(set_result(e, c));
     if (c.is(kf_iter_next))
