@@ -83,6 +83,13 @@ bool sound_target(const jit_facts &facts, const jit_frame &f, const jit_op &d) {
     return true;
 }
 
+bool has_throws(const code &c) {
+    for (const code_kfunc &k : c.kfuncs)
+        if (k.throws)
+            return true;
+    return false;
+}
+
 /// First pass over a subprogram: operations. False: the code is not sound.
 result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
     bool open = true;  // the end can be fallen off
@@ -110,6 +117,11 @@ result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
         TRY(facts.ops.push(d));
     }
     f.last = static_cast<u32>(facts.ops.size());
+    if (open && f.last > f.first && facts.ops[f.last - 1].is(insn_kind::call_sub) && has_throws(c)) {
+        f.dead_end = true; // what stood behind was never reached
+        facts.ops[f.last - 1].falls_through = false;
+        return true;
+    }
     return !open;
 }
 

@@ -41,6 +41,7 @@ struct jit_frame {
     bool loads_packet = false;
     bool may_goto = false;
     bool address_taken = false;      ///< BPF_PSEUDO_FUNC
+    bool dead_end = false;           ///< ends with a call of what always throws
     bool catches = false;            ///< the entry of a program that throws (throw.cpp)
     bool present = false;            ///< has a native frame
     s32 anchor_slot = 0;             ///< from rbp; the word below is the context's

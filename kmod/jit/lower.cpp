@@ -368,6 +368,8 @@ status lowering::subprogram(u32 sub) {
         TRY(run(runs[r]));
     }
     TRY(out_.room());
+    if (frame_->dead_end)
+        out_.e.int3();
     if (!epilogue_done_)  // only packet loads lead there, or nothing does
         epilogue(sub);
     return {};
