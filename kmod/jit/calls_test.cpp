@@ -173,7 +173,7 @@ TEST_F(calls, what_does_not_sleep_is_called_in_a_section) {
             for (u8 r = 1; r <= 5; r++)
                 p.add(mov_k(r, r));
             p.add(call_kfunc(0)).add(alu64_r(BPF_ADD, 0, 6)).add(exit_insn());
-            code c = with_kfuncs(make_code(p, {}, 16), {{mix, 0, 0, sleepable}});
+            code c = with_kfuncs(make_code(p, {}, 16), {{.fn = mix, .in_section = sleepable}});
             c.sleepable = sleepable;
             EXPECT_EQ(run_jit(c, nullptr, o), 2 * 54321u);
             EXPECT_EQ(run_interp(c, nullptr, env), 2 * 54321u);

@@ -41,8 +41,11 @@ struct fixer {
     status emit_info();
 };
 
-u8 flags_of_func(const subprog_info &p) {
-    return static_cast<u8>((p.unreliable ? func_unreliable : 0) | (p.changes_pkt_data ? func_changes_packet : 0));
+u8 flags_of_func(const env &e, u32 sub) {
+    const subprog_info &p = e.subs[sub];
+    bool catches = sub && sub == e.exception_callback;
+    return static_cast<u8>((p.unreliable ? func_unreliable : 0) | (p.changes_pkt_data ? func_changes_packet : 0) |
+                           (catches ? func_exception_cb : 0));
 }
 
 bpf_insn jump_by(s16 off) { return make_insn(BPF_JMP | BPF_JA, 0, 0, off, 0); }
@@ -306,7 +309,7 @@ status fixer::emit() {
         TRY(e.out->image.subprogs.push({position[p.start], position[p.end], static_cast<u16>(bytes), p.has_tail_call, p.tail_call_reachable}));
         if (s < e.req.funcs.size()) {
             TRY(e.out->funcs.push({position[p.start], e.req.funcs[s].type_id}));
-            TRY(e.out->func_flags.push(flags_of_func(p)));
+            TRY(e.out->func_flags.push(flags_of_func(e, s)));
         }
     }
     return {};

@@ -131,7 +131,7 @@ int make_and_drop(struct __sk_buff *skb)
 
 	if (!p)
 		return -1;
-	p->a += 5;
+	p->a = 5;
 	p->b = p->a + 2;
 	sum = p->a + p->b;
 	drop(p);

@@ -211,12 +211,12 @@ int stopped_with_the_element(void *ctx)
 		t = bpf_map_lookup_elem(&hash, &key);
 		if (!t || bpf_timer_init(&t->timer, &hash, CLOCK_MONOTONIC) || bpf_timer_set_callback(&t->timer, on_timer))
 			return -2;
-		if (bpf_timer_start(&t->timer, 20 * MS, 0))
+		if (bpf_timer_start(&t->timer, 400 * MS, 0))
 			return -3;
 		if (i ? bpf_map_delete_elem(&hash, &key) : bpf_map_update_elem(&hash, &key, &fresh, BPF_ANY))
 			return -4;
 	}
-	wait_for(1, 60 * MS);
+	wait_for(1, 600 * MS);
 	return fired;
 }
 
