@@ -64,7 +64,10 @@ status helpers_init() {
     print_cpus = port_percpu_alloc(sizeof(print_cpu), 8, PORT_SLEEPING);
     if (!print_cpus)
         return error(ENOMEM);
-    return spin_locks_init();
+    status locks = spin_locks_init();
+    if (!locks.ok())
+        helpers_exit();
+    return locks;
 }
 
 void helpers_exit() {

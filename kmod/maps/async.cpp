@@ -42,7 +42,7 @@ bool disarm(async_task *t, void **program) {
         if (lock_section s(t->lock); s) {
             *program = t->program;
             t->program = nullptr;
-            t->fn = 0;
+            __atomic_store_n(&t->fn, u64{0}, __ATOMIC_RELAXED);
             return true;
         }
     return false;
@@ -167,7 +167,7 @@ long async_set_callback(async_field &f, u64 fn, void *program) {
             old = t->program;
             t->program = program;
         }
-        t->fn = fn;
+        __atomic_store_n(&t->fn, fn, __ATOMIC_RELAXED);
     }
     if (old && old != program)
         async_progs.put(old);

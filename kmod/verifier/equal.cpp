@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Comparison of states: facts_cover() and state_covers() for pruning, state_identical() for the detection of endless loops. See marks.h.
+#include "base/bits.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -170,7 +171,7 @@ struct facts_demand {
     bool reg(env &e, u32 r, const func_state &cur) const {
         if (old.any_number & reg_bit(r))
             return cur.regs[r].is_scalar();
-        u32 n = static_cast<u32>(__builtin_popcount(old.kept_regs & (reg_bit(r) - 1u)));
+        u32 n = popcount(old.kept_regs & (reg_bit(r) - 1u));
         return reg_covered(e, old.regs[n], cur.regs[r], old.precise_regs & reg_bit(r));
     }
     bool slot(env &e, const stack_slot &was, u32 s, const stack_slot &now) const {
