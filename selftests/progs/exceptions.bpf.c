@@ -9,8 +9,8 @@ extern void bpf_throw(__u64 cookie) __ksym __weak;
 
 __u64 stays = 1;
 
-// NEEDS: bpf_throw
 // EXPECT: accept
+// NEEDS: bpf_throw
 // RETVAL: 16
 SEC("tc")
 int the_cookie_is_returned(struct __sk_buff *skb)
@@ -19,8 +19,8 @@ int the_cookie_is_returned(struct __sk_buff *skb)
 	return 0;
 }
 
-// NEEDS: bpf_throw
 // EXPECT: accept
+// NEEDS: bpf_throw
 // RETVAL: 3
 SEC("tc")
 int not_thrown(struct __sk_buff *skb)
@@ -44,8 +44,8 @@ __attribute__((noinline)) static int throw_deep(__u64 n)
 	return throw_deeper(n) + throw_deeper(n + 1);
 }
 
-// NEEDS: bpf_throw
 // EXPECT: accept
+// NEEDS: bpf_throw
 // RETVAL: 33
 SEC("tc")
 int from_a_subprogram(struct __sk_buff *skb)
@@ -60,8 +60,8 @@ static int throw_in_turn(__u32 i, __u64 *base)
 	return 0;
 }
 
-// NEEDS: bpf_throw
 // EXPECT: reject "cannot be called from callback subprog"
+// NEEDS: bpf_throw
 SEC("?tc")
 int out_of_a_loop(struct __sk_buff *skb)
 {

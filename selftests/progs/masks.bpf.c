@@ -46,8 +46,8 @@ int count, last; // in memory, so that a loop of unknown length is one state
 
 #define mask_of(m) ((const struct cpumask *)(m))
 
-// NEEDS: bpf_cpumask_create
 // EXPECT: accept
+// NEEDS: bpf_cpumask_create
 // RETVAL: 0
 SEC("syscall")
 int one_mask(void *ctx)
@@ -81,8 +81,8 @@ int one_mask(void *ctx)
 	return wrong;
 }
 
-// NEEDS: bpf_cpumask_create
 // EXPECT: accept
+// NEEDS: bpf_cpumask_create
 // RETVAL: 0
 SEC("syscall")
 int two_masks(void *ctx)
@@ -114,8 +114,8 @@ int two_masks(void *ctx)
 	return wrong;
 }
 
-// NEEDS: bpf_iter_bits_new
 // EXPECT: accept
+// NEEDS: bpf_iter_bits_new
 // RETVAL: 131
 SEC("tc")
 int bits_of_words(struct __sk_buff *skb)
@@ -133,8 +133,8 @@ int bits_of_words(struct __sk_buff *skb)
 	return count == 3 ? last : -1;
 }
 
-// NEEDS: bpf_iter_bits_new
 // EXPECT: accept
+// NEEDS: bpf_iter_bits_new
 // RETVAL: 30
 SEC("tc")
 int bits_of_a_word(struct __sk_buff *skb)

@@ -120,8 +120,8 @@ static __s64 pop(int back)
 	return value;
 }
 
-// NEEDS: bpf_obj_new_impl
 // EXPECT: accept
+// NEEDS: bpf_obj_new_impl
 // RETVAL: 12
 SEC("tc")
 int make_and_drop(struct __sk_buff *skb)
@@ -138,8 +138,8 @@ int make_and_drop(struct __sk_buff *skb)
 	return sum;
 }
 
-// NEEDS: bpf_list_push_back_impl
 // EXPECT: accept
+// NEEDS: bpf_list_push_back_impl
 // RETVAL: 3124
 // REPEAT: 50
 SEC("tc")
@@ -198,8 +198,8 @@ static __s64 take_first(void)
 	return key;
 }
 
-// NEEDS: bpf_rbtree_add_impl
 // EXPECT: accept
+// NEEDS: bpf_rbtree_add_impl
 // RETVAL: 13579
 // REPEAT: 20
 SEC("tc")
@@ -215,8 +215,8 @@ int tree_sorts(struct __sk_buff *skb)
 }
 
 // A counted object is in a tree and in a list at once; what goes out of one stays in the other.
-// NEEDS: bpf_refcount_acquire_impl
 // EXPECT: accept
+// NEEDS: bpf_refcount_acquire_impl
 // RETVAL: 77
 SEC("tc")
 int counted_in_both(struct __sk_buff *skb)
@@ -247,8 +247,8 @@ int counted_in_both(struct __sk_buff *skb)
 }
 
 // Twice into one list: the second time its reference ends, and nothing else happens.
-// NEEDS: bpf_refcount_acquire_impl
 // EXPECT: accept
+// NEEDS: bpf_refcount_acquire_impl
 // RETVAL: 1
 SEC("tc")
 int one_owner(struct __sk_buff *skb)
@@ -279,8 +279,8 @@ int one_owner(struct __sk_buff *skb)
 }
 
 // What is left in them goes with the maps.
-// NEEDS: bpf_rbtree_add_impl
 // EXPECT: accept
+// NEEDS: bpf_rbtree_add_impl
 // RETVAL: 0
 // REPEAT: 30
 SEC("tc")
@@ -303,8 +303,8 @@ int leave_in_maps(struct __sk_buff *skb)
 	return 0;
 }
 
-// NEEDS: bpf_obj_new_impl
 // EXPECT: accept
+// NEEDS: bpf_obj_new_impl
 // RETVAL: 42
 SEC("tc")
 int through_a_slot(struct __sk_buff *skb)
@@ -339,8 +339,8 @@ int through_a_slot(struct __sk_buff *skb)
 	return value;
 }
 
-// NEEDS: bpf_percpu_obj_new_impl
 // EXPECT: accept
+// NEEDS: bpf_percpu_obj_new_impl
 // RETVAL: 9
 SEC("tc")
 int a_copy_each_cpu(struct __sk_buff *skb)

@@ -246,8 +246,8 @@ static int on_work(void *map, int *key, void *value)
 }
 
 // Where the worker wants the CPU that the program waits on it may be late.
-// NEEDS: bpf_wq_init
 // EXPECT: accept
+// NEEDS: bpf_wq_init
 // RETVAL: 1
 SEC("syscall")
 int work(void *ctx)
