@@ -27,7 +27,7 @@ struct trampoline_image {
     vec<ref<tracer>> tracers;
     u64 *inside = nullptr;  ///< per CPU: counted in less counted out; null where nothing sleeps
     u32 retired = 0;        ///< whoever counts out wakes the work. Atomic
-    bool pinned = false;    ///< holds the module: nobody knows when a sleeper wakes
+    bool pinned = false;    ///< holds the module: somebody was in it when it was retired, and nobody knows when a sleeper wakes
     list_link link;
 
     ~trampoline_image() { port_percpu_free(inside); }
@@ -129,7 +129,7 @@ void retire(own<trampoline_image> old) {
     trampoline_image *i = old.release();
     if (!i)
         return;
-    if (i->inside) {
+    if (i->count()) {
         i->pinned = true;
         port_module_pin();
     }
@@ -335,7 +335,11 @@ status trampolines_init() {
 }
 
 void trampolines_exit() {
-    port_work_flush(&table->work);
+    // Whoever came in while a text was retired is waited for; it was pinned for those who slept in it before.
+    for (port_work_flush(&table->work); !table->retired.empty(); port_work_flush(&table->work)) {
+        port_work_queue(&table->work);
+        port_rcu_synchronize();
+    }
     (void)MODBPF_BUG_ON(!table->all.empty() || !table->retired.empty());
     destroy(table);
     table = nullptr;
