@@ -189,12 +189,18 @@ status put_in_place(trampoline &t) {
 
 // ---- who is attached ----
 
-/// How the function that `p` was loaded for takes its arguments. EFAULT, reported: the verifier should have refused it.
+/// Of the function that `p` was loaded for; null: it is none.
+const btf_type *proto_of(const program &p) {
+    const btf_type *func = p.attach_types->type(p.attach_btf_id);
+    const btf_type *proto = func ? p.attach_types->type(func->size_or_type) : nullptr;
+    return proto && proto->kind() == btf_kind::func_proto ? proto : nullptr;
+}
+
+/// How that function takes its arguments. EFAULT, reported: the verifier should have refused it.
 result<arg_words> words_of(const program &p) {
     const btf &types = *p.attach_types;
-    const btf_type *func = types.type(p.attach_btf_id);
-    const btf_type *proto = func ? types.type(func->size_or_type) : nullptr;
-    if (MODBPF_BUG_ON(!proto || proto->kind() != btf_kind::func_proto))
+    const btf_type *proto = proto_of(p);
+    if (MODBPF_BUG_ON(!proto))
         return error(EFAULT);
     arg_words words;
     const auto *args = types.tail<btf_param>(proto);
@@ -209,8 +215,7 @@ result<arg_words> words_of(const program &p) {
 }
 
 bool is_void(const program &p) {
-    const btf_type *func = p.attach_types->type(p.attach_btf_id);
-    const btf_type *proto = func ? p.attach_types->type(func->size_or_type) : nullptr;
+    const btf_type *proto = proto_of(p);
     return proto && !proto->size_or_type;
 }
 

@@ -12,9 +12,8 @@ namespace {
 
 constexpr reg hash_reg = reg::rdi, bucket = reg::r11, elem = reg::rcx, number = reg::rdx, key = reg::r9, key_high = reg::r8;
 
-/// rax = both halves of rax * factor, folded.
-void mix(x86::encoder &e, u64 factor) {
-    e.mov_imm(reg::r10, factor);
+/// rax = both halves of rax * r10, folded.
+void mix(x86::encoder &e) {
     e.op(x86::unary::mul, true, reg::r10);
     e.op(x86::alu::xor_, true, reg::rax, reg::rdx);
 }
@@ -32,13 +31,13 @@ void hash_key(x86::encoder &e, const map_lookup &how) {
         e.op(x86::alu::xor_, true, reg::rax, key);
         e.mov_imm(reg::r10, how.seed[0] ^ 16);
         e.op(x86::alu::xor_, true, reg::r10, key_high);
-        e.op(x86::unary::mul, true, reg::r10);
-        e.op(x86::alu::xor_, true, reg::rax, reg::rdx);
+        mix(e);
     } else {
         e.mov(true, reg::rax, key);
     }
     xor_imm(e, reg::rax, how.seed[0]);
-    mix(e, how.seed[1]);
+    e.mov_imm(reg::r10, how.seed[1]);
+    mix(e);
     e.mov_imm(reg::r10, how.last_factor);
     e.imul(true, reg::rax, reg::r10);
     e.op(x86::shift::shr, true, reg::rax, 32);

@@ -69,30 +69,29 @@ static bool guarded_alone(const prog_type_info &t) {
     return t.type == BPF_PROG_TYPE_RAW_TRACEPOINT || t.type == BPF_PROG_TYPE_TRACING || t.type == BPF_PROG_TYPE_LSM;
 }
 
+/// Runs unless `active` says that a run goes on here already; that is then a miss of this CPU's `st`.
+template <class F> static u64 guarded(prog_stats *st, u32 *active, F &&run_it) {
+    u64 ret = 0;
+    if (__atomic_add_fetch(active, 1, __ATOMIC_ACQUIRE) != 1)
+        __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
+    else
+        ret = run_it();
+    __atomic_sub_fetch(active, 1, __ATOMIC_RELEASE);
+    return ret;
+}
+
 u64 run_event(program *p, const void *ctx, run_ctx &run) {
     preempt_guard here;
     rcu_read_guard readers;
     auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
     u32 *active = guarded_alone(*p->type) ? &st->active : static_cast<u32 *>(port_this_cpu_ptr(core->active));
-    u64 ret = 0;
-    if (__atomic_add_fetch(active, 1, __ATOMIC_ACQUIRE) != 1) {
-        __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
-    } else {
-        ret = run_counted(p, ctx, run);
-    }
-    __atomic_sub_fetch(active, 1, __ATOMIC_RELEASE);
-    return ret;
+    return guarded(st, active, [&] { return run_counted(p, ctx, run); });
 }
 
 u64 run_sleepable_event(program *p, const void *ctx) {
     port_migrate_disable();
     auto *st = static_cast<prog_stats *>(port_percpu_ptr(p->stats, port_cpu_id()));
-    u64 ret = 0;
-    if (__atomic_add_fetch(&st->active, 1, __ATOMIC_ACQUIRE) != 1)
-        __atomic_fetch_add(&st->misses, 1, __ATOMIC_RELAXED);
-    else
-        ret = run_sleepable(p, ctx);
-    __atomic_sub_fetch(&st->active, 1, __ATOMIC_RELEASE);
+    u64 ret = guarded(st, &st->active, [&] { return run_sleepable(p, ctx); });
     port_migrate_enable();
     return ret;
 }

@@ -26,14 +26,13 @@ namespace modbpf {
 /// What makes the turns of a loop whose end no number tells.
 enum class loop_driver : u8 { none, iterator, callback, may_goto };
 
-/// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups.
 /// Slots of the frames below the one that called this one: [0] is two frames down.
 inline constexpr u32 far_frames = max_call_frames - 2;
 struct far_marks {
     u64 precise[far_frames]{}, read[far_frames]{}, store[far_frames]{};
 };
 
-/// All zeroes at first.
+/// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups. All zeroes at first.
 struct insn_aux {
     // Control flow (cfg.cpp).
     bool prune_point : 1 = false;

@@ -157,6 +157,7 @@ bool same_page(const stack_page *old, const frame_stack &cur, u32 page) {
 constexpr u64 first_slots(u32 n) { return n < max_slots ? (1ull << n) - 1 : ~0ull; }
 
 // A *demand* is what a frame of the old state asks of one of the current state. It has
+//   old                       that frame
 //   regs, slots               those that are compared
 //   reg(e, r, cur)            does the frame meet what is asked of register r?
 //   slot(e, old, s, cur)      the same of slot s, which is `old` there
@@ -273,36 +274,32 @@ template <class F> bool same_call(const F &old, const func_state &cur) {
     return old.callsite == cur.callsite && old.subprog == cur.subprog && old.callback == cur.callback;
 }
 
-/// want(f): what is asked of frame f.
-template <class F> bool compare(env &e, const verifier_state &old, const verifier_state &cur, difference &d, F &&want) {
-    if (old.curframe != cur.curframe)
+/// want(f): what is asked of frame f of the old state, which has `count` of them.
+template <class W> bool frames_met(env &e, u32 count, const verifier_state &cur, difference &d, W &&want) {
+    if (count != cur.curframe + 1)
         return false;
     if (d.at != difference::none && !met_at(e, want(d.frame), *cur.frame[d.frame], d.at))
         return false;
     reset_ids(e);
-    for (u32 f = 0; f <= old.curframe; f++) {
+    for (u32 f = 0; f < count; f++) {
+        auto asked = want(f);
         d = {static_cast<u8>(f), difference::none};
-        if (!same_call(*old.frame[f], *cur.frame[f]) || !frame_met(e, want(f), *cur.frame[f], d))
+        if (!same_call(asked.old, *cur.frame[f]) || !frame_met(e, asked, *cur.frame[f], d))
             return false;
     }
-    return refs_match(e, old.refs.view(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
+    return true;
+}
+
+template <class W> bool compare(env &e, const verifier_state &old, const verifier_state &cur, difference &d, W &&want) {
+    return frames_met(e, old.curframe + 1, cur, d, want) && refs_match(e, old.refs.view(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
 }
 
 }  // namespace
 
 bool facts_cover(env &e, const state_facts &old, const verifier_state &cur, difference &d) {
     span<const frame_facts> frames = old.frames();
-    if (frames.size() != cur.curframe + 1)
-        return false;
-    if (d.at != difference::none && !met_at(e, facts_demand{frames[d.frame]}, *cur.frame[d.frame], d.at))
-        return false;
-    reset_ids(e);
-    for (u32 f = 0; f < frames.size(); f++) {
-        d = {static_cast<u8>(f), difference::none};
-        if (!same_call(frames[f], *cur.frame[f]) || !frame_met(e, facts_demand{frames[f]}, *cur.frame[f], d))
-            return false;
-    }
-    return refs_match(e, old.refs(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
+    return frames_met(e, static_cast<u32>(frames.size()), cur, d, [&](u32 f) { return facts_demand{frames[f]}; }) &&
+           refs_match(e, old.refs(), cur.refs.view()) && modes_match(e, old.modes, cur.modes);
 }
 
 bool state_covers(env &e, const verifier_state &old, const verifier_state &cur, difference &d) {

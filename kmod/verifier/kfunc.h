@@ -71,7 +71,7 @@ status call_kfunc_callback(env &e, const kfunc_call &c);
 /// The list or tree owns what was pushed or added.
 status change_owner(env &e, const kfunc_call &c);
 /// The run-time type of the objects that obj_new makes of the program's structure `id`. ENOMEM.
-result<object_type *> made_type(env &e, u32 id, bool percpu);
+result<ref<object_type>> made_type(env &e, u32 id, bool percpu);
 bool gives_object(kfunc_effect x);
 status set_object_result(env &e, const kfunc_call &c, reg_state &r);
 

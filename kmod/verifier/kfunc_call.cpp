@@ -183,7 +183,7 @@ status hide_argument(env &e, u32 insn, const kfunc_call &c, code_kfunc &k) {
         return {};
     case kfunc_effect::object_new:
     case kfunc_effect::percpu_new:
-        k.hidden_reg = BPF_REG_2, k.hidden = addr_of(TRY(made_type(e, told, c.row->effect == kfunc_effect::percpu_new)));
+        k.hidden_reg = BPF_REG_2, k.hidden = addr_of(TRY(keep_type(e, TRY(made_type(e, told, c.row->effect == kfunc_effect::percpu_new)))));
         return {};
     case kfunc_effect::list_push:
         k.hidden_reg = BPF_REG_4, k.hidden = told;

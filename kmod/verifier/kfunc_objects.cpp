@@ -265,12 +265,10 @@ bool works_on_graphs(kfunc_effect x) {
            x == kfunc_effect::tree_first || x == kfunc_effect::refcount_acquire;
 }
 
-result<object_type *> made_type(env &e, u32 id, bool percpu) {
+result<ref<object_type>> made_type(env &e, u32 id, bool percpu) {
     typed object{e.req.types, id};
     const field_table *fields = TRY(fields_of_object(e, object));
-    ref<object_type> t = TRY(object_type::create(object.type()->size_or_type, percpu, fields, const_cast<btf *>(e.req.types)));
-    TRY(e.out->object_types.push(t));
-    return t.get();
+    return object_type::create(object.type()->size_or_type, percpu, fields, const_cast<btf *>(e.req.types));
 }
 
 status call_kfunc_callback(env &e, const kfunc_call &c) {

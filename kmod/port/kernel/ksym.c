@@ -66,6 +66,8 @@ enum ksym {
 	EVENT_MUTEX,
 	START_BTF,
 	STOP_BTF,
+	TEXT_START,
+	TEXT_END,
 	X86_RETURN_THUNK,
 	PERF_MAX_STACK,
 	KSYM_COUNT,
@@ -94,6 +96,8 @@ static const char *const names[KSYM_COUNT] = {
 	[EVENT_MUTEX] = "event_mutex",
 	[START_BTF] = "__start_BTF",
 	[STOP_BTF] = "__stop_BTF",
+	[TEXT_START] = "_stext",
+	[TEXT_END] = "_etext",
 	[X86_RETURN_THUNK] = "x86_return_thunk",
 	[PERF_MAX_STACK] = "sysctl_perf_event_max_stack",
 };
@@ -196,7 +200,7 @@ unsigned long modbpf_ksym_function(const char *name)
 {
 	unsigned long addr = port_ksym_lookup(name);
 
-	return addr >= port_ksym_lookup("_stext") && addr < port_ksym_lookup("_etext") ? addr : 0;
+	return addr >= found[TEXT_START] && addr < found[TEXT_END] ? addr : 0;
 }
 
 unsigned long modbpf_ksym_ftrace_site(unsigned long entry)
