@@ -12,11 +12,15 @@ using namespace modbpf::test;
 // ---- the events of this test ----------------------------------------------------------------------------------------------
 
 struct port_event {
-    enum { kprobe, tracepoint, raw_tp } kind;
+    enum { kprobe, tracepoint, raw_tp, counter } kind;
     void *priv;
     port_kprobe_fn on_kprobe = nullptr;
     port_tracepoint_fn on_tracepoint = nullptr;
     port_raw_tp_fn on_raw = nullptr;
+    port_perf_fn on_overflow = nullptr;
+    port_perf_spec spec{};
+    u64 count[3] = {};
+    bool enabled = false;
     u32 id = 0;
     bool retprobe = false;
     std::string name{};
@@ -57,6 +61,31 @@ int port_raw_tp_attach(const char *name, unsigned int, port_raw_tp_fn fn, void *
     (*out)->name = name;
     events.push_back(*out);
     return 0;
+}
+int port_perf_attach(const port_perf_spec *s, port_perf_fn fn, void *priv, port_event **out) {
+    if (s->pid > 0)
+        return -ESRCH;
+    *out = new port_event{port_event::counter, priv};
+    (*out)->on_overflow = fn;
+    (*out)->spec = *s;
+    (*out)->enabled = !(s->flags & 1);
+    events.push_back(*out);
+    return 0;
+}
+void port_perf_enable(port_event *e, bool on) { e->enabled = on; }
+int port_perf_period(port_event *e, u64 period) {
+    e->spec.period = period;
+    return 0;
+}
+void port_perf_reset(port_event *e, bool enabled) {
+    e->count[0] = 0;
+    e->enabled = enabled;
+}
+void *port_perf_counter(port_event *e) { return e; }
+int port_perf_read(void *counter, u64 *value) {
+    auto *e = static_cast<port_event *>(counter);
+    memcpy(value, e->count, sizeof(e->count));
+    return e->spec.flags & 2 ? -EOPNOTSUPP : 0; // inherited
 }
 int port_tracepoint_name(u32 id, char *buf, size_t size) {
     return id == tp_id ? (port_snprintf(buf, size, "sched:my_event"), 0) : -ENOENT;
@@ -180,8 +209,15 @@ TEST_F(attach, open_refusals) {
     EXPECT_EQ(open_perf(a, -1, 0, 9999), -EBADF);
     EXPECT_EQ(open_perf(a, -1, -1, -1, 4), -EINVAL);
     EXPECT_EQ(open_perf(a, 0, 0, -1, 4), -EOPNOTSUPP);
-    a = attr_of(0, 0); // hardware
+    a = attr_of(5, 0); // breakpoint
     EXPECT_EQ(open_perf(a), -EOPNOTSUPP);
+    a = attr_of(0, 0);
+    a.flags = 1 << 9; // records of names
+    EXPECT_EQ(open_perf(a), -EOPNOTSUPP);
+    a.flags = 0, a.sample_type = 1 << 11; // branch stacks
+    EXPECT_EQ(open_perf(a), -EOPNOTSUPP);
+    a.sample_type = 0;
+    EXPECT_EQ(open_perf(a, 12345), -ESRCH);
     EXPECT_FALSE(open_kprobe("no_such_function").ok());
     port_user_set_caps(0);
     a = attr_of(2, tp_id);
@@ -482,6 +518,128 @@ TEST_F(attach, output_event_refusals) {
     perf_sink *s = perf_array_slot(m.get(), 0);
     ASSERT_NE(s, nullptr);
     EXPECT_EQ(s->output(s, &key, 4, nullptr, 0), -EINVAL);
+}
+
+/// map[0] = r6, behind `before`; r0 = 0
+std::vector<bpf_insn> store_r6(const fd &m, std::vector<bpf_insn> before) {
+    constexpr u8 add = BPF_ALU64 | BPF_ADD | BPF_K, mov = BPF_ALU64 | BPF_MOV | BPF_X, call = BPF_JMP | BPF_CALL;
+    const bpf_insn rest[] = {
+        {BPF_STX | BPF_MEM | BPF_DW, 10, 6, -8, 0},
+        {BPF_ST | BPF_MEM | BPF_W, 10, 0, -12, 0},
+        {BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, m.get()},
+        {0, 0, 0, 0, 0},
+        {mov, 2, 10, 0, 0},
+        {add, 2, 0, 0, -12},
+        {mov, 3, 10, 0, 0},
+        {add, 3, 0, 0, -8},
+        mov_imm(4, 0),
+        {call, 0, 0, 0, BPF_FUNC_map_update_elem},
+        mov_imm(0, 0),
+        exit_insn(),
+    };
+    before.insert(before.end(), std::begin(rest), std::end(rest));
+    return before;
+}
+
+void overflow(u64 ip) {
+    no_preempt here;
+    u64 regs[21] = {};
+    regs[16] = ip;
+    for (port_event *e : events)
+        if (e->kind == port_event::counter && e->enabled) {
+            port_sample s{regs, e->spec.period, 0xabcd, e};
+            e->on_overflow(e->priv, &s);
+        }
+}
+
+TEST_F(attach, counter_runs_programs) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    auto reads = [&](u8 size, s16 off) {
+        return load(BPF_PROG_TYPE_PERF_EVENT, store_r6(m, {{static_cast<u8>(BPF_LDX | BPF_MEM | size), 6, 1, off, 0}}));
+    };
+    fd ip = reads(BPF_DW, 128), period = reads(BPF_DW, 168), half = reads(BPF_W, 172), byte = reads(BPF_B, 177);
+    fd cookie = load(BPF_PROG_TYPE_PERF_EVENT, store_cookie(m)), kp = load(BPF_PROG_TYPE_KPROBE, return_zero());
+    ASSERT_TRUE(ip.ok() && period.ok() && half.ok() && byte.ok() && cookie.ok());
+    perf_attr a = attr_of(1, 0); // CPU clock
+    a.sample_period = 0x500000007, a.flags = 1;
+    fd e(open_perf(a, -1, 0));
+    ASSERT_TRUE(e.ok());
+    EXPECT_EQ(set_bpf(e, kp), -EINVAL);
+    EXPECT_EQ(port_user_mmap(nullptr, 3 * PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, e.get(), 0), -EOPNOTSUPP);
+    const struct {
+        const fd &prog;
+        u64 value;
+    } rows[] = {{ip, 0x1234}, {period, 0x500000007}, {half, 5}, {byte, 0xab}, {cookie, 77}};
+    for (auto &row : rows) {
+        fd l(link_to(row.prog, e, 77));
+        ASSERT_TRUE(l.ok());
+        store(m, 9);
+        EXPECT_EQ(port_user_ioctl(e.get(), 0x2401, 0), 0);
+        overflow(0x1234);
+        EXPECT_EQ(stored(m), 9u); // disabled
+        EXPECT_EQ(port_user_ioctl(e.get(), 0x2400, 0), 0);
+        overflow(0x1234);
+        EXPECT_EQ(stored(m), row.value);
+        bpf_link_info i{};
+        ASSERT_EQ(get_info(l, i), 0);
+        EXPECT_EQ(i.perf_event.type, BPF_PERF_EVENT_EVENT);
+        EXPECT_EQ(i.perf_event.event.type, 1u);
+        EXPECT_EQ(i.perf_event.event.cookie, 77u);
+    }
+    u64 next = 99;
+    EXPECT_EQ(port_user_ioctl(e.get(), 0x40082404, addr_of(&next)), 0);
+    EXPECT_EQ(events[0]->spec.period, 99u);
+    e.close();
+    EXPECT_TRUE(events.empty());
+}
+
+/// What a program reads of counters: its own event's, and one in an array.
+TEST_F(attach, counters_are_read) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1), array = make_map(BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4, 4, 2);
+    constexpr u8 add = BPF_ALU64 | BPF_ADD | BPF_K, mov = BPF_ALU64 | BPF_MOV | BPF_X, call = BPF_JMP | BPF_CALL;
+    const bpf_insn sum = {BPF_ALU64 | BPF_ADD | BPF_X, 6, 0, 0, 0}, load_sum = {BPF_LDX | BPF_MEM | BPF_DW, 6, 10, -32, 0};
+    auto own = [&](s32 size) {
+        return load(BPF_PROG_TYPE_PERF_EVENT, store_r6(m, {{mov, 2, 10, 0, 0}, {add, 2, 0, 0, -40}, mov_imm(3, size),
+                                                           {call, 0, 0, 0, BPF_FUNC_perf_prog_read_value}, load_sum, sum}));
+    };
+    auto slot = [&](s32 index) {
+        return load(BPF_PROG_TYPE_PERF_EVENT,
+                    store_r6(m, {{BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, array.get()}, {0, 0, 0, 0, 0}, mov_imm(2, index),
+                                 {mov, 3, 10, 0, 0}, {add, 3, 0, 0, -40}, mov_imm(4, 24),
+                                 {call, 0, 0, 0, BPF_FUNC_perf_event_read_value}, load_sum, sum}));
+    };
+    auto plain = [&](s32 index) {
+        return load(BPF_PROG_TYPE_PERF_EVENT,
+                    store_r6(m, {{BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, array.get()}, {0, 0, 0, 0, 0}, mov_imm(2, index),
+                                 {call, 0, 0, 0, BPF_FUNC_perf_event_read}, {mov, 6, 0, 0, 0}}));
+    };
+    perf_attr a = attr_of(0, 0);
+    a.sample_period = 1000;
+    fd e(open_perf(a, -1, 0));
+    a.flags = 2;
+    fd inherited(open_perf(a, 0, -1));
+    u32 key = 1, value = inherited.u();
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), -EOPNOTSUPP);
+    value = e.u();
+    ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    events[1]->enabled = false;
+    auto run = [&](const fd &p) {
+        EXPECT_TRUE(p.ok());
+        fd l(link_to(p, e));
+        const u64 now[3] = {55, 66, 77};
+        memcpy(events[0]->count, now, sizeof(now));
+        overflow(0);
+        return stored(m);
+    };
+    EXPECT_EQ(run(own(24)), 66u);
+    EXPECT_EQ(run(own(16)), static_cast<u64>(-EINVAL)); // and zeros
+    EXPECT_EQ(run(slot(1)), 66u);
+    EXPECT_EQ(run(slot(0)), static_cast<u64>(-ENOENT));
+    EXPECT_EQ(run(slot(2)), static_cast<u64>(-E2BIG));
+    EXPECT_EQ(run(plain(1)), 55u);
+    EXPECT_EQ(run(plain(0)), static_cast<u64>(-ENOENT));
+    EXPECT_EQ(port_user_ioctl(e.get(), 0x2403, 0), 0);
+    EXPECT_EQ(events[0]->count[0], 0u);
 }
 
 TEST_F(attach, allocation_failures) {

@@ -12,8 +12,10 @@ constexpr u32 max_progs = 64; // BPF_TRACE_MAX_PROGS
 constinit perf_event *tracepoint_events = nullptr; ///< with a program, oldest first; under state::event_lock
 
 status check_kind(const perf_event *e, const program *p) {
-    u32 want = e->what == perf_event::kind::tracepoint ? BPF_PROG_TYPE_TRACEPOINT : BPF_PROG_TYPE_KPROBE;
-    // An output event takes programs of a type that modbpf does not have.
+    u32 want = e->what == perf_event::kind::tracepoint ? BPF_PROG_TYPE_TRACEPOINT
+               : e->what == perf_event::kind::counter  ? BPF_PROG_TYPE_PERF_EVENT
+                                                       : BPF_PROG_TYPE_KPROBE;
+    // Linux lets an output event have a program, too, which its records call.
     if (!e->tracing() || p->type->type != want)
         return error(EINVAL);
     if (p->type->type == BPF_PROG_TYPE_KPROBE && p->sleepable)

@@ -151,6 +151,11 @@ long link_fill_info(bpf_link *l, bpf_link_info &info) {
     if (l->type == BPF_LINK_TYPE_RAW_TRACEPOINT)
         return put_name(info.raw_tracepoint.tp_name, &info.raw_tracepoint.tp_name_len, l->tp_name);
     const perf_event *e = l->event.get();
+    if (e->what == perf_event::kind::counter) {
+        info.perf_event.type = BPF_PERF_EVENT_EVENT;
+        info.perf_event.event = {.config = e->config, .type = e->attr_type, .pad = 0, .cookie = l->cookie};
+        return 0;
+    }
     if (e->what != perf_event::kind::tracepoint)
         return fill_kprobe(e, l->cookie, info);
     auto &t = info.perf_event.tracepoint;

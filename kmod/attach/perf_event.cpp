@@ -76,6 +76,10 @@ int map_ring(perf_event *e, port_vma *vma) {
 }
 
 int mmap(void *obj, port_vma *vma) {
+    if (event_of(obj)->what == perf_event::kind::counter) {
+        port_log(PORT_LOG_INFO, "mmap of a counter: not supported");
+        return -EOPNOTSUPP;
+    }
     if (!port_vma_shared(vma))
         return -EINVAL;
     if (port_vma_offset(vma)) // an AUX area: no event of ours has one
@@ -131,6 +135,9 @@ long set_period(perf_event *e, u64 arg) {
         return -EFAULT;
     if (!e->format.period || !period || period >> 63)
         return -EINVAL;
+    if (e->what == perf_event::kind::counter)
+        if (int rc = port_perf_period(e->hook, period))
+            return rc;
     __atomic_store_n(&e->format.period, period, __ATOMIC_RELAXED);
     return 0;
 }
@@ -141,14 +148,26 @@ long pause_output(perf_event *e, u64 arg) {
     return r ? r->pause(arg != 0).code() : -EINVAL;
 }
 
+void enable(perf_event *e, bool on) {
+    __atomic_store_n(&e->enabled, on, __ATOMIC_RELAXED);
+    if (e->what == perf_event::kind::counter)
+        port_perf_enable(e->hook, on);
+}
+
+void reset(perf_event *e) {
+    if (e->what == perf_event::kind::counter)
+        port_perf_reset(e->hook, __atomic_load_n(&e->enabled, __ATOMIC_RELAXED));
+}
+
 long ioctl(void *obj, unsigned int cmd, u64 arg) {
     perf_event *e = event_of(obj);
     switch (cmd) {
     case IOC_ENABLE:
     case IOC_DISABLE:
-        __atomic_store_n(&e->enabled, cmd == IOC_ENABLE, __ATOMIC_RELAXED);
+        enable(e, cmd == IOC_ENABLE);
         return 0;
     case IOC_RESET:
+        reset(e);
         return 0;
     case IOC_REFRESH: // sampling events that deliver signals: none of ours
         return -EINVAL;
@@ -188,8 +207,20 @@ long output(perf_sink *s, const void *a, size_t a_size, const void *b, size_t b_
     return rc;
 }
 
+/// What counts nothing here is read as such an event in Linux that never counted.
+long read(perf_sink *s, u64 (&value)[3]) {
+    auto *e = static_cast<perf_event *>(s);
+    if (e->what == perf_event::kind::counter)
+        return port_perf_read(port_perf_counter(e->hook), value);
+    value[0] = value[1] = value[2] = 0;
+    return e->what == perf_event::kind::output ? 0 : -EOPNOTSUPP;
+}
+
 result<perf_sink *> sink_get(int fd) {
     ref<perf_event> e = TRY(perf_event_from_fd(fd));
+    u64 value[3];
+    if (e->what == perf_event::kind::counter && read(e.get(), value) == -EOPNOTSUPP)
+        return error(EOPNOTSUPP); // an inherited one
     return static_cast<perf_sink *>(e.release());
 }
 void sink_put(perf_sink *s) { static_cast<perf_event *>(s)->put(); }
@@ -227,5 +258,6 @@ result<ref<perf_event>> perf_event_from_fd(int fd) {
 }
 
 const perf_output_fn perf_event_output = output;
+long (*const perf_event_read)(perf_sink *, u64 (&)[3]) = read;
 
 }  // namespace modbpf

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // perf_event: the object behind a "[perf_event]" fd: what perf_event_open() gives for the events that carry BPF programs.
 //
-// Kinds: kprobe, kretprobe (dynamic PMU "kprobe"), tracepoint, and the software event PERF_COUNT_SW_BPF_OUTPUT, whose ring
-// programs write to through a PERF_EVENT_ARRAY. The hook of a probe or tracepoint is there from open to the last
-// reference, as in Linux, where programs run whether or not the event itself is enabled, for all tasks and CPUs.
+// Kinds: kprobe, kretprobe (dynamic PMU "kprobe"), tracepoint, counter (hardware, software and cache events, which call a program at
+// each overflow and can be read by programs), and the software event PERF_COUNT_SW_BPF_OUTPUT, whose ring programs write to through
+// a PERF_EVENT_ARRAY. The hook of a probe or tracepoint is there from open to the last
+// reference, as in Linux, where programs run whether or not the event itself is enabled, for all tasks and CPUs. A counter runs while it
+// is enabled, for its task and CPU; there are no samples of it beside what its program makes of them.
 //
 // Ownership: the fd, links and PERF_EVENT_ARRAY slots hold references. The event holds a reference to its program, set and
 // cleared under state::event_lock; handlers read it under RCU. The ring belongs to the event while it is mapped (mmap_lock).
@@ -18,7 +20,7 @@
 namespace modbpf {
 
 struct perf_event : perf_sink, refcounted<perf_event> {
-    enum class kind : u8 { kprobe, kretprobe, tracepoint, output };
+    enum class kind : u8 { kprobe, kretprobe, tracepoint, counter, output };
     static constexpr u32 symbol_len = 512; ///< KSYM_NAME_LEN
 
     counted alive;
@@ -52,6 +54,7 @@ extern const perf_array_hooks perf_array_access;
 
 using perf_output_fn = long (*)(perf_sink *s, const void *a, size_t a_size, const void *b, size_t b_size);
 extern const perf_output_fn perf_event_output; ///< what an event of ours does as a sink
+extern long (*const perf_event_read)(perf_sink *s, u64 (&value)[3]);
 
 /// perf_event_open(): a new fd or -errno (attach/perf_open.cpp).
 long perf_event_open_fd(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags);
@@ -69,5 +72,6 @@ long perf_event_query(perf_event *e, u64 uquery);
 /// Hooks of the kinds (kprobe.cpp, tracepoint.cpp): fill e->hook.
 status kprobe_open(perf_event *e, u64 ufunc, u64 addr_or_offset);
 status tracepoint_open(perf_event *e);
+status counter_open(perf_event *e, port_perf_spec &spec);
 
 }  // namespace modbpf

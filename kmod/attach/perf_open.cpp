@@ -28,14 +28,22 @@ constexpr u32 attr_size_ver0 = 64;
 // Bits of perf_attr::flags.
 enum : u64 {
     attr_disabled = 1ull << 0, attr_inherit = 1ull << 1, attr_freq = 1ull << 10, attr_enable_on_exec = 1ull << 12,
-    attr_watermark = 1ull << 14, attr_sample_id_all = 1ull << 18, attr_use_clockid = 1ull << 25,
+    attr_mmap = 1ull << 8, attr_comm = 1ull << 9, attr_task = 1ull << 13,
+    attr_watermark = 1ull << 14, attr_mmap_data = 1ull << 17, attr_sample_id_all = 1ull << 18, attr_use_clockid = 1ull << 25,
     attr_write_backward = 1ull << 27, attr_inherit_thread = 1ull << 35, attr_remove_on_exec = 1ull << 36,
     attr_sigtrap = 1ull << 37, attr_reserved = ~0ull << 38,
 };
+/// Records of other things than samples, in the ring of an event.
+constexpr u64 attr_side_records = attr_mmap | attr_comm | attr_task | attr_mmap_data | 1ull << 23 | 1ull << 24 | 1ull << 26 |
+                                  0x3full << 28 | 1ull << 34;
+/// What the kernel's counters know of the attribute bits: disabled, inherit, pinned, exclusive, exclude_user, _kernel, _hv, _idle, freq,
+/// inherit_stat, enable_on_exec, precise_ip, exclude_host, _guest, inherit_thread.
+constexpr u64 attr_of_counters = 0xffull | attr_freq | 1ull << 11 | attr_enable_on_exec | 3ull << 15 | 3ull << 19 | attr_inherit_thread;
+constexpr u64 attr_not_counters = attr_side_records | attr_remove_on_exec | attr_sigtrap | attr_write_backward;
 constexpr u64 sample_type_known = (1ull << 25) - 1, sample_branch_stack = 1ull << 11, read_format_known = (1u << 5) - 1;
 // perf_event_open's flags.
 enum : u64 { flag_no_group = 1, flag_output = 2, flag_pid_cgroup = 4, flag_cloexec = 8, flags_known = 15 };
-constexpr u32 type_software = 1, type_tracepoint = 2;
+constexpr u32 type_hardware = 0, type_software = 1, type_tracepoint = 2, type_hw_cache = 3, type_raw = 4;
 constexpr u64 count_sw_bpf_output = 10;
 
 status unsupported(const char *what) {
@@ -89,6 +97,8 @@ status check_target(s32 pid, s32 cpu, s32 group_fd, u64 flags) {
     return {};
 }
 
+bool is_counter(u32 type) { return type == type_hardware || type == type_software || type == type_hw_cache || type == type_raw; }
+
 /// What the event is, from its type and configuration.
 status classify(const perf_attr &a, s32 pid, perf_event &e) {
     if (a.type == type_tracepoint) {
@@ -99,6 +109,10 @@ status classify(const perf_attr &a, s32 pid, perf_event &e) {
             return unsupported("PERF_COUNT_SW_BPF_OUTPUT of one task");
     } else if (int pmu = port_perf_pmu_type("kprobe"); pmu >= 0 && a.type == static_cast<u32>(pmu)) {
         e.what = a.config & 1 ? perf_event::kind::kretprobe : perf_event::kind::kprobe;
+    } else if (is_counter(a.type)) {
+        e.what = perf_event::kind::counter;
+        if (a.flags & attr_not_counters)
+            return unsupported("records of a counter, remove_on_exec or sigtrap");
     } else {
         return unsupported("this type of event");
     }
@@ -117,6 +131,7 @@ constinit u64 last_event_id = 0;
 
 void configure(perf_event &e, const perf_attr &a, s32 cpu) {
     e.output = perf_event_output;
+    e.read = perf_event_read;
     e.cpu = static_cast<u32>(cpu);
     e.attr_type = a.type;
     e.config = a.config;
@@ -129,8 +144,18 @@ void configure(perf_event &e, const perf_attr &a, s32 cpu) {
                 .period = a.sample_period};
 }
 
-status open_hook(perf_event &e, const perf_attr &a, s32 cpu) {
+status open_counter(perf_event &e, const perf_attr &a, s32 pid, s32 cpu) {
+    port_perf_spec spec{};
+    spec.type = a.type, spec.pid = pid, spec.cpu = cpu;
+    spec.config = a.config, spec.config1 = a.config1, spec.config2 = a.config2;
+    spec.period = a.sample_period, spec.sample_type = a.sample_type, spec.flags = a.flags & attr_of_counters;
+    return counter_open(&e, spec);
+}
+
+status open_hook(perf_event &e, const perf_attr &a, s32 pid, s32 cpu) {
     switch (e.what) {
+    case perf_event::kind::counter:
+        return open_counter(e, a, pid, cpu);
     case perf_event::kind::tracepoint:
         return tracepoint_open(&e);
     case perf_event::kind::kprobe:
@@ -154,7 +179,7 @@ result<ref<perf_event>> open_event(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u6
         return error(ENOMEM);
     TRY(classify(a, pid, *e));
     configure(*e, a, cpu);
-    TRY(open_hook(*e, a, cpu));
+    TRY(open_hook(*e, a, pid, cpu));
     return ref<perf_event>(adopt, e.release());
 }
 

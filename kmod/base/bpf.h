@@ -485,6 +485,7 @@ enum : u32 {
 enum : u64 {
     BPF_F_SKIP_FIELD_MASK = 0xff, BPF_F_USER_STACK = 1u << 8, BPF_F_FAST_STACK_CMP = 1u << 9, BPF_F_REUSE_STACKID = 1u << 10,
     BPF_F_USER_BUILD_ID = 1u << 11, // get_stackid, get_stack
+    BPF_F_GET_BRANCH_RECORDS_SIZE = 1, // read_branch_records
     BPF_F_INDEX_MASK = 0xffffffffull, BPF_F_CURRENT_CPU = BPF_F_INDEX_MASK, BPF_F_CTXLEN_MASK = 0xfffffull << 32,
     BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2,
     BPF_RB_AVAIL_DATA = 0, BPF_RB_RING_SIZE = 1, BPF_RB_CONS_POS = 2, BPF_RB_PROD_POS = 3,

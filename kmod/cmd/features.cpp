@@ -93,6 +93,7 @@ void write(user_text &t) {
     t.item("fexit");
     t.item("fmod_ret");
     t.item("lsm");
+    t.item("perf_event");
     t.add("], ");
     t.key("helpers", "[");
     for (u32 id = 0; id < func_id_count; id++)

@@ -14,6 +14,7 @@ constexpr u32 BPF_F_REPLACE = 1u << 2;
 bool attach_type_fits(const program &p, u32 attach_type) {
     switch (p.type->type) {
     case BPF_PROG_TYPE_TRACEPOINT:
+    case BPF_PROG_TYPE_PERF_EVENT:
         return attach_type == BPF_PERF_EVENT;
     case BPF_PROG_TYPE_KPROBE: {
         bool multi = attach_type == BPF_TRACE_KPROBE_MULTI || attach_type == BPF_TRACE_KPROBE_SESSION ||

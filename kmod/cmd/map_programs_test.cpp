@@ -50,6 +50,44 @@ protected:
     static s64 run(const code &c) { return run(program(c)); }
 };
 
+TEST_F(map_programs, cgroup_array) {
+    fd groups = make_map(BPF_MAP_TYPE_CGROUP_ARRAY, 4, 4, 2), plain(open("/", O_RDONLY | O_DIRECTORY));
+    ASSERT_TRUE(groups.ok());
+    u32 key = 0, value = plain.u(), next = 9;
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, groups, &key, &value), -ENOTSUPP);
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, groups, &key, &value), -EBADF);
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, groups, &key, &value, BPF_NOEXIST), -EINVAL);
+    EXPECT_EQ(elem(BPF_MAP_DELETE_ELEM, groups, &key, nullptr), -ENOENT);
+    EXPECT_EQ(elem(BPF_MAP_GET_NEXT_KEY, groups, &key, &next), 0);
+    EXPECT_EQ(next, 1u);
+    key = 2;
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, groups, &key, &value), -E2BIG);
+    auto under = [&](s32 index, s32 helper) {
+        code args = helper == BPF_FUNC_skb_under_cgroup ? ld_map(BPF_REG_2, groups) + imm(BPF_REG_3, index)
+                                                        : ld_map(BPF_REG_1, groups) + imm(BPF_REG_2, index);
+        return program(args + call(helper) + stop());
+    };
+    EXPECT_EQ(run(under(0, BPF_FUNC_skb_under_cgroup)), -EAGAIN);
+    EXPECT_EQ(run(under(2, BPF_FUNC_skb_under_cgroup)), -E2BIG);
+    fd root(open("/sys/fs/cgroup/unified", O_RDONLY | O_DIRECTORY));
+    if (!root.ok())
+        root = fd(open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY));
+    key = 0, value = root.u();
+    if (elem(BPF_MAP_UPDATE_ELEM, groups, &key, &value))
+        GTEST_SKIP() << "the unified hierarchy is not mounted";
+    EXPECT_EQ(run(under(0, BPF_FUNC_skb_under_cgroup)), 1);
+    char child[] = "/sys/fs/cgroup/unified/modbpf-test-XXXXXX";
+    if (mkdtemp(child)) {
+        fd empty(open(child, O_RDONLY | O_DIRECTORY));
+        key = 1, value = empty.u();
+        EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, groups, &key, &value), 0);
+        EXPECT_EQ(run(under(1, BPF_FUNC_skb_under_cgroup)), 0);
+        EXPECT_EQ(elem(BPF_MAP_DELETE_ELEM, groups, &key, nullptr), 0);
+        EXPECT_EQ(run(under(1, BPF_FUNC_skb_under_cgroup)), -EAGAIN);
+        rmdir(child);
+    }
+}
+
 TEST_F(map_programs, maps_in_maps) {
     for (u32 type : {BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS}) {
         fd first = make_map(BPF_MAP_TYPE_ARRAY, 4, 4, 1), second = make_map(BPF_MAP_TYPE_ARRAY, 4, 4, 1);

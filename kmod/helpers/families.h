@@ -66,6 +66,8 @@ MODBPF_HELPER(copy_from_user);
 MODBPF_HELPER(copy_from_user_task);
 MODBPF_HELPER(task_pt_regs);
 MODBPF_HELPER(get_ns_current_pid_tgid);
+MODBPF_HELPER(current_task_under_cgroup);
+MODBPF_HELPER(skb_under_cgroup);
 // string.cpp
 MODBPF_HELPER(strncmp);
 MODBPF_HELPER(strtol);
@@ -79,6 +81,10 @@ MODBPF_HELPER(get_stackid);
 MODBPF_HELPER(get_stack);
 // perf.cpp
 MODBPF_HELPER(perf_event_output);
+MODBPF_HELPER(perf_event_read);
+MODBPF_HELPER(perf_event_read_value);
+MODBPF_HELPER(perf_prog_read_value);
+MODBPF_HELPER(read_branch_records);
 // ringbuf.cpp
 MODBPF_HELPER(ringbuf_output);
 MODBPF_HELPER(ringbuf_reserve);

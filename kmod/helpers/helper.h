@@ -203,6 +203,7 @@ struct run_ctx {
     void *regs;      ///< struct pt_regs of the event, or null (TEST_RUN)
     u64 func_ip;     ///< bpf_get_func_ip
     u64 cookie;      ///< bpf_get_attach_cookie
+    void *counter;   ///< of the event that overflowed (port_perf_read), or null
     lock_state lock;          ///< unless `outer_lock` is the run's
     const packet_run *packet; ///< of a packet program, or null: perf_event_output may append packet bytes
     void *engine;             ///< in a process: the interpreter that runs the program, or null: its image runs

@@ -34,7 +34,7 @@ inline constexpr row packet_rows[] = {
     {BPF_FUNC_skb_change_proto, ret::integer, {ctx, anything, anything}, moves, tc_progs, 0, nullptr},
     {BPF_FUNC_skb_change_type, ret::integer, {ctx, anything}, 0, tc_progs, 0, bpf_skb_change_type},
     {BPF_FUNC_skb_under_cgroup, ret::integer, {ctx, const_map_ptr, anything}, 0, lwt_progs | tc_progs, cgroup_arrays,
-     nullptr},
+     bpf_skb_under_cgroup},
     {BPF_FUNC_get_hash_recalc, ret::integer, {ctx}, 0, lwt_progs | tc_progs, 0, nullptr},
     {BPF_FUNC_skb_change_tail, ret::integer, {ctx, anything, anything}, moves, tc_progs | lwt_xmit | sk_skb, 0,
      bpf_skb_change_tail},

@@ -26,6 +26,14 @@ u64 bpf_get_current_ancestor_cgroup_id(u64 r1, u64, u64, u64, u64) {
     return port_current_ancestor_cgroup_id(static_cast<s32>(r1));
 }
 
+u64 bpf_current_task_under_cgroup(u64 r1, u64 r2, u64, u64, u64) {
+    return helper_errno(current_under_slot(ptr_of<map>(r1), static_cast<u32>(r2)));
+}
+/// The socket that a test run gives a packet is in the group of the task that runs it.
+u64 bpf_skb_under_cgroup(u64, u64 r2, u64 r3, u64, u64) {
+    return helper_errno(current_under_slot(ptr_of<map>(r2), static_cast<u32>(r3)));
+}
+
 u64 bpf_send_signal(u64 r1, u64, u64, u64, u64) { return helper_errno(port_send_signal(static_cast<u32>(r1), false)); }
 u64 bpf_send_signal_thread(u64 r1, u64, u64, u64, u64) { return helper_errno(port_send_signal(static_cast<u32>(r1), true)); }
 

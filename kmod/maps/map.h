@@ -192,6 +192,8 @@ struct prog_array_hooks {
 struct perf_sink {
     /// Writes one PERF_RECORD_SAMPLE with `a` then `b` (b may be empty) as raw data. Any context. 0, -ENOSPC, -EOPNOTSUPP...
     long (*output)(perf_sink *s, const void *a, size_t a_size, const void *b, size_t b_size) = nullptr;
+    /// Count, and nanoseconds that it was enabled and running. Any context; the errors of port_perf_read.
+    long (*read)(perf_sink *s, u64 (&value)[3]) = nullptr;
     u32 cpu = 0;
 };
 struct perf_array_hooks {
@@ -210,6 +212,9 @@ extern constinit perf_array_hooks perf_hooks;
 runnable *prog_array_slot(map *m, u32 index);
 /// PERF_EVENT_ARRAY slot likewise.
 perf_sink *perf_array_slot(map *m, u32 index);
+
+/// CGROUP_ARRAY: is the current task below the group in the slot? 0 or 1; -E2BIG, -EAGAIN: there is none. Inside RCU, any context.
+long current_under_slot(map *m, u32 index);
 
 // RINGBUF, program side (maps/ringbuf.cpp). Any context.
 void *ringbuf_reserve(map *m, u64 size);              ///< null when full, too large or the lock is taken

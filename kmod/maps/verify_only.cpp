@@ -210,7 +210,6 @@ constexpr map_ops row(u32 type, const char *name, status (*check)(const map_para
 }
 
 constexpr map_ops table[] = {
-    row(BPF_MAP_TYPE_CGROUP_ARRAY, "cgroup_array", check_fd_array),
     row(BPF_MAP_TYPE_DEVMAP, "devmap"),
     row(BPF_MAP_TYPE_SOCKMAP, "sockmap"),
     row(BPF_MAP_TYPE_CPUMAP, "cpumap"),

@@ -196,6 +196,12 @@ void port_current_comm(char *buf, size_t size); /* always NUL-terminated, the re
 /* Id of the current task's control group in the unified hierarchy; of its ancestor at `level` (0: the root), or 0. Any. */
 u64 port_current_cgroup_id(void);
 u64 port_current_ancestor_cgroup_id(int level);
+/* A control group of the unified hierarchy, by the fd of its folder, with a reference: task. -EBADF. What the last put frees lives on
+ * for a grace period: task or atomic. */
+struct port_cgroup;
+int port_cgroup_get(int fd, struct port_cgroup **out);
+void port_cgroup_put(struct port_cgroup *c);
+bool port_current_under_cgroup(const struct port_cgroup *c); /* is the current task in the group or below it? any, inside RCU */
 /* Sends a signal of the kernel's to the current task: to its thread group, or to the thread itself. -EPERM: a kernel thread, one that
  * exits, or the first process; -EINVAL: no such signal (it may be found later, then nothing is sent); -EBUSY. Any context. */
 int port_send_signal(u32 sig, bool thread);
@@ -341,6 +347,34 @@ int port_perf_pmu_type(const char *name);
 typedef void (*port_raw_tp_fn)(void *priv, u64 *args);
 int port_raw_tp_attach(const char *name, unsigned int nargs, port_raw_tp_fn fn, void *priv, struct port_event **out);
 bool port_raw_tp_exists(const char *name);
+
+/*
+ * Sampling and counting events of performance monitoring: numbers as perf_event_open() takes them, `flags` its attribute bits, pid its
+ * task (-1: all), cpu its CPU (-1: any). Each overflow calls fn, with preemption off, from any context, NMI too.
+ */
+struct port_perf_spec {
+	u32 type;
+	s32 pid, cpu;
+	u64 config, config1, config2;
+	u64 period; /* or frequency, by the flags; 0: only counts */
+	u64 sample_type, flags;
+};
+struct port_sample {
+	void *regs; /* struct pt_regs, PORT_REGS_SIZE bytes */
+	u64 period, addr;
+	void *counter; /* for port_perf_read */
+};
+#define PORT_REGS_SIZE (21 * 8)
+typedef void (*port_perf_fn)(void *priv, const struct port_sample *sample);
+int port_perf_attach(const struct port_perf_spec *spec, port_perf_fn fn, void *priv, struct port_event **out);
+void port_perf_enable(struct port_event *e, bool on);
+int port_perf_period(struct port_event *e, u64 period); /* -EINVAL: it only counts, or no such period */
+void port_perf_reset(struct port_event *e, bool enabled); /* the count; enabled: it goes on counting */
+/* The event's counter, which lives as long as the event, and for an overflow's handler. */
+void *port_perf_counter(struct port_event *e);
+/* Count, and for how long (ns) it was enabled and running: on the counter's own CPU or task. -EINVAL: on another one; -EBUSY: it is to
+ * be on the CPU and is not; -EOPNOTSUPP: it is inherited, or the kernel does not tell. Any. */
+int port_perf_read(void *counter, u64 value[3]);
 
 void port_event_detach(struct port_event *e);
 /* How often a kprobe's hit was missed (nested in another probe, or a return probe without a free instance); else 0. */

@@ -49,7 +49,7 @@ struct bpf_btf_info {
 };
 static_assert(sizeof(bpf_btf_info) == 32);
 
-enum : u32 { BPF_PERF_EVENT_KPROBE = 3, BPF_PERF_EVENT_KRETPROBE = 4, BPF_PERF_EVENT_TRACEPOINT = 5 };
+enum : u32 { BPF_PERF_EVENT_KPROBE = 3, BPF_PERF_EVENT_KRETPROBE = 4, BPF_PERF_EVENT_TRACEPOINT = 5, BPF_PERF_EVENT_EVENT = 6 };
 
 struct bpf_link_info {
     u32 type, id, prog_id, pad;
@@ -74,6 +74,11 @@ struct bpf_link_info {
                     u32 name_len, pad;
                     u64 cookie;
                 } tracepoint;
+                struct {
+                    u64 config;
+                    u32 type, pad;
+                    u64 cookie;
+                } event;
             };
         } perf_event;
     };

@@ -17,11 +17,17 @@ constexpr u32 syscall_ctx_max = 0xffff; // U16_MAX: no access starts there or be
 
 constexpr attach_set entry_exit = on(BPF_TRACE_FENTRY, BPF_TRACE_FEXIT);
 
+/// The run-time context is the structure itself (attach/counter.cpp).
+constexpr ctx_field sampled(ctx_field f) {
+    f.runs = true;
+    f.run_off = f.off;
+    return f;
+}
 // struct bpf_perf_event_data
 constexpr ctx_field perf_event_fields[] = {
-    dwords("regs", 0, pt_regs_size),
-    {"sample_period", 168, 8, any_size, 0, number},
-    {"addr", 176, 8, any_size, 0, number},
+    sampled(dwords("regs", 0, pt_regs_size)),
+    sampled({"sample_period", 168, 8, any_size, 0, number}),
+    sampled({"addr", 176, 8, any_size, 0, number}),
 };
 
 constexpr ctx_field tp_buffer_field() {
@@ -63,8 +69,6 @@ constinit const prog_type_info perf_event_type = {
     .kind = ctx_kind::fields,
     .size = 184,
     .fields = perf_event_fields,
-    .verify_only = true,
-    .held = true,
 };
 
 constinit const prog_type_info raw_tracepoint_type = {

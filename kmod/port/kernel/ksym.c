@@ -34,6 +34,7 @@ DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, kallsyms_on_each_m
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size_offset);
 DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
 DEFINE_STATIC_CALL_NULL(modbpf_ns_match, ns_match);
+DEFINE_STATIC_CALL_NULL(modbpf_perf_event_read_local, perf_event_read_local);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, set_memory_rw);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_x, set_memory_x);
@@ -62,6 +63,8 @@ enum ksym {
 	KALLSYMS_LOOKUP_SIZE_OFFSET,
 	FTRACE_LOCATION_RANGE,
 	NS_MATCH,
+	PERF_EVENT_READ_LOCAL,
+	PERF_SAMPLE_RATE,
 	FTRACE_EVENTS,
 	EVENT_MUTEX,
 	START_BTF,
@@ -92,6 +95,8 @@ static const char *const names[KSYM_COUNT] = {
 	[KALLSYMS_LOOKUP_SIZE_OFFSET] = "kallsyms_lookup_size_offset",
 	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
 	[NS_MATCH] = "ns_match",
+	[PERF_EVENT_READ_LOCAL] = "perf_event_read_local",
+	[PERF_SAMPLE_RATE] = "sysctl_perf_event_sample_rate",
 	[FTRACE_EVENTS] = "ftrace_events",
 	[EVENT_MUTEX] = "event_mutex",
 	[START_BTF] = "__start_BTF",
@@ -112,6 +117,7 @@ static void bind(void)
 	BIND(KALLSYMS_LOOKUP_SIZE_OFFSET, kallsyms_lookup_size_offset);
 	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
 	BIND(NS_MATCH, ns_match);
+	BIND(PERF_EVENT_READ_LOCAL, perf_event_read_local);
 	BIND(SET_MEMORY_RO, set_memory_ro);
 	BIND(SET_MEMORY_RW, set_memory_rw);
 	BIND(SET_MEMORY_X, set_memory_x);
@@ -296,6 +302,18 @@ notrace long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, lo
 notrace u32 port_stack_depth_max(void)
 {
 	return found[PERF_MAX_STACK] ? READ_ONCE(*(int *)found[PERF_MAX_STACK]) : PERF_MAX_STACK_DEPTH;
+}
+
+notrace int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running)
+{
+	if (!found[PERF_EVENT_READ_LOCAL])
+		return -EOPNOTSUPP;
+	return static_call(modbpf_perf_event_read_local)(e, value, enabled, running);
+}
+
+u32 modbpf_ksym_perf_rate(void)
+{
+	return found[PERF_SAMPLE_RATE] ? READ_ONCE(*(int *)found[PERF_SAMPLE_RATE]) : 100000; /* the kernel's own default */
 }
 
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What programs do to the current task and learn of it beside its identity: control groups, signals, writes to its memory, other
+ * What programs do to the current task and learn of it beside its identity: signals, writes to its memory, other
  * tasks' memory, pid namespaces. Contexts are at each function in port.h.
  */
 #include "port/kernel/internal.h"
 
 #include <asm/tlbflush.h>
-#include <linux/cgroup.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/nsproxy.h>
@@ -20,29 +19,6 @@
 #include <linux/security.h>
 #include <linux/static_call.h>
 #include <linux/uaccess.h>
-
-notrace u64 port_current_cgroup_id(void)
-{
-	u64 id;
-
-	rcu_read_lock();
-	id = cgroup_id(task_dfl_cgroup(current));
-	rcu_read_unlock();
-	return id;
-}
-
-notrace u64 port_current_ancestor_cgroup_id(int level)
-{
-	struct cgroup *ancestor;
-	u64 id = 0;
-
-	rcu_read_lock();
-	ancestor = cgroup_ancestor(task_dfl_cgroup(current), level);
-	if (ancestor)
-		id = cgroup_id(ancestor);
-	rcu_read_unlock();
-	return id;
-}
 
 /* One signal a CPU that waits for interrupts to be on. Owned by whoever set `taken` (an NMI may come in between), until it is sent. */
 struct pending_signal {

@@ -20,6 +20,12 @@ int port_tracepoint_attach(u32, port_tracepoint_fn, void *, port_event **) { ret
 int port_raw_tp_attach(const char *, unsigned int, port_raw_tp_fn, void *, port_event **) {
     return refuse("a raw tracepoint");
 }
+int port_perf_attach(const port_perf_spec *, port_perf_fn, void *, port_event **) { return refuse("a sampling event"); }
+void port_perf_enable(port_event *, bool) {}
+int port_perf_period(port_event *, u64) { return -EINVAL; }
+void port_perf_reset(port_event *, bool) {}
+void *port_perf_counter(port_event *) { return nullptr; }
+int port_perf_read(void *, u64 *) { return -EOPNOTSUPP; }
 int port_tracepoint_name(u32, char *, size_t) { return -ENOENT; }
 int port_tracepoint_size(u32) { return -ENOENT; }
 

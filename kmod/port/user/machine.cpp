@@ -262,24 +262,6 @@ void **port_run_slot(void) { return &run_slot; }
 
 u64 port_current_uid_gid(void) { return static_cast<u64>(getgid()) << 32 | getuid(); }
 
-u64 port_current_cgroup_id(void) {
-    struct stat st; // its number in the unified hierarchy is the inode of its folder
-    char line[512], path[600];
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    u64 id = 1;
-    while (f && fgets(line, sizeof(line), f))
-        if (!strncmp(line, "0::", 3)) {
-            line[strcspn(line, "\n")] = 0;
-            snprintf(path, sizeof(path), "/sys/fs/cgroup%s", line + 3);
-            if (!stat(path, &st))
-                id = st.st_ino;
-        }
-    if (f)
-        fclose(f);
-    return id;
-}
-u64 port_current_ancestor_cgroup_id(int level) { return level == 0 ? 1 : 0; }
-
 int port_send_signal(u32 sig, bool thread) {
     if (sig > 64)
         return -EINVAL;

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Counters that call programs, counters that programs read, control groups in a map; then the same test on the kernel's own BPF.
+. /t/lib.sh
+mkdir -p /tmp/cgroup2
+mount -t cgroup2 none /tmp/cgroup2 2>/dev/null || { ok "profile: # SKIP this kernel has no control groups"; exit 0; }
+/t/bin/profile /t/bin/profile.bpf.o /tmp/cgroup2 || status=1
+if kernel_is_peer; then
+	MODBPF_BACKEND=kernel /t/bin/profile /t/bin/profile.bpf.o /tmp/cgroup2 >/tmp/kernel.out 2>&1 &&
+		ok "profile: the kernel's own BPF passes the same test" ||
+		not_ok "profile: the kernel's own BPF" "$(grep '^not' /tmp/kernel.out)"
+fi
+# Sampling while the programs' maps are hit from everywhere else.
+for p in 1 2 3; do
+	/t/bin/profile /t/bin/profile.bpf.o /tmp/cgroup2 >/tmp/busy.$p 2>&1 &
+done
+/t/bin/hooks /t/bin/stress.bpf.o 4 kprobe:vfs_read raw_tp:sched_switch tp:kmem:kmalloc >/tmp/hooks.out 2>&1 || not_ok "profile: hooks" "$(cat /tmp/hooks.out)"
+wait
+ok "profile: sampling beside busy hooks"
+umount /tmp/cgroup2
+scan_dmesg profile || status=1
+exit $status
