@@ -8,6 +8,7 @@
 #include "jit/jit.h"
 #include "maps/cache.h"
 #include "maps/grave.h"
+#include "maps/storage.h"
 
 namespace modbpf {
 
@@ -43,10 +44,15 @@ status start(state &s) {
     s.active = port_percpu_alloc(sizeof(u32), alignof(u32), PORT_SLEEPING);
     if (!s.active)
         return error(ENOMEM);
-    TRY(helpers_init());
+    TRY(storage_start());
+    if (status ready = helpers_init(); !ready.ok()) {
+        storage_stop();
+        return ready;
+    }
     status trampolines = trampolines_init();
     if (!trampolines.ok()) {
         helpers_exit();
+        storage_stop();
         return trampolines;
     }
     core = &s;
@@ -64,6 +70,7 @@ status start(state &s) {
         core = nullptr;
         trampolines_exit();
         helpers_exit();
+        storage_stop();
     }
     return files;
 }
@@ -111,6 +118,7 @@ void modbpf_core_exit(void) {
     port_file_class_unregister_all();
     helpers_exit();
     caches_free();
+    storage_stop();
     destroy(core);
     core = nullptr;
 }

@@ -68,6 +68,11 @@ MODBPF_HELPER(task_pt_regs);
 MODBPF_HELPER(get_ns_current_pid_tgid);
 MODBPF_HELPER(current_task_under_cgroup);
 MODBPF_HELPER(skb_under_cgroup);
+// storage.cpp
+MODBPF_HELPER(task_storage_get);
+MODBPF_HELPER(task_storage_delete);
+MODBPF_HELPER(cgrp_storage_get);
+MODBPF_HELPER(cgrp_storage_delete);
 // string.cpp
 MODBPF_HELPER(strncmp);
 MODBPF_HELPER(strtol);

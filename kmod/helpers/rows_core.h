@@ -67,14 +67,14 @@ inline constexpr row core_rows[] = {
     {BPF_FUNC_this_cpu_ptr, ret::mem_or_btf_id | read_only, {percpu_btf_id}, percpu | bpf, base_progs, 0,
      bpf_this_cpu_ptr},
     row{BPF_FUNC_task_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id | or_null, map_value | or_null,
-     anything}, storage, struct_ops, task_storages, nullptr}.on(as(struct_ops_kind::sched_ext)).typed({nullptr,
+     anything}, storage, struct_ops, task_storages, bpf_task_storage_get}.on(as(struct_ops_kind::sched_ext)).typed({nullptr,
      "task_struct"}),
     row{BPF_FUNC_task_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id | or_null, map_value | or_null,
-     anything}, storage, tracing_progs, task_storages, nullptr}.typed({nullptr, "task_struct"}),
+     anything}, storage, tracing_progs, task_storages, bpf_task_storage_get}.typed({nullptr, "task_struct"}),
     row{BPF_FUNC_task_storage_delete, ret::integer, {const_map_ptr, btf_id | or_null}, 0, struct_ops, task_storages,
-     nullptr}.on(as(struct_ops_kind::sched_ext)).typed({nullptr, "task_struct"}),
+     bpf_task_storage_delete}.on(as(struct_ops_kind::sched_ext)).typed({nullptr, "task_struct"}),
     row{BPF_FUNC_task_storage_delete, ret::integer, {const_map_ptr, btf_id | or_null}, 0, tracing_progs,
-     task_storages, nullptr}.typed({nullptr, "task_struct"}),
+     task_storages, bpf_task_storage_delete}.typed({nullptr, "task_struct"}),
     row{BPF_FUNC_ktime_get_coarse_ns, ret::integer, {}, 0, struct_ops, 0, bpf_ktime_get_coarse_ns}
      .on(as(struct_ops_kind::tcp) | as(struct_ops_kind::tcp_release)),
     {BPF_FUNC_ktime_get_coarse_ns, ret::integer, {}, 0, sock_progs | cgroup_sock | sk_reuseport | cgroup_sysctl, 0,
@@ -113,9 +113,9 @@ inline constexpr row core_rows[] = {
     {BPF_FUNC_user_ringbuf_drain, ret::integer, {const_map_ptr, func, stack | or_null, anything}, calls_back | bpf,
      base_progs, user_ringbufs, nullptr},
     row{BPF_FUNC_cgrp_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id | or_null, map_value | or_null,
-     anything}, storage | bpf, base_progs, cgroup_storages, nullptr}.typed({nullptr, "cgroup"}),
+     anything}, storage | bpf, base_progs, cgroup_storages, bpf_cgrp_storage_get}.typed({nullptr, "cgroup"}),
     row{BPF_FUNC_cgrp_storage_delete, ret::integer, {const_map_ptr, btf_id | or_null}, bpf, base_progs,
-     cgroup_storages, nullptr}.typed({nullptr, "cgroup"}),
+     cgroup_storages, bpf_cgrp_storage_delete}.typed({nullptr, "cgroup"}),
 };
 // clang-format on
 

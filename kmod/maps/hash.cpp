@@ -58,7 +58,7 @@ template <u32 K> u32 find_in_chain(const hash_map *m, const void *key, u32 hash)
         u32 i = __atomic_load_n(&m->buckets[bucket].first, __ATOMIC_ACQUIRE);
         while (!(i & hash_map::chain_end)) {
             const hash_elem *e = m->elem(i);
-            if (same_key<K>(e, key, m->params.key_size, hash))
+            if (same_key<K>(e, key, m->key_bytes, hash))
                 return i;
             i = __atomic_load_n(&e->next, __ATOMIC_ACQUIRE);
         }
@@ -205,13 +205,13 @@ long update_percpu_user(map *m, const void *key, const void *value, u64 flags) {
 }  // namespace
 
 u32 hash_map::hash_key(const void *key) const {
-    switch (params.key_size) {
+    switch (key_bytes) {
         case 4:
             return finish(hash_mix(load4(key) ^ seed[0], seed[1]));
         case 8:
             return finish(hash_mix(load8(key) ^ seed[0], seed[1]));
         default:
-            return finish(hash_bytes(static_cast<const u8 *>(key), params.key_size, seed));
+            return finish(hash_bytes(static_cast<const u8 *>(key), key_bytes, seed));
     }
 }
 
@@ -232,7 +232,7 @@ map_lookup hash_describe(const map *map) {
 }
 
 u32 hash_map::find(const void *key, u32 hash) const {
-    switch (params.key_size) {
+    switch (key_bytes) {
         case 4:
             return find_in_chain<4>(this, key, hash);
         case 8:
@@ -247,7 +247,7 @@ u32 hash_map::find(const void *key, u32 hash) const {
 u32 hash_map::find_locked(const hash_bucket &b, const void *key, u32 hash, u32 *before) const {
     u32 prev = none;
     for (u32 i = b.first; !(i & chain_end); prev = i, i = elem(i)->next) {
-        if (elem(i)->hash == hash && !memcmp(elem(i)->key, key, params.key_size)) {
+        if (elem(i)->hash == hash && !memcmp(elem(i)->key, key, key_bytes)) {
             *before = prev;
             return i;
         }
@@ -279,7 +279,7 @@ void hash_map::give_back(u32 cpu, u32 i) {
 
 void hash_map::publish(hash_bucket &b, u32 i, const void *key, u32 hash) {
     hash_elem *e = elem(i);
-    store_key(e, key, params.key_size);
+    store_key(e, key, key_bytes);
     __atomic_store_n(&e->hash, hash, __ATOMIC_RELEASE);
     __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
     __atomic_store_n(&b.first, i, __ATOMIC_RELEASE);
@@ -307,6 +307,7 @@ status hash_build(hash_map *m, bool spares) {
     m->bucket_mask = buckets - 1;
     u32 key_end = sizeof(hash_elem) + static_cast<u32>(align_up(p.key_size, 8));
     u32 value_size = static_cast<u32>(align_up(p.value_size, 8));
+    m->key_bytes = p.key_size;
     m->value_offset = key_end;
     m->value_bytes = is_map_in_map(p.type) ? sizeof(map *) : p.value_size;
     m->cpu_value_size = m->percpu() ? value_size : 0;

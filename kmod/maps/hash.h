@@ -76,6 +76,7 @@ struct hash_map : map {
 
     hash_bucket *buckets = nullptr;
     u32 bucket_mask = 0;
+    u32 key_bytes = 0;       ///< of an element's key; storages: of an owner's address, which user space does not see
     u32 value_offset = 0;    ///< from the element; not of per-CPU values
     u32 value_bytes = 0;     ///< that are kept; HASH_OF_MAPS: of a pointer, which user space does not see
     u32 cpu_value_size = 0;  ///< per-CPU types: bytes of one CPU's value

@@ -82,10 +82,6 @@ constexpr shape early[] = {
      .value_big = storage_max, .entries = none, .typed = true},
     {.type = BPF_MAP_TYPE_INODE_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
      .value = some, .value_big = storage_max, .entries = none, .typed = true},
-    {.type = BPF_MAP_TYPE_TASK_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
-     .value = some, .value_big = storage_max, .entries = none, .typed = true},
-    {.type = BPF_MAP_TYPE_CGRP_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
-     .value = some, .value_big = storage_max, .entries = none, .typed = true},
     {.type = BPF_MAP_TYPE_STRUCT_OPS, .flags = BPF_F_LINK | BPF_F_VTYPE_BTF_OBJ_FD, .must = 0, .key = {4, 4}, .value = {0, any},
      .entries = {1, 1}},
 };
@@ -222,8 +218,6 @@ constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_DEVMAP_HASH, "devmap_hash"),
     row(BPF_MAP_TYPE_STRUCT_OPS, "struct_ops"),
     row(BPF_MAP_TYPE_INODE_STORAGE, "inode_storage"),
-    row(BPF_MAP_TYPE_TASK_STORAGE, "task_storage"),
-    row(BPF_MAP_TYPE_CGRP_STORAGE, "cgrp_storage"),
     row(BPF_MAP_TYPE_ARENA, "arena"),
 };
 

@@ -202,6 +202,17 @@ struct port_cgroup;
 int port_cgroup_get(int fd, struct port_cgroup **out);
 void port_cgroup_put(struct port_cgroup *c);
 bool port_current_under_cgroup(const struct port_cgroup *c); /* is the current task in the group or below it? any, inside RCU */
+/*
+ * Objects of the kernel's that a program can keep values with. From port_owner_watch() on gone(owner) is called, in atomic context, when
+ * one ends: a grace period after port_owner_alive() began to say no, and before its memory serves another. One watch a kind.
+ */
+enum port_owner_kind { PORT_OWNER_TASK, PORT_OWNER_CGROUP, PORT_OWNER_KINDS };
+int port_owner_watch(enum port_owner_kind kind, void (*gone)(u64 owner)); /* task: -EOPNOTSUPP where the kernel cannot tell */
+void port_owner_unwatch(enum port_owner_kind kind); /* task; afterwards gone() neither runs nor will */
+bool port_owner_alive(enum port_owner_kind kind, u64 owner); /* any, inside RCU; the owner's memory is there */
+/* The owner that an fd (pidfd, folder of a control group) names, held until put: task. -EBADF; -ENOENT: it has ended. */
+int port_owner_get(enum port_owner_kind kind, int fd, u64 *owner);
+void port_owner_put(enum port_owner_kind kind, u64 owner);
 /* Sends a signal of the kernel's to the current task: to its thread group, or to the thread itself. -EPERM: a kernel thread, one that
  * exits, or the first process; -EINVAL: no such signal (it may be found later, then nothing is sent); -EBUSY. Any context. */
 int port_send_signal(u32 sig, bool thread);

@@ -27,10 +27,12 @@ static inline bool modbpf_may_sleep(void)
 	return preemptible() && !rcu_preempt_depth();
 }
 
+struct file;
 struct mutex;
 struct ns_common;
 struct page;
 struct perf_event;
+struct pid;
 
 /* work.c: the module's own worker pool, and the count of deferred things, for quiescing. */
 extern struct workqueue_struct *modbpf_wq;
@@ -68,6 +70,7 @@ int modbpf_ksym_set_memory_nx(void *p, int pages);
 long modbpf_ksym_strncpy_from_kernel(char *dst, const void *src, long size);
 long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, long size);
 bool modbpf_ksym_ns_match(const struct ns_common *ns, u64 dev, u64 ino); /* false, too, when that cannot be told */
+struct pid *modbpf_ksym_pidfd_pid(const struct file *file); /* -EBADF, -EOPNOTSUPP where that cannot be told */
 /* perf_event_read_local(): -EOPNOTSUPP where it was not found. The limit of sampling frequencies. */
 int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running);
 u32 modbpf_ksym_perf_rate(void);

@@ -15,6 +15,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/perf_event.h>
+#include <linux/pid.h>
 #include <linux/proc_ns.h>
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
@@ -34,6 +35,7 @@ DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, kallsyms_on_each_m
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size_offset);
 DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
 DEFINE_STATIC_CALL_NULL(modbpf_ns_match, ns_match);
+DEFINE_STATIC_CALL_NULL(modbpf_pidfd_pid, pidfd_pid);
 DEFINE_STATIC_CALL_NULL(modbpf_perf_event_read_local, perf_event_read_local);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, set_memory_rw);
@@ -63,6 +65,7 @@ enum ksym {
 	KALLSYMS_LOOKUP_SIZE_OFFSET,
 	FTRACE_LOCATION_RANGE,
 	NS_MATCH,
+	PIDFD_PID,
 	PERF_EVENT_READ_LOCAL,
 	PERF_SAMPLE_RATE,
 	FTRACE_EVENTS,
@@ -95,6 +98,7 @@ static const char *const names[KSYM_COUNT] = {
 	[KALLSYMS_LOOKUP_SIZE_OFFSET] = "kallsyms_lookup_size_offset",
 	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
 	[NS_MATCH] = "ns_match",
+	[PIDFD_PID] = "pidfd_pid",
 	[PERF_EVENT_READ_LOCAL] = "perf_event_read_local",
 	[PERF_SAMPLE_RATE] = "sysctl_perf_event_sample_rate",
 	[FTRACE_EVENTS] = "ftrace_events",
@@ -117,6 +121,7 @@ static void bind(void)
 	BIND(KALLSYMS_LOOKUP_SIZE_OFFSET, kallsyms_lookup_size_offset);
 	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
 	BIND(NS_MATCH, ns_match);
+	BIND(PIDFD_PID, pidfd_pid);
 	BIND(PERF_EVENT_READ_LOCAL, perf_event_read_local);
 	BIND(SET_MEMORY_RO, set_memory_ro);
 	BIND(SET_MEMORY_RW, set_memory_rw);
@@ -302,6 +307,11 @@ notrace long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, lo
 notrace u32 port_stack_depth_max(void)
 {
 	return found[PERF_MAX_STACK] ? READ_ONCE(*(int *)found[PERF_MAX_STACK]) : PERF_MAX_STACK_DEPTH;
+}
+
+struct pid *modbpf_ksym_pidfd_pid(const struct file *file)
+{
+	return found[PIDFD_PID] ? static_call(modbpf_pidfd_pid)(file) : ERR_PTR(-EOPNOTSUPP);
 }
 
 notrace int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running)

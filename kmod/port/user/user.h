@@ -47,6 +47,8 @@ u64 port_user_resched_count(void);
 void port_user_set_stack_left(size_t left);
 /* What port_stack_save() finds: borrowed; by default nothing. */
 void port_user_set_stack(bool user, const u64 *ips, u32 count);
+/* An owner of local storage ends (port_owner_watch). */
+void port_user_end_owner(enum port_owner_kind kind, u64 owner);
 /* How often port_bug() was reached. */
 u64 port_user_bug_count(void);
 /* Receives trace lines (NULL: standard error when MODBPF_TRACE is set). */

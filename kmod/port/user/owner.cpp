@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Owners of local storage in a process: the calling thread as the one task (pidfds of this process), control groups by their number.
+// They end when a test says so.
+#include "base/errno.h"
+#include "port/user/user.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+struct {
+    void (*gone)(u64 owner); ///< null: nobody watches; atomic
+    u64 ending;              ///< atomic
+} watches[PORT_OWNER_KINDS];
+
+/// The process that a pidfd stands for, or -1.
+int pid_of(int fd) {
+    char path[64], line[128];
+    int pid = -1;
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f))
+        sscanf(line, "Pid: %d", &pid);
+    if (f)
+        fclose(f);
+    return pid;
+}
+
+} // namespace
+
+int port_owner_watch(port_owner_kind kind, void (*gone)(u64)) {
+    __atomic_store_n(&watches[kind].gone, gone, __ATOMIC_RELEASE);
+    return 0;
+}
+
+void port_owner_unwatch(port_owner_kind kind) {
+    __atomic_store_n(&watches[kind].gone, nullptr, __ATOMIC_RELEASE);
+    port_rcu_synchronize();
+}
+
+bool port_owner_alive(port_owner_kind kind, u64 owner) {
+    return __atomic_load_n(&watches[kind].ending, __ATOMIC_ACQUIRE) != owner;
+}
+
+void port_user_end_owner(port_owner_kind kind, u64 owner) {
+    __atomic_store_n(&watches[kind].ending, owner, __ATOMIC_RELEASE);
+    port_rcu_synchronize();
+    port_rcu_read_lock();
+    if (auto gone = __atomic_load_n(&watches[kind].gone, __ATOMIC_ACQUIRE))
+        gone(owner);
+    port_rcu_read_unlock();
+    __atomic_store_n(&watches[kind].ending, 0, __ATOMIC_RELEASE);
+}
+
+int port_owner_get(port_owner_kind kind, int fd, u64 *owner) {
+    if (kind == PORT_OWNER_TASK) {
+        int pid = pid_of(fd);
+        *owner = port_current();
+        return pid < 0 ? -EBADF : pid == getpid() ? 0 : -ENOENT;
+    }
+    struct stat st;
+    port_cgroup *group;
+    int rc = port_cgroup_get(fd, &group);
+    if (rc)
+        return rc;
+    port_cgroup_put(group);
+    if (fstat(fd, &st))
+        return -EBADF;
+    *owner = st.st_ino;
+    return 0;
+}
+
+void port_owner_put(port_owner_kind, u64) {}
