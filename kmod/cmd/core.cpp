@@ -5,6 +5,7 @@
 
 #include "attach/link.h"
 #include "cmd/attr.h"
+#include "helpers/syscall.h"
 #include "jit/jit.h"
 #include "maps/cache.h"
 #include "maps/grave.h"
@@ -64,6 +65,7 @@ status start(state &s) {
     inner_hooks = {map_for_slot};
     async_progs = async_access;
     grave_init();
+    bpf_command = modbpf_core_bpf;
     status files = register_files();
     if (!files.ok()) {
         port_file_class_unregister_all();

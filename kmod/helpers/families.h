@@ -56,6 +56,7 @@ MODBPF_HELPER(get_current_task);
 // loop.cpp
 MODBPF_HELPER(loop);
 MODBPF_HELPER(for_each_map_elem);
+MODBPF_HELPER(user_ringbuf_drain);
 // task_access.cpp
 MODBPF_HELPER(get_current_cgroup_id);
 MODBPF_HELPER(get_current_ancestor_cgroup_id);
@@ -84,6 +85,12 @@ MODBPF_HELPER(snprintf);
 // stack.cpp
 MODBPF_HELPER(get_stackid);
 MODBPF_HELPER(get_stack);
+MODBPF_HELPER(get_task_stack);
+// syscall.cpp
+MODBPF_HELPER(sys_bpf);
+MODBPF_HELPER(sys_close);
+MODBPF_HELPER(btf_find_by_name_kind);
+MODBPF_HELPER(kallsyms_lookup_name);
 // perf.cpp
 MODBPF_HELPER(perf_event_output);
 MODBPF_HELPER(perf_event_read);

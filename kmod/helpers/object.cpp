@@ -11,13 +11,22 @@ namespace modbpf {
 /// kptr_xchg(field, object): -> what was in the field
 u64 bpf_kptr_xchg(u64 r1, u64 r2, u64, u64, u64) { return __atomic_exchange_n(ptr_of<u64>(r1), r2, __ATOMIC_ACQ_REL); }
 
-/// per_cpu_ptr(object, cpu): of an object of percpu_obj_new; those of the kernel's own are not let in
-u64 bpf_per_cpu_ptr(u64 r1, u64 r2, u64, u64, u64) {
-    u32 cpu = static_cast<u32>(r2), count = port_cpu_count();
-    return cpu < count ? addr_of(object_on_cpu(ptr_of<>(r1), clamp_index(cpu, count))) : 0;
+namespace {
+
+/// One CPU's copy of one of the kernel's own variables, or of an object of percpu_obj_new.
+u64 copy_on_cpu(u64 p, u32 cpu) {
+    u64 variable = port_percpu_variable(p, cpu);
+    return variable ? variable : addr_of(object_on_cpu(ptr_of<>(p), cpu));
 }
 
-u64 bpf_this_cpu_ptr(u64 r1, u64, u64, u64, u64) { return addr_of(object_on_cpu(ptr_of<>(r1), port_cpu_id())); }
+} // namespace
+
+u64 bpf_per_cpu_ptr(u64 r1, u64 r2, u64, u64, u64) {
+    u32 cpu = static_cast<u32>(r2), count = port_cpu_count();
+    return cpu < count ? copy_on_cpu(r1, clamp_index(cpu, count)) : 0;
+}
+
+u64 bpf_this_cpu_ptr(u64 r1, u64, u64, u64, u64) { return copy_on_cpu(r1, port_cpu_id()); }
 
 /// obj_new(type id), the type: also of percpu_obj_new
 u64 kfunc_obj_new(u64, u64 r2, u64, u64, u64) { return addr_of(object_new(ptr_of<object_type>(r2))); }

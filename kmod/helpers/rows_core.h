@@ -111,7 +111,7 @@ inline constexpr row core_rows[] = {
      slices | bpf, base_progs, 0, bpf_dynptr_data},
     {BPF_FUNC_ktime_get_tai_ns, ret::integer, {}, 0, base_progs, 0, bpf_ktime_get_tai_ns},
     {BPF_FUNC_user_ringbuf_drain, ret::integer, {const_map_ptr, func, stack | or_null, anything}, calls_back | bpf,
-     base_progs, user_ringbufs, nullptr},
+     base_progs, user_ringbufs, bpf_user_ringbuf_drain},
     row{BPF_FUNC_cgrp_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id | or_null, map_value | or_null,
      anything}, storage | bpf, base_progs, cgroup_storages, bpf_cgrp_storage_get}.typed({nullptr, "cgroup"}),
     row{BPF_FUNC_cgrp_storage_delete, ret::integer, {const_map_ptr, btf_id | or_null}, bpf, base_progs,

@@ -73,7 +73,7 @@ inline constexpr row trace_rows[] = {
     row{BPF_FUNC_seq_write, ret::integer, {btf_id, const_mem, const_size_or_zero}, gpl, tracing, 0, nullptr}
      .on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
     row{BPF_FUNC_get_task_stack, ret::integer, {btf_id, uninit_mem, const_size_or_zero, anything}, length,
-     tracing_progs, 0, nullptr}.typed({"task_struct"}),
+     tracing_progs, 0, bpf_get_task_stack}.typed({"task_struct"}),
     row{BPF_FUNC_d_path, ret::integer, {btf_id, out_mem, const_size_or_zero}, 0, typed_progs, 0, nullptr}
      .typed({"path"}).only(hook_rule::d_path),
     {BPF_FUNC_copy_from_user, ret::integer, {uninit_mem, const_size_or_zero, anything}, sleeps, tracing_progs, 0,
@@ -95,10 +95,10 @@ inline constexpr row trace_rows[] = {
      const_size_or_zero}, gpl | format, syscall, 0, bpf_snprintf},
     {BPF_FUNC_snprintf, ret::integer, {out_mem | or_null, const_size_or_zero, const_str, const_mem | or_null,
      const_size_or_zero}, gpl | format | perfmon, base_progs, 0, bpf_snprintf},
-    {BPF_FUNC_sys_bpf, ret::integer, {anything, const_mem, const_size}, sleeps | perfmon, syscall, 0, nullptr},
+    {BPF_FUNC_sys_bpf, ret::integer, {anything, const_mem, const_size}, sleeps | perfmon, syscall, 0, bpf_sys_bpf},
     {BPF_FUNC_btf_find_by_name_kind, ret::integer, {const_mem, const_size, anything, anything}, sleeps, syscall, 0,
-     nullptr},
-    {BPF_FUNC_sys_close, ret::integer, {anything}, sleeps, syscall, 0, nullptr},
+     bpf_btf_find_by_name_kind},
+    {BPF_FUNC_sys_close, ret::integer, {anything}, sleeps, syscall, 0, bpf_sys_close},
     row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, kprobe, 0, bpf_get_func_ip}.on(~multi_hooks),
     row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, func_ip, kprobe, 0, bpf_get_func_ip}.on(multi_hooks),
     {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, tracepoint | raw_tracepoint, 0, bpf_get_func_ip},
@@ -120,7 +120,7 @@ inline constexpr row trace_rows[] = {
     {BPF_FUNC_trace_vprintk, ret::integer, {const_mem, const_size, const_mem | or_null, const_size_or_zero}, gpl |
      traces | perfmon, base_progs, 0, bpf_trace_vprintk},
     {BPF_FUNC_kallsyms_lookup_name, ret::integer, {mem, const_size_or_zero, anything, uninit_u64}, 0, syscall, 0,
-     nullptr},
+     bpf_kallsyms_lookup_name},
     row{BPF_FUNC_find_vma, ret::integer, {btf_id, anything, func, stack | or_null, anything}, calls_back,
      tracing_progs, 0, nullptr}.typed({"task_struct"}),
     row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, tracing, 0, bpf_get_func_arg}

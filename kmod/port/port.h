@@ -251,6 +251,11 @@ int port_copy_from_user(void *dst, u64 src, size_t n);
 int port_copy_to_user(u64 dst, const void *src, size_t n);
 /* NUL-terminated, at most size-1 characters kept and terminated; length copied, -EFAULT. */
 long port_strncpy_from_user(char *dst, u64 src, size_t size);
+/* While such a section is open in a task, the copies above take kernel addresses, too, of that task's calls: what a program hands a
+ * command is the kernel's memory. They fault as safely. Task context. */
+struct port_kernel_pointers { void *opaque[3]; };
+void port_kernel_pointers_begin(struct port_kernel_pointers *p);
+void port_kernel_pointers_end(struct port_kernel_pointers *p);
 /* Any context, never fault in. 0, -EFAULT, or -ERANGE for a kernel read of an address that is none of the kernel's; dst is
  * zeroed by the caller on failure. */
 int port_probe_read_kernel(void *dst, u64 src, size_t n);
@@ -298,6 +303,7 @@ int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flag
 struct port_file;
 int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **file, void **obj);
 void port_file_put(struct port_file *f);
+int port_fd_close(int fd); /* closes an fd of the caller's process, whatever it is: 0, -EBADF */
 unsigned int port_file_access(struct port_file *f); /* PORT_FD_RDONLY, PORT_FD_WRONLY or 0 */
 
 size_t port_vma_size(struct port_vma *v);
@@ -419,11 +425,15 @@ int port_call_test_functions(bool modify, u32 *retval);
  * in user space, by frame pointers. -> how many were stored; -EFAULT: there are fewer than `skip`.
  */
 int port_stack_save(void *regs, void *frame, bool user, u32 skip, u64 *ips, u32 n);
+/* The same of a task that is held: its own, or another's kernel chain while it is not running. -EFAULT, too: it has no stack any more, or
+ * no user space; -EOPNOTSUPP: another task's chain in user space. */
+int port_task_stack_save(u64 task, void *frame, bool user, u32 skip, u64 *ips, u32 n);
 u32 port_stack_depth_max(void); /* kernel.perf_event_max_stack */
 
 /* ---- kernel information ------------------------------------------------------------------------------- */
 
 u64 port_ksym_lookup(const char *name); /* 0 when unknown; task */
+u64 port_percpu_variable(u64 addr, unsigned int cpu); /* where the CPU's copy of the kernel's variable is, 0: it is none: any; cpu < port_cpu_count() */
 /* vmlinux BTF as raw bytes, borrowed for ever; -ENOENT where the kernel has none. */
 int port_vmlinux_btf(const void **data, size_t *size);
 /* The same of its modules, from 0 on: types split off the kernel's. -ENOENT behind the last; modbpf.ko follows none. */

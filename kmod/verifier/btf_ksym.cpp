@@ -65,7 +65,9 @@ status resolve_ksym(env &e, u32 insn) {
         }
     }
     e.aux[insn].map_index = static_cast<u32>(e.ksyms.size());
-    note_absent(e, "kernel symbol", s.name ? s.name : "");
+    s.addr = s.name ? port_ksym_lookup(s.name) : 0;
+    if (!s.addr)
+        note_absent(e, "kernel symbol", s.name ? s.name : "");
     return e.ksyms.push(s);
 }
 

@@ -142,6 +142,7 @@ struct kernel_symbol {
     u32 size_or_id; ///< bytes of memory, or type id of an object
     const btf *types;
     const char *name;
+    u64 addr = 0; ///< 0: not known here
 };
 
 /// Which id of a current state stands for which of a checkpoint (states are compared up to the numbering of ids).

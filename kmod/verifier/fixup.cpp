@@ -164,20 +164,28 @@ status fixer::convert_ctx(u32 i) {
     return {};
 }
 
+/// A 64-bit immediate becomes a plain number.
+void set_wide(bpf_insn *w, u64 value) {
+    w[0].src_reg = 0;
+    w[0].imm = static_cast<s32>(value);
+    w[1].imm = static_cast<s32>(value >> 32);
+}
+
 status fixer::convert_map(u32 i) {
     bpf_insn *w = &run[i];
-    bool symbol = w->src_reg == BPF_PSEUDO_BTF_ID; // a program that names kernel symbols cannot run
-    if (w->code != (BPF_LD | BPF_IMM | BPF_DW) || !w->src_reg || w->src_reg == BPF_PSEUDO_FUNC || symbol)
+    if (w->code != (BPF_LD | BPF_IMM | BPF_DW) || !w->src_reg || w->src_reg == BPF_PSEUDO_FUNC)
         return {};
+    if (w->src_reg == BPF_PSEUDO_BTF_ID) { // shown as it was loaded: the address is the kernel's
+        set_wide(w, e.ksyms[e.aux[i].map_index].addr);
+        return {};
+    }
     map *m = e.maps[e.aux[i].map_index].get();
     bool value = w->src_reg == BPF_PSEUDO_MAP_VALUE || w->src_reg == BPF_PSEUDO_MAP_IDX_VALUE;
     shown[i].src_reg = value ? BPF_PSEUDO_MAP_VALUE : BPF_PSEUDO_MAP_FD;
     shown[i].imm = static_cast<s32>(m->id);
     shown[i + 1].imm = value ? static_cast<s32>(e.aux[i].map_off) : 0;
     u64 addr = value ? TRY(m->ops->value_address(m, e.aux[i].map_off)) : addr_of(m);
-    w[0].src_reg = 0;
-    w[0].imm = static_cast<s32>(addr);
-    w[1].imm = static_cast<s32>(addr >> 32);
+    set_wide(w, addr);
     return {};
 }
 

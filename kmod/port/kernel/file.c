@@ -9,6 +9,7 @@
 #include "port/kernel/internal.h"
 
 #include <linux/anon_inodes.h>
+#include <linux/fdtable.h>
 #include <linux/cache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -172,6 +173,11 @@ int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **ou
 	*out = (struct port_file *)file;
 	*obj = file->private_data;
 	return 0;
+}
+
+int port_fd_close(int fd)
+{
+	return close_fd(fd);
 }
 
 void port_file_put(struct port_file *f)

@@ -71,6 +71,10 @@ long modbpf_ksym_strncpy_from_kernel(char *dst, const void *src, long size);
 long modbpf_ksym_strncpy_from_user(char *dst, const void __user *src, long size);
 bool modbpf_ksym_ns_match(const struct ns_common *ns, u64 dev, u64 ino); /* false, too, when that cannot be told */
 struct pid *modbpf_ksym_pidfd_pid(const struct file *file); /* -EBADF, -EOPNOTSUPP where that cannot be told */
+/* The task's stack, kept by a reference: 0, -EFAULT (it has none any more), -EOPNOTSUPP (a reference could not be given back). */
+int modbpf_ksym_task_stack_get(struct task_struct *task);
+void modbpf_ksym_task_stack_put(struct task_struct *task);
+long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n); /* 0 or -errno; no fault does harm */
 /* perf_event_read_local(): -EOPNOTSUPP where it was not found. The limit of sampling frequencies. */
 int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running);
 u32 modbpf_ksym_perf_rate(void);

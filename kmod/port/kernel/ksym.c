@@ -14,9 +14,11 @@
 #include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/perf_event.h>
 #include <linux/pid.h>
 #include <linux/proc_ns.h>
+#include <linux/sched/task_stack.h>
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
 #include <linux/uaccess.h>
@@ -36,6 +38,8 @@ DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size
 DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
 DEFINE_STATIC_CALL_NULL(modbpf_ns_match, ns_match);
 DEFINE_STATIC_CALL_NULL(modbpf_pidfd_pid, pidfd_pid);
+DEFINE_STATIC_CALL_NULL(modbpf_put_task_stack, put_task_stack);
+DEFINE_STATIC_CALL_NULL(modbpf_copy_to_kernel_nofault, copy_to_kernel_nofault);
 DEFINE_STATIC_CALL_NULL(modbpf_perf_event_read_local, perf_event_read_local);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, set_memory_rw);
@@ -66,6 +70,8 @@ enum ksym {
 	FTRACE_LOCATION_RANGE,
 	NS_MATCH,
 	PIDFD_PID,
+	PUT_TASK_STACK,
+	COPY_TO_KERNEL,
 	PERF_EVENT_READ_LOCAL,
 	PERF_SAMPLE_RATE,
 	FTRACE_EVENTS,
@@ -99,6 +105,8 @@ static const char *const names[KSYM_COUNT] = {
 	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
 	[NS_MATCH] = "ns_match",
 	[PIDFD_PID] = "pidfd_pid",
+	[PUT_TASK_STACK] = "put_task_stack",
+	[COPY_TO_KERNEL] = "copy_to_kernel_nofault",
 	[PERF_EVENT_READ_LOCAL] = "perf_event_read_local",
 	[PERF_SAMPLE_RATE] = "sysctl_perf_event_sample_rate",
 	[FTRACE_EVENTS] = "ftrace_events",
@@ -122,6 +130,8 @@ static void bind(void)
 	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
 	BIND(NS_MATCH, ns_match);
 	BIND(PIDFD_PID, pidfd_pid);
+	BIND(PUT_TASK_STACK, put_task_stack);
+	BIND(COPY_TO_KERNEL, copy_to_kernel_nofault);
 	BIND(PERF_EVENT_READ_LOCAL, perf_event_read_local);
 	BIND(SET_MEMORY_RO, set_memory_ro);
 	BIND(SET_MEMORY_RW, set_memory_rw);
@@ -229,6 +239,14 @@ int port_vmlinux_btf(const void **data, size_t *size)
 	return 0;
 }
 
+/* The kernel's own are counted from zero; what anybody has allocated is in the upper half. */
+notrace u64 port_percpu_variable(u64 addr, unsigned int cpu)
+{
+	if (addr >> 63)
+		return 0;
+	return (unsigned long)per_cpu_ptr((void __percpu *)(unsigned long)addr, cpu);
+}
+
 int port_module_btf(u32 index, const char **name, const void **data, size_t *size)
 {
 	return -ENOENT;
@@ -312,6 +330,23 @@ notrace u32 port_stack_depth_max(void)
 struct pid *modbpf_ksym_pidfd_pid(const struct file *file)
 {
 	return found[PIDFD_PID] ? static_call(modbpf_pidfd_pid)(file) : ERR_PTR(-EOPNOTSUPP);
+}
+
+notrace int modbpf_ksym_task_stack_get(struct task_struct *task)
+{
+	if (!found[PUT_TASK_STACK])
+		return -EOPNOTSUPP;
+	return try_get_task_stack(task) ? 0 : -EFAULT;
+}
+
+notrace void modbpf_ksym_task_stack_put(struct task_struct *task)
+{
+	static_call(modbpf_put_task_stack)(task);
+}
+
+long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n)
+{
+	return found[COPY_TO_KERNEL] ? static_call(modbpf_copy_to_kernel_nofault)(dst, src, n) : -EFAULT;
 }
 
 notrace int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running)

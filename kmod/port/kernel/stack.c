@@ -99,3 +99,41 @@ notrace int port_stack_save(void *regs, void *frame, bool user, u32 skip, u64 *i
 		kernel_chain(&c, regs, frame);
 	return c.skip ? -EFAULT : (int)c.stored;
 }
+
+static void task_kernel_chain(struct chain *c, struct task_struct *task, void *frame)
+{
+	struct unwind_state state;
+	unsigned long ip;
+
+	unwind_start(&state, task, NULL, task == current ? frame : NULL);
+	for (; !unwind_done(&state); unwind_next_frame(&state)) {
+		ip = unwind_get_return_address(&state);
+		if (!ip || !chain_add(c, ip))
+			return;
+	}
+}
+
+notrace int port_task_stack_save(u64 task, void *frame, bool user, u32 skip, u64 *ips, u32 n)
+{
+	struct task_struct *t = (struct task_struct *)(unsigned long)task;
+	struct chain c = { .ips = ips, .skip = skip, .left = n };
+	struct pt_regs *regs;
+	int ret = 0;
+
+	ret = modbpf_ksym_task_stack_get(t);
+	if (ret)
+		return ret;
+	regs = task_pt_regs(t);
+	if (user && !user_mode(regs))
+		ret = -EFAULT;
+	else if (user && t != current)
+		ret = -EOPNOTSUPP;
+	else if (user)
+		user_chain(&c, regs);
+	else
+		task_kernel_chain(&c, t, frame);
+	modbpf_ksym_task_stack_put(t);
+	if (ret)
+		return ret;
+	return c.skip ? -EFAULT : (int)c.stored;
+}

@@ -7,6 +7,8 @@
  */
 #include "port/kernel/internal.h"
 
+#include <linux/list.h>
+#include <linux/spinlock.h>
 #include <linux/uaccess.h>
 
 static void __user *uptr(u64 addr)
@@ -14,11 +16,59 @@ static void __user *uptr(u64 addr)
 	return (void __user *)(unsigned long)addr;
 }
 
+/* Tasks in a section of port_kernel_pointers_begin(), under `sections_lock`. Counted apart, so that nobody else looks. */
+struct pointer_section {
+	struct list_head node;
+	struct task_struct *task;
+};
+static DEFINE_SPINLOCK(sections_lock);
+static LIST_HEAD(sections);
+static int section_count;
+
+void port_kernel_pointers_begin(struct port_kernel_pointers *p)
+{
+	struct pointer_section *s = (struct pointer_section *)p;
+
+	BUILD_BUG_ON(sizeof(*s) > sizeof(*p));
+	s->task = current;
+	spin_lock(&sections_lock);
+	list_add(&s->node, &sections);
+	WRITE_ONCE(section_count, section_count + 1);
+	spin_unlock(&sections_lock);
+}
+
+void port_kernel_pointers_end(struct port_kernel_pointers *p)
+{
+	struct pointer_section *s = (struct pointer_section *)p;
+
+	spin_lock(&sections_lock);
+	list_del(&s->node);
+	WRITE_ONCE(section_count, section_count - 1);
+	spin_unlock(&sections_lock);
+}
+
+/* Is it one of the kernel's, in a section of the current task? Addresses of user space are taken as ever. */
+static bool is_kernel_pointer(u64 addr)
+{
+	struct pointer_section *s;
+	bool found = false;
+
+	if (likely(!READ_ONCE(section_count)) || addr < TASK_SIZE_MAX)
+		return false;
+	spin_lock(&sections_lock);
+	list_for_each_entry(s, &sections, node)
+		found |= s->task == current;
+	spin_unlock(&sections_lock);
+	return found;
+}
+
 /* Sizes beyond what any object has are refused here: the kernel would warn about them. */
 int port_copy_from_user(void *dst, u64 src, size_t n)
 {
 	if (n > INT_MAX)
 		return -EFAULT;
+	if (is_kernel_pointer(src))
+		return copy_from_kernel_nofault(dst, (const void *)(unsigned long)src, n) ? -EFAULT : 0;
 	return copy_from_user(dst, uptr(src), n) ? -EFAULT : 0;
 }
 
@@ -26,6 +76,8 @@ int port_copy_to_user(u64 dst, const void *src, size_t n)
 {
 	if (n > INT_MAX)
 		return -EFAULT;
+	if (is_kernel_pointer(dst))
+		return modbpf_ksym_copy_to_kernel((void *)(unsigned long)dst, src, n) ? -EFAULT : 0;
 	return copy_to_user(uptr(dst), src, n) ? -EFAULT : 0;
 }
 
@@ -35,6 +87,10 @@ long port_strncpy_from_user(char *dst, u64 src, size_t size)
 
 	if (!size)
 		return -EINVAL;
+	if (is_kernel_pointer(src)) { /* counts the NUL, also of a text that it cut */
+		n = port_probe_read_kernel_str(dst, src, size);
+		return n < 0 ? -EFAULT : n - 1;
+	}
 	n = strncpy_from_user(dst, uptr(src), size - 1);
 	dst[n > 0 ? n : 0] = '\0';
 	return n;

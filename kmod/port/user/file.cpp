@@ -626,3 +626,5 @@ void port_user_unmapped(void *addr, size_t size) {
         }
     }
 }
+
+int port_fd_close(int fd) { return close(fd) ? -EBADF : 0; }

@@ -335,6 +335,7 @@ bool port_unprivileged_bpf(void) {
 // ---- kernel information ----
 
 u64 port_ksym_lookup(const char *) { return 0; }
+u64 port_percpu_variable(u64, unsigned int) { return 0; }
 
 int port_vmlinux_btf(const void **data, size_t *size) {
     const char *path = getenv("MODBPF_VMLINUX_BTF");

@@ -26,6 +26,12 @@ int port_stack_save(void *, void *, bool user, u32 skip, u64 *ips, u32 n) {
     return static_cast<int>(stored);
 }
 
+int port_task_stack_save(u64 task, void *, bool user, u32 skip, u64 *ips, u32 n) {
+    if (task != port_current())
+        return user ? -EOPNOTSUPP : -EFAULT;
+    return port_stack_save(nullptr, nullptr, user, skip, ips, n);
+}
+
 u32 port_stack_depth_max(void) {
     return 127;
 }

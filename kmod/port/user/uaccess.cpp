@@ -97,3 +97,7 @@ long port_probe_read_kernel_str(char *dst, u64 src, size_t size) {
 long port_probe_read_user_str(char *dst, u64 src, size_t size) {
     return size ? with_nul(copy_string(dst, src, size)) : 0;
 }
+
+// One address space: what a program hands a command is as good as the caller's.
+void port_kernel_pointers_begin(port_kernel_pointers *) {}
+void port_kernel_pointers_end(port_kernel_pointers *) {}
