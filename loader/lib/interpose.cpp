@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the process back end needs beside syscall(): mmap, munmap, ioctl and waiting on its objects' descriptors.
 //
-// With the other back ends each of these goes straight to the kernel, with the same results and errno as libc's.
+// With the other back ends each of these goes straight to the kernel, with the same results and errno as libc's; with the device, ioctl
+// also follows the kernel's perf events (events.cpp).
 #include "loader/lib/transport.h"
 
 #include "port/user/user.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -88,7 +90,15 @@ int ioctl(int fd, unsigned long request, ...) noexcept {
         core_section section;
         return static_cast<int>(result(port_user_ioctl(fd, static_cast<unsigned int>(request), arg)));
     }
-    return static_cast<int>(result(raw(SYS_ioctl, fd, static_cast<long>(request), static_cast<long>(arg))));
+    long r = raw(SYS_ioctl, fd, static_cast<long>(request), static_cast<long>(arg));
+    if (!in_core() && backend() == backend_kind::device) {
+        bool on = request == PERF_EVENT_IOC_ENABLE;
+        if (r == 0 && (on || request == PERF_EVENT_IOC_DISABLE))
+            event_switched(fd, on);
+        else if (r == -EINVAL && request == PERF_EVENT_IOC_SET_BPF && event_adopt(fd)) // the program is none of the kernel's
+            r = raw(SYS_ioctl, fd, static_cast<long>(request), static_cast<long>(arg));
+    }
+    return static_cast<int>(result(r));
 }
 
 int epoll_wait(int epfd, struct epoll_event *events, int max, int timeout) {

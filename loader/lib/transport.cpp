@@ -72,19 +72,26 @@ bool fetch_through_pipe(void *dst, uint64_t src, size_t n) {
     return got;
 }
 
-/// True for the events that modbpf serves: kprobes, tracepoints, BPF output. The others stay the kernel's.
-/// `attr` is the caller's pointer and may be bad: the head is fetched so that a bad one is an EFAULT of the callee.
+/// n bytes at an address that may be bad.
+bool fetch(void *dst, uint64_t src, size_t n) {
+    struct {
+        void *base;
+        size_t len;
+    } local = {dst, n}, remote = {reinterpret_cast<void *>(src), n};
+    long got = raw(SYS_process_vm_readv, getpid(), reinterpret_cast<long>(&local), 1, reinterpret_cast<long>(&remote), 1, 0);
+    if (got == static_cast<long>(n))
+        return true;
+    return (got == -ENOSYS || got == -EPERM) && fetch_through_pipe(dst, src, n);
+}
+
+/// True for the events that modbpf serves from the start: kprobes, tracepoints, BPF output. The others stay the kernel's, until a program
+/// is put on one (events.cpp). `attr` is the caller's pointer and may be bad: that is an EFAULT of the callee.
 bool serves_event(uint64_t attr) {
     struct {
         uint32_t type, size;
         uint64_t config;
     } head;
-    struct {
-        void *base;
-        size_t len;
-    } local = {&head, sizeof(head)}, remote = {reinterpret_cast<void *>(attr), sizeof(head)};
-    long n = raw(SYS_process_vm_readv, getpid(), reinterpret_cast<long>(&local), 1, reinterpret_cast<long>(&remote), 1, 0);
-    if (n != sizeof(head) && ((n != -ENOSYS && n != -EPERM) || !fetch_through_pipe(&head, attr, sizeof(head))))
+    if (!fetch(&head, attr, sizeof(head)))
         return false;
     if (head.type == PERF_TYPE_TRACEPOINT)
         return true;
@@ -93,24 +100,44 @@ bool serves_event(uint64_t attr) {
     return kprobe_pmu() >= 0 && head.type == static_cast<uint32_t>(kprobe_pmu());
 }
 
+/// The perf event that a command names: the target of a link, or what becomes an element of a map. -1: none.
+int event_of(uint32_t cmd, uint64_t attr, uint32_t size) {
+    constexpr uint32_t map_update_elem = 2, link_create = 28;
+    uint64_t words[3] = {};
+    if ((cmd != map_update_elem && cmd != link_create) || !fetch(words, attr, size < sizeof(words) ? size : sizeof(words)))
+        return -1;
+    int fd = -1;
+    if (cmd == link_create) // prog_fd, target_fd
+        return static_cast<int>(words[0] >> 32);
+    return fetch(&fd, words[2], sizeof(fd)) ? fd : -1; // map_fd, key, value
+}
+
 long bpf(long cmd, long attr, long size) {
     uint32_t c = static_cast<uint32_t>(cmd), n = static_cast<uint32_t>(size);
     if (backend() == backend_kind::process)
         return process_bpf(c, static_cast<uint64_t>(attr), n);
     modbpf_bpf request = {c, n, static_cast<uint64_t>(attr)};
-    return device_ioctl(MODBPF_IOC_BPF, &request);
+    long r = device_ioctl(MODBPF_IOC_BPF, &request);
+    if (r == -EBADF && event_adopt(event_of(c, static_cast<uint64_t>(attr), n)))
+        r = device_ioctl(MODBPF_IOC_BPF, &request);
+    return r;
 }
 
-long perf_event_open(long attr, long pid, long cpu, long group, long flags) {
-    if (backend() == backend_kind::process)
-        return process_perf_event_open(static_cast<uint64_t>(attr), static_cast<int>(pid), static_cast<int>(cpu),
-                                       static_cast<int>(group), static_cast<uint64_t>(flags));
+modbpf_perf_event_open event_request(long attr, long pid, long cpu, long group, long flags) {
     modbpf_perf_event_open request = {};
     request.attr = static_cast<uint64_t>(attr);
     request.pid = static_cast<int>(pid);
     request.cpu = static_cast<int>(cpu);
     request.group_fd = static_cast<int>(group);
     request.flags = static_cast<uint64_t>(flags);
+    return request;
+}
+
+long perf_event_open(long attr, long pid, long cpu, long group, long flags) {
+    if (backend() == backend_kind::process)
+        return process_perf_event_open(static_cast<uint64_t>(attr), static_cast<int>(pid), static_cast<int>(cpu),
+                                       static_cast<int>(group), static_cast<uint64_t>(flags));
+    modbpf_perf_event_open request = event_request(attr, pid, cpu, group, flags);
     return device_ioctl(MODBPF_IOC_PERF_EVENT_OPEN, &request);
 }
 
@@ -154,10 +181,15 @@ extern "C" __attribute__((visibility("hidden"))) long modbpf_route(long nr, long
         r = raw(nr, a, b, c, d, e, f);
     else if (static_cast<int>(nr) == SYS_bpf)
         r = bpf(a, b, c);
-    else if (serves_event(static_cast<uint64_t>(a)))
+    else if (serves_event(static_cast<uint64_t>(a))) {
         r = perf_event_open(a, b, c, d, e);
-    else
+        if (r >= 0)
+            event_forgotten(static_cast<int>(r));
+    } else {
         r = raw(nr, a, b, c, d, e, f);
+        if (r >= 0 && backend() == backend_kind::device)
+            event_opened(static_cast<int>(r), event_request(a, b, c, d, e));
+    }
     errno = saved;
     return r < 0 && r >= -4095 ? modbpf_fail(r) : r;
 }

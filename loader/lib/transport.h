@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+struct modbpf_perf_event_open;
+
 namespace transport {
 
 enum class backend_kind { device, process, kernel };
@@ -23,6 +25,13 @@ struct core_section {
 
 // The device: results or -errno. ENODEV or EPERM, and one line on standard error, when it cannot be opened.
 long device_ioctl(unsigned long request, void *arg);
+
+// Perf events that the kernel opened (events.cpp): any of them may yet get a program of modbpf's.
+void event_opened(int fd, const modbpf_perf_event_open &how); ///< how.attr was good
+void event_forgotten(int fd);
+void event_switched(int fd, bool on); ///< PERF_EVENT_IOC_ENABLE, _DISABLE
+/// The device refused fd: if it is such an event, it becomes one of the device's, under the same number. True: ask again.
+bool event_adopt(int fd);
 
 // The process back end: results or -errno.
 long process_bpf(unsigned int cmd, uint64_t attr, unsigned int size);

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Programs of storage.cpp: values of tasks and control groups, chains of tasks, the kernel's per-CPU variables.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct kernfs_node {
+	__u64 id;
+};
+struct cgroup {
+	struct kernfs_node *kn;
+};
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+struct task_struct {
+	int pid, tgid;
+	__u64 start_time;
+	struct css_set *cgroups;
+};
+struct rq {
+	int cpu;
+};
+#pragma clang attribute pop
+
+extern const struct rq runqueues __ksym;
+
+struct tag {
+	__u64 who, hits;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tag);
+} tasks SEC(".maps");
+
+struct {
+	__uint(type, 32 /* BPF_MAP_TYPE_CGRP_STORAGE */);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tag);
+} groups SEC(".maps");
+
+struct {
+	__u64 hits, wrong, none, group_hits, group_wrong, group_none, deleted, fresh, same_cpu, other_cpu, no_cpu;
+	__s64 own_chain, kernel_chain;
+	__u64 chain[16];
+} out;
+
+static __always_inline __u64 name_of(struct task_struct *t)
+{
+	return t->start_time << 20 ^ t->pid;
+}
+
+static __always_inline void visit(struct task_struct *t)
+{
+	struct tag init = { name_of(t), 0 }, *v;
+
+	v = bpf_task_storage_get(&tasks, t, &init, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!v) {
+		__sync_fetch_and_add(&out.none, 1);
+		return;
+	}
+	__sync_fetch_and_add(&out.hits, 1);
+	if (v->who != init.who)
+		__sync_fetch_and_add(&out.wrong, 1);
+	if (!v->hits)
+		__sync_fetch_and_add(&out.fresh, 1);
+	__sync_fetch_and_add(&v->hits, 1);
+}
+
+static __always_inline void visit_group(struct task_struct *t)
+{
+	struct cgroup *c = t->cgroups->dfl_cgrp;
+	struct tag init = {}, *v;
+
+	init.who = c->kn->id;
+	v = bpf_cgrp_storage_get(&groups, c, &init, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!v) {
+		__sync_fetch_and_add(&out.group_none, 1);
+		return;
+	}
+	__sync_fetch_and_add(&out.group_hits, 1);
+	if (v->who != init.who)
+		__sync_fetch_and_add(&out.group_wrong, 1);
+	__sync_fetch_and_add(&v->hits, 1);
+}
+
+SEC("tp_btf/sys_enter")
+int on_call(__u64 *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	visit(t);
+	visit_group(t);
+	return 0;
+}
+
+SEC("tp_btf/sched_wakeup")
+int on_wakeup(__u64 *ctx)
+{
+	visit((struct task_struct *)ctx[0]);
+	return 0;
+}
+
+/* The end of a task: a new value now must not stay. */
+SEC("tp_btf/sched_process_free")
+int on_free(__u64 *ctx)
+{
+	struct task_struct *t = (struct task_struct *)ctx[0];
+	struct tag init = { name_of(t), 1 };
+
+	if (bpf_task_storage_get(&tasks, t, &init, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		__sync_fetch_and_add(&out.deleted, 1); /* the value is that of its life */
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int on_exit_of(__u64 *ctx)
+{
+	struct task_struct *t = (struct task_struct *)ctx[0];
+
+	if (t->pid & 1)
+		bpf_task_storage_delete(&tasks, t);
+	return 0;
+}
+
+int watched;
+
+SEC("kprobe/__x64_sys_getpgid")
+int on_getpgid(void *ctx)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	const struct rq *rq;
+	int cpu = bpf_get_smp_processor_id();
+
+	visit(t);
+	if (t->tgid != watched)
+		return 0;
+	out.kernel_chain = bpf_get_task_stack(t, out.chain, sizeof(out.chain), 0);
+	out.own_chain = bpf_get_task_stack(t, out.chain, sizeof(out.chain), BPF_F_USER_STACK);
+	rq = bpf_this_cpu_ptr(&runqueues);
+	out.same_cpu += rq->cpu == cpu;
+	rq = bpf_per_cpu_ptr(&runqueues, !cpu);
+	out.other_cpu += rq && rq->cpu == !cpu;
+	out.no_cpu += !bpf_per_cpu_ptr(&runqueues, 100000);
+	return 0;
+}

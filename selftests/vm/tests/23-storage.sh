@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Values of tasks and control groups, chains of tasks, per-CPU variables, loader programs; then the same on the kernel's own BPF. Then the
+# owners come and go while the maps are hit from busy hooks, and the maps go while owners live on.
+. /t/lib.sh
+mkdir -p /tmp/cgroup2
+mount -t cgroup2 none /tmp/cgroup2 2>/dev/null || { ok "storage: # SKIP this kernel has no control groups"; exit 0; }
+/t/bin/storage /t/bin/storage.bpf.o /tmp/cgroup2 || status=1
+if kernel_is_peer; then
+	MODBPF_BACKEND=kernel /t/bin/storage /t/bin/storage.bpf.o /tmp/cgroup2 >/tmp/kernel.out 2>&1 &&
+		ok "storage: the kernel's own BPF passes the same test" ||
+		not_ok "storage: the kernel's own BPF" "$(grep '^not' /tmp/kernel.out)"
+fi
+for p in 1 2; do
+	/t/bin/storage /t/bin/storage.bpf.o /tmp/cgroup2 >/tmp/busy.$p 2>&1 &
+done
+/t/bin/hooks /t/bin/stress.bpf.o 4 kprobe:vfs_read raw_tp:sched_switch tp:kmem:kmalloc >/tmp/hooks.out 2>&1 || not_ok "storage: hooks" "$(cat /tmp/hooks.out)"
+wait
+wrong=$(grep -h "saw another's value" /tmp/busy.1 /tmp/busy.2 | grep -c '^not')
+[ "$wrong" = 0 ] && ok "storage: beside busy hooks nobody saw another's value" || not_ok "storage: beside busy hooks" "$(cat /tmp/busy.1 /tmp/busy.2)"
+umount /tmp/cgroup2
+scan_dmesg storage || status=1
+exit $status
