@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Puts the programs of stress.bpf.c on the hooks given, makes the kernel busy on every CPU while readers empty the buffers, and takes
 // them off again. K6: every CPU goes on working all the time. K7: no hook deadlocks, nested runs are counted as missed.
-// usage: hooks OBJECT SECONDS [idle] HOOK...    HOOK: kprobe:FUNC kretprobe:FUNC tp:CATEGORY:NAME raw_tp:NAME; a leading '?' allows that
-//        the kernel refuses it; idle: somebody else makes the events
+// usage: hooks OBJECT SECONDS [idle] HOOK...    HOOK: kprobe:FUNC kretprobe:FUNC tp:CATEGORY:NAME raw_tp:NAME clock:FREQUENCY (of each
+//        CPU); a leading '?' allows that the kernel refuses it; idle: somebody else makes the events
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #include <vector>
 
+#include "hammer.h"
 #include "tap.h"
 
 static volatile bool stop;
@@ -111,6 +113,13 @@ static unsigned long missed(bpf_object *obj) {
     return sum;
 }
 
+static bpf_link *attach_clock(bpf_program *p, unsigned long freq, int cpu) {
+    perf_event_attr a = {};
+    a.size = sizeof(a), a.type = PERF_TYPE_SOFTWARE, a.config = PERF_COUNT_SW_CPU_CLOCK, a.freq = 1, a.sample_freq = freq;
+    long fd = syscall(SYS_perf_event_open, &a, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+    return fd < 0 ? nullptr : bpf_program__attach_perf_event(p, static_cast<int>(fd));
+}
+
 static bpf_link *attach(bpf_object *obj, const char *hook) {
     auto prog = [&](const char *name) { return bpf_object__find_program_by_name(obj, name); };
     const char *colon = strchr(hook, ':');
@@ -150,6 +159,14 @@ int main(int argc, char **argv) {
     for (; at < argc; at++) {
         bool optional = argv[at][0] == '?';
         const char *hook = argv[at] + optional;
+        if (!strncmp(hook, "clock:", 6)) {
+            for (int cpu = 0; cpu < cpus; cpu++)
+                if (bpf_link *c = attach_clock(bpf_object__find_program_by_name(obj, "on_clock"), strtoul(hook + 6, nullptr, 10), cpu))
+                    links.push_back(c);
+                else
+                    ok(optional, "hooks: %s: %s", hook, strerror(errno));
+            continue;
+        }
         bpf_link *l = attach(obj, hook);
         if (l)
             links.push_back(l);
@@ -160,6 +177,9 @@ int main(int argc, char **argv) {
     }
     ok(!links.empty(), "hooks: %zu attached", links.size());
 
+    hammer maps(obj, stop);
+    pthread_t striker;
+    pthread_create(&striker, nullptr, hammer::run, &maps);
     std::vector<worker> workers(idle ? 0 : cpus);
     pthread_t readers[2];
     pthread_create(&readers[0], nullptr, read_ring, nullptr);
@@ -173,6 +193,7 @@ int main(int argc, char **argv) {
     stop = true;
     for (auto &w : workers)
         pthread_join(w.thread, nullptr);
+    pthread_join(striker, nullptr);
     pthread_join(readers[0], nullptr);
     pthread_join(readers[1], nullptr);
     for (auto &w : workers)
@@ -182,6 +203,7 @@ int main(int argc, char **argv) {
         off &= bpf_link__destroy(l) == 0;
     ok(off, "hooks: all detach");
     unsigned long runs = counter(obj, 0);
+    ok(counter(obj, 3) == 0, "hooks: no value was torn, lost or another's: %lu; %lu rounds from user space", counter(obj, 3), maps.strikes());
     ok(runs > 0, "hooks: %lu runs, %lu missed, %lu ring and %lu perf records written, %lu and %lu read", runs, missed(obj),
        counter(obj, 1), counter(obj, 2), ring_records, perf_records);
     usleep(20000);

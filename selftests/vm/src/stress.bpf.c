@@ -31,7 +31,7 @@ struct {
 	__uint(value_size, 4);
 } perf SEC(".maps");
 
-enum { RUNS, RING_OK, PERF_OK, COUNTERS };
+enum { RUNS, RING_OK, PERF_OK, BAD, COUNTERS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
