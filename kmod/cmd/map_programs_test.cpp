@@ -235,13 +235,20 @@ TEST_F(map_programs, stacks) {
     EXPECT_EQ(get(32, 4, 1), 0);
     EXPECT_EQ(get(12, 0, -1), -EINVAL);
     EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID, -1), -EINVAL);
-    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, -1), -EOPNOTSUPP);
+    EXPECT_EQ(get(24, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, -1), -EINVAL);
+    const u64 of_user[] = {0x5555};
+    const u8 id_of_file[20] = {7};
+    port_user_set_stack(true, of_user, 1);
+    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, -1), 32);
+    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, 0), PORT_BUILD_ID_IP);
+    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, 3), 0x5555);
+    port_user_set_build_id(id_of_file, 0x5000);
+    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, 0), PORT_BUILD_ID_VALID);
+    EXPECT_EQ(get(32, BPF_F_USER_BUILD_ID | BPF_F_USER_STACK, 3), 0x555);
+    port_user_set_build_id(nullptr, 0);
+    port_user_set_stack(true, nullptr, 0);
     EXPECT_EQ(get(32, 1 << 12, 0), 0);
     port_user_set_stack(false, nullptr, 0);
-    // A map with build ids is for the verifier only.
-    fd b = make_map(BPF_MAP_TYPE_STACK_TRACE, 4, 64, 8, BPF_F_STACK_BUILD_ID);
-    ASSERT_TRUE(b.ok());
-    EXPECT_EQ(load(BPF_PROG_TYPE_RAW_TRACEPOINT, ld_map(BPF_REG_2, b) + imm(BPF_REG_3, 1) + call(BPF_FUNC_get_stackid) + stop()).get(), -ENOTSUPP);
 }
 
 TEST_F(map_programs, look_up_and_update) {

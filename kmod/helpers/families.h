@@ -91,6 +91,8 @@ MODBPF_HELPER(sys_bpf);
 MODBPF_HELPER(sys_close);
 MODBPF_HELPER(btf_find_by_name_kind);
 MODBPF_HELPER(kallsyms_lookup_name);
+// vma.cpp
+MODBPF_HELPER(find_vma);
 // perf.cpp
 MODBPF_HELPER(perf_event_output);
 MODBPF_HELPER(perf_event_read);

@@ -23,43 +23,40 @@ namespace {
 
 constexpr u64 known_flags = BPF_F_SKIP_FIELD_MASK | BPF_F_USER_STACK | BPF_F_USER_BUILD_ID;
 
-/// Checks the flags and size of a buffer for a chain; build ids of a user's chain are not there.
-long check_buffer(u32 size, u64 flags) {
-    bool user = flags & BPF_F_USER_STACK, build_id = flags & BPF_F_USER_BUILD_ID;
-    if ((flags & ~known_flags) || (build_id && !user) || size % sizeof(u64))
-        return -EINVAL;
-    return build_id ? -EOPNOTSUPP : 0;
-}
+/// A buffer for a chain, as the flags describe it.
+struct chain_buffer {
+    void *at;
+    u32 size;
+    u64 flags;
 
-/// r: addresses that are in the buffer, or -errno. The rest becomes zero: uninitialised memory that the program may read, whatever
-/// happened.
-u64 finish_buffer(void *buf, u32 size, long r) {
-    u32 used = r > 0 ? static_cast<u32>(r) * static_cast<u32>(sizeof(u64)) : 0;
-    memset(static_cast<u8 *>(buf) + used, 0, size - used);
-    return helper_errno(r < 0 ? r : used);
-}
+    bool user() const { return flags & BPF_F_USER_STACK; }
+    bool build_ids() const { return flags & BPF_F_USER_BUILD_ID; }
+    u32 skip() const { return flags & BPF_F_SKIP_FIELD_MASK; }
+    u32 elem_size() const { return build_ids() ? sizeof(port_build_id) : sizeof(u64); }
+    u32 depth() const { return stack_trace_depth(size, elem_size(), flags); }
+    bool bad() const { return (flags & ~known_flags) || (build_ids() && !user()) || size % elem_size(); }
+
+    /// r: addresses that are in it, or -errno. The rest becomes zero: uninitialised memory that the program may read, whatever happened.
+    u64 finish(long r) const {
+        if (r > 0 && build_ids())
+            stack_trace_build_ids(static_cast<u64 *>(at), static_cast<u32>(r), true);
+        u32 used = r > 0 ? static_cast<u32>(r) * elem_size() : 0;
+        memset(static_cast<u8 *>(at) + used, 0, size - used);
+        return helper_errno(r < 0 ? r : used);
+    }
+};
 
 }  // namespace
 
 u64 bpf_get_stack(u64, u64 r2, u64 r3, u64 r4, u64) {
-    void *buf = ptr_of(r2);
-    u32 size = static_cast<u32>(r3);
-    long r = check_buffer(size, r4);
-    if (!r)
-        r = port_stack_save(event_regs(), current_run(), r4 & BPF_F_USER_STACK, r4 & BPF_F_SKIP_FIELD_MASK, static_cast<u64 *>(buf),
-                            stack_trace_depth(size, sizeof(u64), r4));
-    return finish_buffer(buf, size, r);
+    chain_buffer b{ptr_of(r2), static_cast<u32>(r3), r4};
+    return b.finish(b.bad() ? -EINVAL : port_stack_save(event_regs(), current_run(), b.user(), b.skip(), static_cast<u64 *>(b.at), b.depth()));
 }
 
 /// (task, buffer, size, flags)
 u64 bpf_get_task_stack(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
-    void *buf = ptr_of(r2);
-    u32 size = static_cast<u32>(r3);
-    long r = check_buffer(size, r4);
-    if (!r)
-        r = port_task_stack_save(r1, current_run(), r4 & BPF_F_USER_STACK, r4 & BPF_F_SKIP_FIELD_MASK, static_cast<u64 *>(buf),
-                                 stack_trace_depth(size, sizeof(u64), r4));
-    return finish_buffer(buf, size, r);
+    chain_buffer b{ptr_of(r2), static_cast<u32>(r3), r4};
+    return b.finish(b.bad() ? -EINVAL : port_task_stack_save(r1, current_run(), b.user(), b.skip(), static_cast<u64 *>(b.at), b.depth()));
 }
 
 }  // namespace modbpf

@@ -236,5 +236,7 @@ long stack_trace_keep(map *m, void *regs, void *frame, u64 flags);
 /// How many addresses of a chain fit `size` bytes of `elem_size` each, by the flags of bpf_get_stack and bpf_get_stackid: behind those
 /// to skip; 0 when these are more than a chain may have.
 u32 stack_trace_depth(u32 size, u32 elem_size, u64 flags);
+/// n addresses at `ips` become n port_build_id there.
+void stack_trace_build_ids(u64 *ips, u32 n, bool user);
 
 }  // namespace modbpf

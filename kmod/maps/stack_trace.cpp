@@ -7,8 +7,8 @@
 // comparison may meet a chain that is just being replaced: it then finds another one than it looks for.
 //
 // User space takes a chain out of its bucket to copy it, and puts it back.
-// Reference: Linux's kernel/bpf/stackmap.c for every answer. Build ids are not there: a map with BPF_F_STACK_BUILD_ID is for programs
-// that are verified only.
+// With BPF_F_STACK_BUILD_ID a chain's addresses become places in files once its hash is known: its words are then four an address.
+// Reference: Linux's kernel/bpf/stackmap.c for every answer.
 #include "maps/array.h"
 #include "maps/block.h"
 #include "maps/key_hash.h"
@@ -24,11 +24,12 @@ constexpr u32 buckets_max = 1u << 31;
 constexpr u32 chains_max = 1u << 30;      ///< the pool's limit
 constexpr u32 contexts = 4;               ///< task, soft interrupt, interrupt, NMI
 constexpr u32 address_size = 8;
-constexpr u32 build_id_size = 32;         ///< struct bpf_stack_build_id
+constexpr u32 build_id_size = sizeof(port_build_id);
+static_assert(build_id_size == 32);
 constexpr u32 buckets_between_rescheds = 4096;
 
 struct chain {
-    u32 count;
+    u32 count;  ///< words in ips
     u32 hash;   ///< free elements: the pool's link
     u64 ips[];
 };
@@ -191,32 +192,27 @@ u64 memory(const map *map) {
     return sizeof(stack_map) + m->block.bytes() + m->pool.bytes();
 }
 
-constexpr map_ops make_ops(bool verify_only) {
-    return {.type = BPF_MAP_TYPE_STACK_TRACE,
-            .name = verify_only ? "stack_trace with build ids" : "stack_trace",
-            .verify_only = verify_only,
-            .check = [](const map_params &) { return status(); },  // behind the caller's rights, as in Linux
-            .create = create,
-            .free = free_stacks,
-            .lookup_user = lookup_user,
-            .update_user = update_refused,
-            .remove_user = remove,
-            .next_key = next_key,
-            .memory = memory};
-}
-
-constinit const map_ops build_id_ops = make_ops(true);
-
 }  // namespace
 
 extern constinit const map_ops stack_trace_ops;
-constinit const map_ops stack_trace_ops = make_ops(false);
+constinit const map_ops stack_trace_ops = {
+    .type = BPF_MAP_TYPE_STACK_TRACE,
+    .name = "stack_trace",
+    .check = [](const map_params &) { return status(); },  // behind the caller's rights, as in Linux
+    .create = create,
+    .free = free_stacks,
+    .lookup_user = lookup_user,
+    .update_user = update_refused,
+    .remove_user = remove,
+    .next_key = next_key,
+    .memory = memory,
+};
 
 namespace {
 
 result<map *> create(const map_params &p) {
     TRY(check_params(p));
-    own<stack_map> m(make<stack_map>(PORT_SLEEPING, p.flags & BPF_F_STACK_BUILD_ID ? &build_id_ops : &stack_trace_ops, p));
+    own<stack_map> m(make<stack_map>(PORT_SLEEPING, &stack_trace_ops, p));
     if (!m)
         return error(ENOMEM);
     TRY(build(m.get()));
@@ -230,6 +226,16 @@ u32 stack_trace_depth(u32 size, u32 elem_size, u64 flags) {
     return min(size / elem_size, most > skip ? most - skip : 0);
 }
 
+void stack_trace_build_ids(u64 *ips, u32 n, bool user) {
+    auto *ids = reinterpret_cast<port_build_id *>(ips);
+    for (u32 i = n; i--;) { // from the last on: an entry covers addresses that have moved
+        u64 ip = ips[i];
+        __builtin_memset(&ids[i], 0, sizeof(ids[i]));
+        __builtin_memcpy(&ids[i].ip, &ip, sizeof(ip));
+    }
+    port_build_ids(ids, n, user);
+}
+
 long stack_trace_keep(map *map, void *regs, void *frame, u64 flags) {
     constexpr u64 known = BPF_F_SKIP_FIELD_MASK | BPF_F_USER_STACK | BPF_F_FAST_STACK_CMP | BPF_F_REUSE_STACKID;
     if (flags & ~known)
@@ -239,13 +245,18 @@ long stack_trace_keep(map *map, void *regs, void *frame, u64 flags) {
     if (fresh == none)
         return -EFAULT;  // more contexts at once than there are: no chain
     chain *c = m->at(fresh);
-    u32 depth = stack_trace_depth(m->params.value_size, address_size, flags);
+    bool build_ids = m->params.flags & BPF_F_STACK_BUILD_ID;
+    u32 depth = stack_trace_depth(m->params.value_size, build_ids ? build_id_size : address_size, flags);
     int n = port_stack_save(regs, frame, flags & BPF_F_USER_STACK, flags & BPF_F_SKIP_FIELD_MASK, c->ips, depth);
     bool kept = false;
     long r = -EFAULT;
     if (n > 0) {
         u32 count = static_cast<u32>(n);
         u64 hash = hash_bytes(reinterpret_cast<const u8 *>(c->ips), count * address_size, m->seed);
+        if (build_ids) {
+            stack_trace_build_ids(c->ips, count, flags & BPF_F_USER_STACK);
+            count *= build_id_size / address_size;
+        }
         // A context that still compares with what the element was may look.
         __atomic_store_n(&c->count, count, __ATOMIC_RELAXED);
         __atomic_store_n(&c->hash, static_cast<u32>(hash >> 32), __ATOMIC_RELAXED);

@@ -48,12 +48,41 @@ TEST_F(stacks, refuses_what_linux_refuses) {
     EXPECT_EQ(code(params_of(type, 4, 8, (1u << 31) + 1)), -E2BIG);
 }
 
-/// Build ids are not there: programs with such a map are verified only.
-TEST_F(stacks, build_ids_do_not_run) {
-    test_map m(params_of(type, 4, 64, 1, BPF_F_STACK_BUILD_ID));
+/// Addresses become places in files; those that are in none stay as they are.
+TEST_F(stacks, build_ids) {
+    const u8 id_of_file[20] = {1, 2, 3};
+    test_map m(params_of(type, 4, 64, 8, BPF_F_STACK_BUILD_ID));
     ASSERT_EQ(m.error, 0);
-    EXPECT_TRUE(m->ops->verify_only);
-    EXPECT_FALSE(test_map(params_of(type, 4, 64, 1))->ops->verify_only);
+    port_user_set_build_id(id_of_file, 0x1000);
+    auto take = [&](std::vector<u64> ips, u64 flags) {
+        port_build_id out[2];
+        port_user_set_stack(flags & BPF_F_USER_STACK, ips.data(), static_cast<u32>(ips.size()));
+        long key = -1;
+        {
+            program_section s;
+            key = stack_trace_keep(m.m, nullptr, nullptr, flags);
+        }
+        EXPECT_GE(key, 0);
+        u32 k = static_cast<u32>(key);
+        EXPECT_EQ(m->ops->lookup_user(m.m, &k, out, 0), 0);
+        return std::vector<port_build_id>(out, out + 2);
+    };
+    auto user = take({0x1234, 0x20}, BPF_F_USER_STACK);
+    EXPECT_EQ(user[0].status, PORT_BUILD_ID_VALID);
+    EXPECT_EQ(user[0].ip, 0x234u);
+    EXPECT_FALSE(memcmp(user[0].id, id_of_file, 20));
+    EXPECT_EQ(user[1].status, PORT_BUILD_ID_IP);
+    EXPECT_EQ(user[1].ip, 0x20u);
+    EXPECT_EQ(user[1].id[0], 0);
+    auto kernel = take({0x1234, 0x2000, 0x3000}, BPF_F_REUSE_STACKID); // as many as fit
+    EXPECT_EQ(kernel[0].status, PORT_BUILD_ID_IP);
+    EXPECT_EQ(kernel[0].ip, 0x1234u);
+    auto short_one = take({0x5000}, BPF_F_USER_STACK | BPF_F_REUSE_STACKID);
+    EXPECT_EQ(short_one[0].ip, 0x4000u);
+    EXPECT_EQ(short_one[1].status, 0);
+    port_user_set_build_id(nullptr, 0);
+    port_user_set_stack(true, nullptr, 0);
+    port_user_set_stack(false, nullptr, 0);
 }
 
 TEST_F(stacks, keeps_chains) {

@@ -430,6 +430,22 @@ int port_stack_save(void *regs, void *frame, bool user, u32 skip, u64 *ips, u32 
 int port_task_stack_save(u64 task, void *frame, bool user, u32 skip, u64 *ips, u32 n);
 u32 port_stack_depth_max(void); /* kernel.perf_event_max_stack */
 
+/* ---- mappings of user space: any context; a lock that is taken is not waited for ------------------------- */
+
+/* Calls fn with the mapping (struct vm_area_struct) of a held task at addr, which stays for the call. -ENOENT: there is none; -EBUSY:
+ * its lock is taken; -EOPNOTSUPP: another task's cannot be held. */
+typedef void (*port_vma_fn)(void *priv, u64 vma);
+int port_find_vma(u64 task, u64 addr, port_vma_fn fn, void *priv);
+/* Where an address of the current task's is in a file (struct bpf_stack_build_id): with the file's build id, VALID and an offset in
+ * place of the address; else IP, and the address stays. user: they are addresses of user space, else all stay. */
+enum { PORT_BUILD_ID_VALID = 1, PORT_BUILD_ID_IP = 2 };
+struct port_build_id {
+	s32 status;
+	u8 id[20];
+	u64 ip;
+};
+void port_build_ids(struct port_build_id *ids, u32 n, bool user);
+
 /* ---- kernel information ------------------------------------------------------------------------------- */
 
 u64 port_ksym_lookup(const char *name); /* 0 when unknown; task */

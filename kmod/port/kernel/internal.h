@@ -28,11 +28,13 @@ static inline bool modbpf_may_sleep(void)
 }
 
 struct file;
+struct mm_struct;
 struct mutex;
 struct ns_common;
 struct page;
 struct perf_event;
 struct pid;
+struct vm_area_struct;
 
 /* work.c: the module's own worker pool, and the count of deferred things, for quiescing. */
 extern struct workqueue_struct *modbpf_wq;
@@ -75,6 +77,10 @@ struct pid *modbpf_ksym_pidfd_pid(const struct file *file); /* -EBADF, -EOPNOTSU
 int modbpf_ksym_task_stack_get(struct task_struct *task);
 void modbpf_ksym_task_stack_put(struct task_struct *task);
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n); /* 0 or -errno; no fault does harm */
+/* Gives back an address space from any context, where it was found. */
+bool modbpf_ksym_has_mmput(void);
+void modbpf_ksym_mmput(struct mm_struct *mm);
+int modbpf_ksym_build_id(struct vm_area_struct *vma, u8 *id); /* without faults: 0 and 20 bytes, or -errno */
 /* perf_event_read_local(): -EOPNOTSUPP where it was not found. The limit of sampling frequencies. */
 int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running);
 u32 modbpf_ksym_perf_rate(void);
@@ -96,6 +102,7 @@ struct port_event {
 
 void modbpf_signals_flush(void); /* task_access.c */
 void modbpf_objects_flush(void); /* objects.c */
+void modbpf_vma_flush(void); /* vma.c */
 int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
 void modbpf_tracepoint_exit(void);
 int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */

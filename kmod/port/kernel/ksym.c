@@ -8,6 +8,7 @@
  */
 #include "port/kernel/internal.h"
 
+#include <linux/buildid.h>
 #include <linux/cache.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
@@ -18,6 +19,7 @@
 #include <linux/perf_event.h>
 #include <linux/pid.h>
 #include <linux/proc_ns.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/task_stack.h>
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
@@ -38,6 +40,15 @@ DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size
 DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
 DEFINE_STATIC_CALL_NULL(modbpf_ns_match, ns_match);
 DEFINE_STATIC_CALL_NULL(modbpf_pidfd_pid, pidfd_pid);
+DEFINE_STATIC_CALL_NULL(modbpf_mmput_async, mmput_async);
+#ifdef MODBPF_HAVE_BUILD_ID_NOFAULT
+#define build_id_parse_safe build_id_parse_nofault
+#define BUILD_ID_NAME "build_id_parse_nofault"
+#else
+#define build_id_parse_safe build_id_parse
+#define BUILD_ID_NAME "build_id_parse"
+#endif
+DEFINE_STATIC_CALL_NULL(modbpf_build_id_parse_safe, build_id_parse_safe);
 DEFINE_STATIC_CALL_NULL(modbpf_put_task_stack, put_task_stack);
 DEFINE_STATIC_CALL_NULL(modbpf_copy_to_kernel_nofault, copy_to_kernel_nofault);
 DEFINE_STATIC_CALL_NULL(modbpf_perf_event_read_local, perf_event_read_local);
@@ -70,6 +81,8 @@ enum ksym {
 	FTRACE_LOCATION_RANGE,
 	NS_MATCH,
 	PIDFD_PID,
+	MMPUT_ASYNC,
+	BUILD_ID_PARSE,
 	PUT_TASK_STACK,
 	COPY_TO_KERNEL,
 	PERF_EVENT_READ_LOCAL,
@@ -105,6 +118,8 @@ static const char *const names[KSYM_COUNT] = {
 	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
 	[NS_MATCH] = "ns_match",
 	[PIDFD_PID] = "pidfd_pid",
+	[MMPUT_ASYNC] = "mmput_async",
+	[BUILD_ID_PARSE] = BUILD_ID_NAME,
 	[PUT_TASK_STACK] = "put_task_stack",
 	[COPY_TO_KERNEL] = "copy_to_kernel_nofault",
 	[PERF_EVENT_READ_LOCAL] = "perf_event_read_local",
@@ -130,6 +145,8 @@ static void bind(void)
 	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
 	BIND(NS_MATCH, ns_match);
 	BIND(PIDFD_PID, pidfd_pid);
+	BIND(MMPUT_ASYNC, mmput_async);
+	BIND(BUILD_ID_PARSE, build_id_parse_safe);
 	BIND(PUT_TASK_STACK, put_task_stack);
 	BIND(COPY_TO_KERNEL, copy_to_kernel_nofault);
 	BIND(PERF_EVENT_READ_LOCAL, perf_event_read_local);
@@ -347,6 +364,21 @@ notrace void modbpf_ksym_task_stack_put(struct task_struct *task)
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n)
 {
 	return found[COPY_TO_KERNEL] ? static_call(modbpf_copy_to_kernel_nofault)(dst, src, n) : -EFAULT;
+}
+
+notrace bool modbpf_ksym_has_mmput(void)
+{
+	return found[MMPUT_ASYNC];
+}
+
+notrace void modbpf_ksym_mmput(struct mm_struct *mm)
+{
+	static_call(modbpf_mmput_async)(mm);
+}
+
+notrace int modbpf_ksym_build_id(struct vm_area_struct *vma, u8 *id)
+{
+	return found[BUILD_ID_PARSE] ? static_call(modbpf_build_id_parse_safe)(vma, id, NULL) : -EOPNOTSUPP;
 }
 
 notrace int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running)

@@ -160,6 +160,7 @@ static void __exit modbpf_exit(void)
 	modbpf_core_exit();
 	modbpf_signals_flush();
 	modbpf_objects_flush();
+	modbpf_vma_flush();
 	modbpf_raw_tp_exit();
 	modbpf_tracepoint_exit();
 	modbpf_quiesce();

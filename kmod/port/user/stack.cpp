@@ -35,3 +35,27 @@ int port_task_stack_save(u64 task, void *, bool user, u32 skip, u64 *ips, u32 n)
 u32 port_stack_depth_max(void) {
     return 127;
 }
+
+// Mappings: the kernel's objects are not there. Build ids: what a test has set.
+int port_find_vma(u64, u64, port_vma_fn, void *) { return -ENOENT; }
+
+namespace {
+const u8 *file_id;
+u64 file_start;
+}  // namespace
+
+void port_user_set_build_id(const u8 *id, u64 start) {
+    file_id = id;
+    file_start = start;
+}
+
+void port_build_ids(port_build_id *ids, u32 n, bool user) {
+    for (u32 i = 0; i < n; i++) {
+        bool known = user && file_id && ids[i].ip >= file_start;
+        ids[i].status = known ? PORT_BUILD_ID_VALID : PORT_BUILD_ID_IP;
+        for (u32 b = 0; b < sizeof(ids[i].id); b++)
+            ids[i].id[b] = known ? file_id[b] : 0;
+        if (known)
+            ids[i].ip -= file_start;
+    }
+}

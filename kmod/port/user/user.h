@@ -49,6 +49,8 @@ void port_user_set_stack_left(size_t left);
 void port_user_set_stack(bool user, const u64 *ips, u32 count);
 /* An owner of local storage ends (port_owner_watch). */
 void port_user_end_owner(enum port_owner_kind kind, u64 owner);
+/* Addresses of user space from `start` on are in a file with this build id of 20 bytes: borrowed; NULL: in none. */
+void port_user_set_build_id(const u8 *id, u64 start);
 /* How often port_bug() was reached. */
 u64 port_user_bug_count(void);
 /* Receives trace lines (NULL: standard error when MODBPF_TRACE is set). */
