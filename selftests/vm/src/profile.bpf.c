@@ -108,9 +108,15 @@ int on_inherited(struct bpf_perf_event_data *ctx)
 	return look(ctx, INHERITED);
 }
 
+struct rq {
+	int cpu;
+} __attribute__((preserve_access_index));
+extern const struct rq runqueues __ksym;
+
 struct {
 	__s64 calls, error, under[3], plain;
 	struct bpf_perf_event_value value;
+	__s64 cpu, rq_cpu;
 } out;
 
 SEC("tracepoint/syscalls/sys_enter_getpgid")
@@ -119,6 +125,8 @@ int on_call(void *ctx)
 	if (bpf_get_current_pid_tgid() >> 32 != target)
 		return 0;
 	out.calls++;
+	out.cpu = bpf_get_smp_processor_id();
+	out.rq_cpu = ((const struct rq *)bpf_this_cpu_ptr(&runqueues))->cpu;
 	out.error = bpf_perf_event_read_value(&counters, BPF_F_CURRENT_CPU, &out.value, sizeof(out.value));
 	out.plain = bpf_perf_event_read(&counters, BPF_F_CURRENT_CPU);
 	out.under[0] = bpf_current_task_under_cgroup(&groups, 0);

@@ -178,6 +178,7 @@ static void counters_and_groups(const char *folder) {
     struct shared {
         long calls, error, under[3], plain;
         unsigned long counter, enabled, running;
+        long cpu, rq_cpu;
     };
     volatile shared *out = nullptr;
     bpf_map *m;
@@ -186,6 +187,7 @@ static void counters_and_groups(const char *folder) {
     syscall(__NR_getpgid, 0);
     ok(out->calls == 1 && out->error == 0 && out->counter > 0 && out->enabled >= out->running, "counter: error %ld, count %lu", out->error,
        out->counter);
+    ok(out->cpu == out->rq_cpu, "ksym: the run queue of this CPU: %ld, %ld", out->cpu, out->rq_cpu);
     ok(out->plain >= static_cast<long>(out->counter), "counter: the plain count %ld", out->plain);
     ok(out->under[0] == 1 && out->under[1] == 0 && out->under[2] == -E2BIG, "groups: %ld %ld %ld", out->under[0], out->under[1], out->under[2]);
     FILE *f = fopen((child + "/cgroup.procs").c_str(), "w");

@@ -143,10 +143,16 @@ int on_getpgid(void *ctx)
 		return 0;
 	out.kernel_chain = bpf_get_task_stack(t, out.chain, sizeof(out.chain), 0);
 	out.own_chain = bpf_get_task_stack(t, out.chain, sizeof(out.chain), BPF_F_USER_STACK);
-	rq = bpf_this_cpu_ptr(&runqueues);
-	out.same_cpu += rq->cpu == cpu;
-	rq = bpf_per_cpu_ptr(&runqueues, !cpu);
-	out.other_cpu += rq && rq->cpu == !cpu;
-	out.no_cpu += !bpf_per_cpu_ptr(&runqueues, 100000);
+	/* One mention of the symbol: the library's loader programs get a second one wrong. */
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < 3; i++) {
+		rq = bpf_per_cpu_ptr(&runqueues, i < 2 ? i : 100000);
+		if (!rq)
+			out.no_cpu++;
+		else if (rq->cpu == cpu)
+			out.same_cpu++;
+		else
+			out.other_cpu += rq->cpu == i;
+	}
 	return 0;
 }

@@ -68,7 +68,8 @@ static void task_commands(int map) {
     int fd = static_cast<int>(syscall(__NR_pidfd_open, p, 0)), bad = open("/", O_RDONLY);
     usleep(50000);
     tag t{};
-    ok(!bpf_map_lookup_elem(map, &fd, &t) && t.hits > 0, "storage: a child's value by its pidfd: %lu hits", t.hits);
+    bool found = !bpf_map_lookup_elem(map, &fd, &t);
+    ok(found && t.hits > 0, "storage: a child's value by its pidfd: %lu hits", t.hits);
     tag given = {t.who, 1000000};
     ok(!bpf_map_update_elem(map, &fd, &given, BPF_EXIST), "storage: and it is set");
     ok(bpf_map_update_elem(map, &fd, &given, BPF_NOEXIST) < 0 && errno == EEXIST, "storage: it is there already");
@@ -89,7 +90,8 @@ static void group_commands(int map, const std::string &folder) {
     ok(bpf_map_lookup_elem(map, &fd, &t) < 0 && errno == ENOENT, "storage: a new control group has no value");
     move_to(group);
     getppid();
-    ok(!bpf_map_lookup_elem(map, &fd, &t) && t.hits > 0, "storage: it has one when a task of it was seen: %lu", t.hits);
+    bool found = !bpf_map_lookup_elem(map, &fd, &t);
+    ok(found && t.hits > 0, "storage: it has one when a task of it was seen: %lu", t.hits);
     struct stat st;
     stat(group.c_str(), &st);
     ok(t.who == st.st_ino, "storage: that of the group: %lu, %lu", t.who, static_cast<unsigned long>(st.st_ino));
