@@ -38,6 +38,8 @@ TEST(prog_types, that_run_are_few) {
         else
             EXPECT_TRUE(!t->test_run || t->runs_attach) << t->name;
     EXPECT_EQ(names, "socket_filter kprobe sched_cls sched_act tracepoint xdp cgroup_skb lwt_in lwt_out lwt_xmit raw_tracepoint syscall ");
+            EXPECT_FALSE(t->test_run) << t->name;
+    EXPECT_EQ(names, "socket_filter kprobe sched_cls sched_act tracepoint xdp perf_event cgroup_skb lwt_in lwt_out lwt_xmit raw_tracepoint syscall ");
 }
 
 const ctx_field *at(u32 t, size_t off) {
@@ -165,6 +167,10 @@ TEST(prog_types, run_time_places_do_not_overlap) {
         for (const ctx_field &f : t->fields) {
             if (t->verify_only || !f.runs)
                 continue;
+            if (t->type == ::BPF_PROG_TYPE_PERF_EVENT) { // the structure itself
+                EXPECT_EQ(f.run_off, f.off);
+                continue;
+            }
             if (f.yields == reg_type::scalar) {
                 EXPECT_EQ(f.run_off, packet_run_user + f.off);
             } else {

@@ -87,6 +87,7 @@ int port_perf_attach(const struct port_perf_spec *spec, port_perf_fn fn, void *p
 	struct perf_hook *h;
 	int ret;
 
+	BUILD_BUG_ON(sizeof(struct pt_regs) != PORT_REGS_SIZE);
 	fill_attr(&attr, spec);
 	if (attr.freq && attr.sample_freq > modbpf_ksym_perf_rate())
 		return -EINVAL;
