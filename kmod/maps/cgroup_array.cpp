@@ -15,19 +15,19 @@ long update_fd(map *map, const void *key, const void *value, u64 flags) {
     if (long r = m->check_update(key, flags))
         return r;
     port_cgroup *group = nullptr;
-    if (int err = port_cgroup_get(static_cast<int>(load4(value)), &group))
+    if (int err = port_cgroup_open(static_cast<int>(load4(value)), &group))
         return err;
     if (port_cgroup *old = m->exchange(array_index(key), group))
-        port_cgroup_put(old);
+        port_cgroup_close(old);
     return 0;
 }
 
 long remove_group(map *m, const void *key) {
-    return cgroup_array::of(m)->remove(key, port_cgroup_put);
+    return cgroup_array::of(m)->remove(key, port_cgroup_close);
 }
 
 void free_cgroup_array(map *m) {
-    cgroup_array::of(m)->clear(port_cgroup_put);
+    cgroup_array::of(m)->clear(port_cgroup_close);
     destroy(cgroup_array::of(m));
 }
 

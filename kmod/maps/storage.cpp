@@ -62,6 +62,7 @@ void reclaim(port_work *w) {
     port_rcu_synchronize();
     for (u32 next; i != no_element; i = next) {
         next = *m->dead_link(i);
+        m->release_elem(i);
         m->pool.push(port_cpu_id(), i);
     }
 }
@@ -81,7 +82,7 @@ u32 insert_locked(storage_map *m, hash_bucket &b, u32 cpu, u64 owner, u32 hash, 
     if (i == no_element)
         return i;
     u8 *at = m->value_in(m->elem(i));
-    memset(at, 0, m->params.value_size);
+    clear_value(m, at, m->params.value_size);
     if (value)
         store_value(m, at, value, m->params.value_size);
     m->publish(b, i, &owner, hash);
@@ -206,10 +207,21 @@ void delist(storage_map *m) {
     port_rcu_synchronize(); // drop_owner() may be at it
 }
 
-void free_storage(map *map) {
-    storage_map *m = of(map);
+/// From here on nothing changes the map by itself.
+void quiesce(storage_map *m) {
     delist(m);
     port_work_flush(&m->reclaim);
+}
+
+/// Asked for at the map's end only: storage has no timers. Its values' fields go behind it, so reclaim() must not look at them any more.
+void each_value(map *map, void (*fn)(modbpf::map *m, void *value)) {
+    quiesce(of(map));
+    hash_each_value(map, fn);
+}
+
+void free_storage(map *map) {
+    storage_map *m = of(map);
+    quiesce(m);
     destroy(m);
 }
 
@@ -255,6 +267,7 @@ constexpr map_ops row(u32 type, const char *name, result<map *> (*make_one)(cons
             .update_user = update_user,
             .remove_user = remove_user,
             .next_key = next_key_refused,
+            .each_value = each_value,
             .memory = hash_memory};
 }
 

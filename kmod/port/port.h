@@ -199,8 +199,8 @@ u64 port_current_ancestor_cgroup_id(int level);
 /* A control group of the unified hierarchy, by the fd of its folder, with a reference: task. -EBADF. What the last put frees lives on
  * for a grace period: task or atomic. */
 struct port_cgroup;
-int port_cgroup_get(int fd, struct port_cgroup **out);
-void port_cgroup_put(struct port_cgroup *c);
+int port_cgroup_open(int fd, struct port_cgroup **out);
+void port_cgroup_close(struct port_cgroup *c);
 bool port_current_under_cgroup(const struct port_cgroup *c); /* is the current task in the group or below it? any, inside RCU */
 /*
  * Objects of the kernel's that a program can keep values with. From port_owner_watch() on gone(owner) is called, in atomic context, when

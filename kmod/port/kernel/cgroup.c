@@ -31,7 +31,7 @@ notrace u64 port_current_ancestor_cgroup_id(int level)
 
 /* struct port_cgroup is the kernel's own structure: the kernel frees it a grace period after its last reference. */
 
-int port_cgroup_get(int fd, struct port_cgroup **out)
+int port_cgroup_open(int fd, struct port_cgroup **out)
 {
 	struct cgroup *c = cgroup_get_from_fd(fd);
 
@@ -41,7 +41,7 @@ int port_cgroup_get(int fd, struct port_cgroup **out)
 	return 0;
 }
 
-void port_cgroup_put(struct port_cgroup *c)
+void port_cgroup_close(struct port_cgroup *c)
 {
 	cgroup_put((struct cgroup *)c);
 }

@@ -74,7 +74,7 @@ int port_owner_get(enum port_owner_kind kind, int fd, u64 *owner)
 
 	if (kind == PORT_OWNER_TASK)
 		return get_task(fd, owner);
-	ret = port_cgroup_get(fd, &group);
+	ret = port_cgroup_open(fd, &group);
 	if (!ret)
 		*owner = (unsigned long)group;
 	return ret;
@@ -85,5 +85,5 @@ void port_owner_put(enum port_owner_kind kind, u64 owner)
 	if (kind == PORT_OWNER_TASK)
 		put_task_struct((struct task_struct *)(unsigned long)owner);
 	else
-		port_cgroup_put((struct port_cgroup *)(unsigned long)owner);
+		port_cgroup_close((struct port_cgroup *)(unsigned long)owner);
 }

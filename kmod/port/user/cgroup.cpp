@@ -78,7 +78,7 @@ u64 port_current_ancestor_cgroup_id(int level) {
     return level >= 0 && cut(path, level) ? id_of(path) : 0;
 }
 
-int port_cgroup_get(int fd, port_cgroup **out) {
+int port_cgroup_open(int fd, port_cgroup **out) {
     struct statfs fs;
     struct stat st;
     if (fstatfs(fd, &fs) || fs.f_type != cgroup2_magic || fstat(fd, &st) || !S_ISDIR(st.st_mode))
@@ -91,7 +91,7 @@ int port_cgroup_get(int fd, port_cgroup **out) {
     return 0;
 }
 
-void port_cgroup_put(port_cgroup *c) { port_rcu_call(&c->rcu, free_group); }
+void port_cgroup_close(port_cgroup *c) { port_rcu_call(&c->rcu, free_group); }
 
 bool port_current_under_cgroup(const port_cgroup *c) {
     u64 id = 0;

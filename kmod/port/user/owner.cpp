@@ -62,10 +62,10 @@ int port_owner_get(port_owner_kind kind, int fd, u64 *owner) {
     }
     struct stat st;
     port_cgroup *group;
-    int rc = port_cgroup_get(fd, &group);
+    int rc = port_cgroup_open(fd, &group);
     if (rc)
         return rc;
-    port_cgroup_put(group);
+    port_cgroup_close(group);
     if (fstat(fd, &st))
         return -EBADF;
     *owner = st.st_ino;
