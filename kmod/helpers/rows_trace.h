@@ -122,10 +122,8 @@ inline constexpr row trace_rows[] = {
     {BPF_FUNC_kallsyms_lookup_name, ret::integer, {mem, const_size_or_zero, anything, uninit_u64}, 0, syscall, 0,
      bpf_kallsyms_lookup_name},
     row{BPF_FUNC_find_vma, ret::integer, {btf_id, anything, func, stack | or_null, anything}, calls_back,
-     tracing_progs, 0, nullptr}.typed({"task_struct"}),
-    row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, tracing, 0, bpf_get_func_arg}
      tracing_progs, 0, bpf_find_vma}.typed({"task_struct"}),
-    row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, tracing, 0, nullptr}
+    row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, tracing, 0, bpf_get_func_arg}
      .on(bit(BPF_TRACE_FENTRY) | bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
     row{BPF_FUNC_get_func_arg, ret::integer, {ctx, anything, uninit_u64}, 0, lsm, 0, bpf_get_func_arg}.on(bit(BPF_LSM_MAC)),
     row{BPF_FUNC_get_func_ret, ret::integer, {ctx, uninit_u64}, 0, tracing, 0, bpf_get_func_ret}.on(bit(BPF_TRACE_FEXIT) |
