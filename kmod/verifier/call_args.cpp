@@ -307,8 +307,6 @@ status check_kind(env &e, u32 regno, arg_type t, call_meta &meta) {
         }
         meta.object_types = r.types, meta.object_id = r.btf_id;
         meta.own_object = has(r.type, type_flag::rcu) && !r.types->kernel;
-        if (!meta.own_object)
-            note_absent(e, "per-CPU copies of", "kernel variables");
         return {};
     case arg_type::func:
         meta.subprog = r.subprog;
