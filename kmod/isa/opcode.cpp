@@ -72,6 +72,8 @@ constexpr opcode_table build() {
 
 constexpr opcode_table table = build();
 
+inline const opcode_row &row_of(u8 code) { return table.rows[code]; }
+
 constexpr bool is_div_or_mod(u8 op) {
     return op == BPF_DIV || op == BPF_MOD;
 }
@@ -159,13 +161,11 @@ void decode_compute(insn_desc &d) {
 
 }  // namespace
 
-const opcode_row &opcode(u8 code) {
-    return table.rows[code];
-}
+const opcode_row &opcode(u8 code) { return row_of(code); }
 
 insn_desc decode(span<const bpf_insn> insns, u32 at) {
     const bpf_insn &insn = insns[at];
-    const opcode_row &row = opcode(insn.code);
+    const opcode_row &row = row_of(insn.code);
     insn_desc d;
     d.kind = row.kind;
     d.code = insn.code;
@@ -236,7 +236,7 @@ refusal check_load(span<const bpf_insn> insns, u32 at) {
     if (bpf_class(insn.code) == BPF_LDX && ((mode != BPF_MEM && mode != BPF_MEMSX) || insn.imm != 0))
         return refuse(EINVAL, "BPF_LDX uses reserved fields\n");
     if (insn.code != (BPF_LD | BPF_IMM | BPF_DW)) {
-        if (opcode(insn.code).kind == insn_kind::unknown)
+        if (row_of(insn.code).kind == insn_kind::unknown)
             return refuse(EINVAL, "unknown opcode %02x\n", insn.code);
         return {};
     }
@@ -363,7 +363,7 @@ refusal check_memory(const bpf_insn &i, insn_kind kind) {
 }  // namespace
 
 refusal check_encoding(const bpf_insn &insn) {
-    insn_kind kind = opcode(insn.code).kind;
+    insn_kind kind = row_of(insn.code).kind;
     switch (kind) {
         case insn_kind::alu:
         case insn_kind::mov:
@@ -387,7 +387,7 @@ refusal check_encoding(const bpf_insn &insn) {
 }
 
 refusal check_operand(const bpf_insn &insn) {
-    const opcode_row &row = opcode(insn.code);
+    const opcode_row &row = row_of(insn.code);
     if (row.kind != insn_kind::alu || row.reg)
         return {};
     if (is_div_or_mod(row.op) && insn.imm == 0)

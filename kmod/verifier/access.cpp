@@ -9,7 +9,7 @@
 
 namespace modbpf {
 
-status read_reg(env &e, u32 regno) {
+status check_read_reg(env &e, u32 regno) {
     if (regno >= bpf_reg_count) {
         verbose(e, "R%d is invalid\n", regno);
         return fail(EINVAL);
@@ -24,7 +24,7 @@ status read_reg(env &e, u32 regno) {
     return {};
 }
 
-status write_reg(env &e, u32 regno) {
+status check_write_reg(env &e, u32 regno) {
     if (regno >= bpf_reg_count) {
         verbose(e, "R%d is invalid\n", regno);
         return fail(EINVAL);

@@ -196,7 +196,8 @@ void update_link(const insn_desc &d, reg_state &dst, const scalar &src, bool lin
 
 /// `src` may be dst's own number.
 status arith_of_numbers(env &e, const insn_desc &d, reg_state &dst, const scalar &src) {
-    TRY(guard_scalar_alu(e, d));
+    if (e.req.guarded())
+        TRY(guard_scalar_alu(e, d));
     if ((d.op == BPF_AND || d.op == BPF_OR) && src.is_const())
         TRY(fork_sign_mask(e, dst));
     scalar result = scalar_alu(d.op, d.alu32(), d.is_signed, dst.var, src);

@@ -14,8 +14,6 @@ bool has_arena(const env &e) {
 
 }  // namespace
 
-bool is_arena_cast(const bpf_insn &in) { return in.code == (BPF_ALU64 | BPF_MOV | BPF_X) && in.off == BPF_ADDR_SPACE_CAST; }
-
 status cast_arena(env &e, const insn_desc &d) {
     if (!has_arena(e)) {
         verbose(e, "addr_space_cast insn can only be used in a program that has an associated arena\n");

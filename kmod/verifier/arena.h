@@ -11,7 +11,7 @@
 namespace modbpf {
 
 /// Is the move one between address spaces?
-bool is_arena_cast(const bpf_insn &in);
+inline bool is_arena_cast(const bpf_insn &in) { return in.code == (BPF_ALU64 | BPF_MOV | BPF_X) && in.off == BPF_ADDR_SPACE_CAST; }
 status cast_arena(env &e, const insn_desc &d);
 status access_arena(env &e, access t, s32 value);
 /// Can the atomic operation be made on arena memory by native code?

@@ -51,7 +51,7 @@ status check_place(env &e, const helper_proto &p) {
         verbose(e, "helper call is not allowed in probe\n");
         return fail(EINVAL);
     }
-    return check_helper_sleeps(e, p, func_text(p.id).text);
+    return check_helper_sleeps(e, p);
 }
 
 /// The only calls while a bpf_spin_lock is held.
@@ -61,14 +61,13 @@ bool unlocks(s64 id) {
 }
 
 status find_proto(env &e, s64 id, call_meta &meta) {
-    func_text name(id);
     if (id < 0 || id >= func_id_count) {
-        verbose(e, "invalid func %s#%d\n", name.text, static_cast<int>(id));
+        verbose(e, "invalid func %s#%d\n", func_text(id).text, static_cast<int>(id));
         return fail(EINVAL);
     }
     meta.fn = visible_proto(e, static_cast<u32>(id));
     if (!meta.fn) {
-        verbose(e, "program of this type cannot use helper %s#%d\n", name.text, static_cast<int>(id));
+        verbose(e, "program of this type cannot use helper %s#%d\n", func_text(id).text, static_cast<int>(id));
         return fail(EINVAL);
     }
     return check_place(e, *meta.fn);
@@ -382,12 +381,13 @@ void clear_packet_pointers(env &e) {
 }
 
 void clear_caller_saved(env &e, func_state &f) {
-    for (u32 r = BPF_REG_0; r <= BPF_REG_5; r++) {
-        f.regs[r].set_not_init();
-        f.written_regs |= 1u << r;
-        if (f.frameno == e.cur->curframe)
-            e.scratch_reg(r);
-    }
+    reg_state gone;
+    gone.set_not_init();
+    for (u32 r = BPF_REG_0; r <= BPF_REG_5; r++)
+        f.regs[r] = gone;
+    f.written_regs |= caller_saved_regs;
+    if (f.frameno == e.cur->curframe)
+        e.scratched_regs |= caller_saved_regs;
 }
 
 status hold_ref(env &e, u32 id) {

@@ -310,8 +310,23 @@ void mark_not_null(reg_state &r);
 
 // access.cpp: the memory instructions and helpers' memory arguments.
 enum class access : u8 { read, write };
-status read_reg(env &e, u32 regno);  ///< "R%d !read_ok"
-status write_reg(env &e, u32 regno); ///< "frame pointer is read only"
+status check_read_reg(env &e, u32 regno);
+status check_write_reg(env &e, u32 regno);
+/// "R%d !read_ok"
+inline status read_reg(env &e, u32 regno) {
+    if (regno >= bpf_reg_count || e.reg(regno).type == reg_type::not_init || e.precision)
+        return check_read_reg(e, regno);
+    e.scratch_reg(regno);
+    return {};
+}
+/// "frame pointer is read only"
+inline status write_reg(env &e, u32 regno) {
+    if (regno >= BPF_REG_10)
+        return check_write_reg(e, regno);
+    e.scratch_reg(regno);
+    e.mark_written(regno);
+    return {};
+}
 status check_load(env &e, const insn_desc &d);
 status check_store(env &e, const insn_desc &d);
 status check_atomic(env &e, const insn_desc &d);

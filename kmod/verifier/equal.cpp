@@ -9,12 +9,7 @@ namespace {
 
 void reset_ids(env &e) { e.id_map_used = 0, e.id_map_fresh = e.id_gen; }
 
-/// Both are 0, or the old id stands for this current id and for no other, and the other way round.
-bool match_ids(env &e, u32 old_id, u32 cur_id) {
-    if (!old_id != !cur_id)
-        return false;
-    if (!old_id)
-        return true;
+bool match_nonzero(env &e, u32 old_id, u32 cur_id) {
     for (u32 i = 0; i < e.id_map_used; i++) {
         if (e.id_map[i].old_id == old_id)
             return e.id_map[i].cur_id == cur_id;
@@ -27,10 +22,12 @@ bool match_ids(env &e, u32 old_id, u32 cur_id) {
     return true;
 }
 
-/// A link of the old state must hold in the current one; one that only the current state has does no harm.
-bool match_scalar_ids(env &e, u32 old_id, u32 cur_id) {
-    if (!old_id)
-        return true;
+/// Both are 0, or the old id stands for this current id and for no other, and the other way round.
+inline bool match_ids(env &e, u32 old_id, u32 cur_id) {
+    return old_id && cur_id ? match_nonzero(e, old_id, cur_id) : old_id == cur_id;
+}
+
+bool match_link(env &e, u32 old_id, u32 cur_id) {
     if (!cur_id)
         cur_id = ++e.id_map_fresh;
     if (!match_ids(e, old_id, cur_id))
@@ -39,6 +36,9 @@ bool match_scalar_ids(env &e, u32 old_id, u32 cur_id) {
         return true;
     return match_ids(e, old_id & ~id_add_const, cur_id & ~id_add_const);
 }
+
+/// A link of the old state must hold in the current one; one that only the current state has does no harm.
+inline bool match_scalar_ids(env &e, u32 old_id, u32 cur_id) { return !old_id || match_link(e, old_id, cur_id); }
 
 bool scalar_covered(env &e, const reg_state &old, const reg_state &cur) {
     if (e.guards_vary) // another range may need another mask, or be refused
@@ -50,13 +50,13 @@ bool scalar_covered(env &e, const reg_state &old, const reg_state &cur) {
     return match_scalar_ids(e, old.id, cur.id) && scalar_subset(cur.var, old.var);
 }
 
-bool same_value(const reg_state &a, const reg_state &b) {
+inline bool same_value(const reg_state &a, const reg_state &b) {
     return a.type == b.type && a.frame == b.frame && a.off == b.off && a.range == b.range && a.mem_size == b.mem_size &&
            a.map_ptr == b.map_ptr && a.dynptr == b.dynptr && a.first_slot == b.first_slot && a.iter == b.iter &&
            scalar_equal(a.var, b.var);
 }
 
-bool reg_identical(env &e, const reg_state &old, const reg_state &cur) {
+inline bool reg_identical(env &e, const reg_state &old, const reg_state &cur) {
     return same_value(old, cur) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
 }
 

@@ -136,7 +136,8 @@ result<bool> ends_here(env &e, checkpoint &st) {
     }
     if (e.req.no_pruning)
         return false;
-    TRY(conclude(e, st)); // its loop may have been closed meanwhile
+    if (!st.concluded())
+        TRY(conclude(e, st)); // its loop may have been closed meanwhile
     if (st.concluded())
         return facts_cover(e, *st.facts, *e.cur, st.differed);
     if (!state_covers(e, *st.state, *e.cur, st.differed))

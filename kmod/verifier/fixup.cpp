@@ -106,6 +106,8 @@ void fixer::count_positions() {
 
 /// How the call at `i` is made.
 expansion fixer::expansion_of(u32 i) const {
+    if (e.insns[i].code != (BPF_JMP | BPF_CALL))
+        return expansion::none;
     expansion x = expands && keep[i] ? find_expansion(e, i) : expansion::none;
     return x == expansion::loop && !keep[e.subs[e.aux[i].loop_sub].start] ? expansion::none : x;
 }

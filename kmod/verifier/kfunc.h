@@ -38,12 +38,15 @@ struct kfunc_call {
 /// The parameter of a call, as its prototype has it.
 struct kfunc_param {
     const char *name = "";
+    size_t name_length = 0;
     u32 type_id = 0;            ///< as written
     const btf_type *type = nullptr; ///< behind modifiers
     u32 target_id = 0;          ///< of a pointer: what it points to, behind modifiers; 0: void
     const btf_type *target = nullptr;
 
-    bool ends_with(const char *suffix) const;
+    template <size_t N> bool ends_with(const char (&suffix)[N]) const {
+        return name_length >= N - 1 && !__builtin_memcmp(name + name_length - (N - 1), suffix, N - 1);
+    }
 };
 kfunc_param param_of(const kfunc_call &c, u32 i);
 

@@ -64,17 +64,12 @@ const kfunc_desc *find_desc(const env &e, u32 id, s16 off) {
 
 bool is_number(const btf_type *t) { return t && (t->kind() == btf_kind::integer || t->is_enum()); }
 
-bool kfunc_param::ends_with(const char *suffix) const {
-    size_t n = strlen(name), m = strlen(suffix);
-    return n >= m && !strcmp(name + n - m, suffix);
-}
-
 kfunc_param param_of(const kfunc_call &c, u32 i) {
     const btf &b = c.types();
     const btf_param &raw = b.tail<btf_param>(c.fn->proto)[i];
     kfunc_param p;
     if (const char *n = b.string(raw.name_off))
-        p.name = n;
+        p.name = n, p.name_length = strlen(n);
     p.type_id = raw.type;
     p.type = b.type(b.skip_modifiers(raw.type));
     if (p.type && p.type->kind() == btf_kind::pointer) {

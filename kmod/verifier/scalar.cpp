@@ -9,12 +9,6 @@ namespace modbpf {
 
 template struct basic_scalar<u64, s64, u32, s32, 64>;
 
-bool scalar_subset(const scalar &a, const scalar &b) { return scalar_impl::subset(a, b); }
-
-bool scalar_equal(const scalar &a, const scalar &b) {
-    return scalar_impl::same(a, b);
-}
-
 void scalar_sync(scalar &s) { scalar_impl::sync(s); }
 
 namespace {

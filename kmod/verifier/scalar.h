@@ -40,9 +40,63 @@ template <class U, class S, class UH, class SH, unsigned N> struct basic_scalar 
 };
 using scalar = basic_scalar<u64, s64, u32, s32, 64>;
 
+// What is used at nearly every instruction is here to be inlined; the rest of the templates is in scalar_impl.h.
+namespace scalar_impl {
+
+/// The least and greatest numbers of a width: all in one place, derived from the unsigned type.
+template <class U, class S, unsigned N> struct limits {
+    static constexpr U top() { return static_cast<U>(U(1) << (N - 1)); }
+    static constexpr U umax() { return static_cast<U>(~U(0)); }
+    static constexpr S smin() { return static_cast<S>(top()); }
+    static constexpr S smax() { return static_cast<S>(static_cast<U>(top() - U(1))); }
+};
+template <class V> using word_limits = limits<typename V::word, typename V::sword, V::width>;
+template <class V> using half_limits = limits<typename V::half, typename V::shalf, V::width / 2>;
+
+template <class V> inline void forget_word(V &v) {
+    v.umin = typename V::word(0), v.umax = word_limits<V>::umax();
+    v.smin = word_limits<V>::smin(), v.smax = word_limits<V>::smax();
+}
+template <class V> inline void forget_half(V &v) {
+    v.u32_min = typename V::half(0), v.u32_max = half_limits<V>::umax();
+    v.s32_min = half_limits<V>::smin(), v.s32_max = half_limits<V>::smax();
+}
+
+template <class V> inline bool same(const V &a, const V &b) {
+    return a.bits == b.bits && a.umin == b.umin && a.umax == b.umax && a.smin == b.smin && a.smax == b.smax &&
+           a.u32_min == b.u32_min && a.u32_max == b.u32_max && a.s32_min == b.s32_min && a.s32_max == b.s32_max;
+}
+
+template <class V> inline bool subset(const V &a, const V &b) {
+    return b.umin <= a.umin && a.umax <= b.umax && b.smin <= a.smin && a.smax <= b.smax && b.u32_min <= a.u32_min &&
+           a.u32_max <= b.u32_max && b.s32_min <= a.s32_min && a.s32_max <= b.s32_max && tnum_in(b.bits, a.bits);
+}
+
+}  // namespace scalar_impl
+
+template <class U, class S, class UH, class SH, unsigned N>
+inline basic_scalar<U, S, UH, SH, N> basic_scalar<U, S, UH, SH, N>::unknown() {
+    basic_scalar v;
+    v.bits = bits_type::unknown();
+    scalar_impl::forget_word(v);
+    scalar_impl::forget_half(v);
+    return v;
+}
+
+template <class U, class S, class UH, class SH, unsigned N>
+inline basic_scalar<U, S, UH, SH, N> basic_scalar<U, S, UH, SH, N>::constant(U c) {
+    basic_scalar v;
+    v.bits = bits_type::constant(c);
+    v.umin = v.umax = c;
+    v.smin = v.smax = static_cast<S>(c);
+    v.u32_min = v.u32_max = static_cast<UH>(c);
+    v.s32_min = v.s32_max = static_cast<SH>(v.u32_min);
+    return v;
+}
+
 /// Every value of `a` is a value of `b` (the pruning test: Linux's range_within and tnum_in).
-bool scalar_subset(const scalar &a, const scalar &b);
-bool scalar_equal(const scalar &a, const scalar &b);
+inline bool scalar_subset(const scalar &a, const scalar &b) { return scalar_impl::subset(a, b); }
+inline bool scalar_equal(const scalar &a, const scalar &b) { return scalar_impl::same(a, b); }
 /// Bring ranges and tnum into agreement, as far as Linux 6.12's reg_bounds_sync does.
 void scalar_sync(scalar &s);
 

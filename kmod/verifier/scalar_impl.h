@@ -21,16 +21,6 @@ template <class T> void raise(T &bound, T v) { bound = max(bound, v); }
 template <class T> void lower(T &bound, T v) { bound = min(bound, v); }
 template <class T> T select(bool c, T yes, T no) { return c ? yes : no; }
 
-/// The least and greatest numbers of a width: all in one place, derived from the unsigned type.
-template <class U, class S, unsigned N> struct limits {
-    static constexpr U top() { return static_cast<U>(U(1) << (N - 1)); }
-    static constexpr U umax() { return static_cast<U>(~U(0)); }
-    static constexpr S smin() { return static_cast<S>(top()); }
-    static constexpr S smax() { return static_cast<S>(static_cast<U>(top() - U(1))); }
-};
-template <class V> using word_limits = limits<typename V::word, typename V::sword, V::width>;
-template <class V> using half_limits = limits<typename V::half, typename V::shalf, V::width / 2>;
-
 template <class U, class S> struct range_pair {
     U &umin, &umax;
     S &smin, &smax;
@@ -40,15 +30,6 @@ template <class V> auto word_of(V &v) {
 }
 template <class V> auto half_of(V &v) {
     return range_pair<typename V::half, typename V::shalf>{v.u32_min, v.u32_max, v.s32_min, v.s32_max};
-}
-
-template <class V> void forget_word(V &v) {
-    v.umin = typename V::word(0), v.umax = word_limits<V>::umax();
-    v.smin = word_limits<V>::smin(), v.smax = word_limits<V>::smax();
-}
-template <class V> void forget_half(V &v) {
-    v.u32_min = typename V::half(0), v.u32_max = half_limits<V>::umax();
-    v.s32_min = half_limits<V>::smin(), v.s32_max = half_limits<V>::smax();
 }
 
 /// Makes the value visibly empty: no number is in it.
@@ -193,11 +174,6 @@ template <class V> void bits_from_ranges(V &v) {
 }
 
 inline constexpr int sync_rounds = 3;
-
-template <class V> bool same(const V &a, const V &b) {
-    return a.bits == b.bits && a.umin == b.umin && a.umax == b.umax && a.smin == b.smin && a.smax == b.smax &&
-           a.u32_min == b.u32_min && a.u32_max == b.u32_max && a.s32_min == b.s32_min && a.s32_max == b.s32_max;
-}
 
 template <class V, class F> void sync_steps(V &v, F &&run) {
     run([&] { ranges_from_bits(v); });
@@ -347,11 +323,6 @@ template <class V> void extend_half(V &v) {
     auto non_negative = !(v.s32_min < SH(0)) && !(v.s32_max < SH(0));
     v.smin = select(non_negative, static_cast<S>(v.s32_min), S(0));
     v.smax = select(non_negative, static_cast<S>(v.s32_max), static_cast<S>(static_cast<U>(static_cast<H>(~H(0)))));
-}
-
-template <class V> bool subset(const V &a, const V &b) {
-    return b.umin <= a.umin && a.umax <= b.umax && b.smin <= a.smin && a.smax <= b.smax && b.u32_min <= a.u32_min &&
-           a.u32_max <= b.u32_max && b.s32_min <= a.s32_min && a.s32_max <= b.s32_max && tnum_in(b.bits, a.bits);
 }
 
 /// What synchronising yields; an empty value (its operands were: dead code) becomes unknown, so that V2 holds.
@@ -513,26 +484,6 @@ template <class V> V sign_extend_half(const V &v, unsigned bits) { return settle
 }  // namespace modbpf::scalar_impl
 
 namespace modbpf {
-
-template <class U, class S, class UH, class SH, unsigned N>
-basic_scalar<U, S, UH, SH, N> basic_scalar<U, S, UH, SH, N>::unknown() {
-    basic_scalar v;
-    v.bits = bits_type::unknown();
-    scalar_impl::forget_word(v);
-    scalar_impl::forget_half(v);
-    return v;
-}
-
-template <class U, class S, class UH, class SH, unsigned N>
-basic_scalar<U, S, UH, SH, N> basic_scalar<U, S, UH, SH, N>::constant(U c) {
-    basic_scalar v;
-    v.bits = bits_type::constant(c);
-    v.umin = v.umax = c;
-    v.smin = v.smax = static_cast<S>(c);
-    v.u32_min = v.u32_max = static_cast<UH>(c);
-    v.s32_min = v.s32_max = static_cast<SH>(v.u32_min);
-    return v;
-}
 
 template <class U, class S, class UH, class SH, unsigned N> bool basic_scalar<U, S, UH, SH, N>::is_unknown() const {
     using namespace scalar_impl;

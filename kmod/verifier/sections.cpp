@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "verifier/sections.h"
 
+#include "verifier/call.h"
+
 namespace modbpf {
 
 namespace {
@@ -68,7 +70,7 @@ status enter_or_leave_section(env &e, const kfunc_call &c) {
     return check_preempt(e, c);
 }
 
-status check_helper_sleeps(env &e, const helper_proto &fn, const char *name) {
+status check_helper_sleeps(env &e, const helper_proto &fn) {
     if (!(fn.flags & helper_may_sleep))
         return {};
     if (!may_sleep_here(e)) {
@@ -78,7 +80,7 @@ status check_helper_sleeps(env &e, const helper_proto &fn, const char *name) {
     const path_modes &m = e.cur->modes;
     if (!m.rcu_locked && !m.preempt_depth)
         return {};
-    verbose(e, "sleepable helper %s#%d in %s region\n", name, fn.id, m.rcu_locked ? "rcu_read_lock" : "non-preemptible");
+    verbose(e, "sleepable helper %s#%d in %s region\n", func_text(fn.id).text, fn.id, m.rcu_locked ? "rcu_read_lock" : "non-preemptible");
     return fail(EINVAL);
 }
 

@@ -9,7 +9,7 @@ namespace modbpf {
 /// A call of a kernel function opens, closes or breaks a section. EINVAL, EACCES.
 status enter_or_leave_section(env &e, const kfunc_call &c);
 /// A helper that may sleep is called. EINVAL.
-status check_helper_sleeps(env &e, const helper_proto &fn, const char *name);
+status check_helper_sleeps(env &e, const helper_proto &fn);
 /// A global function is called, whose body is verified by itself. EINVAL.
 status check_global_in_section(env &e, bool may_sleep);
 /// Nothing is open where the program ends.

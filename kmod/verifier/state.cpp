@@ -5,9 +5,9 @@ namespace modbpf {
 
 // ---- stacks -----------------------------------------------------------------------------------------------------------
 
-stack_page *frame_stack::get_page() { return pool ? pool->get_page() : make<stack_page>(PORT_SLEEPING); }
+inline stack_page *frame_stack::get_page() { return pool ? pool->get_page() : make<stack_page>(PORT_SLEEPING); }
 
-void frame_stack::put_page(stack_page *p) {
+inline void frame_stack::put_page(stack_page *p) {
     if (pool)
         pool->drop(p);
     else
