@@ -106,10 +106,18 @@ bool same_place(const env &e, const checkpoint &st) {
     return st.insn == e.insn && st.callsite == e.cur->cur().callsite && st.curframe == e.cur->curframe;
 }
 
+/// The register where they differed last differs again: no two states are the same then.
+bool still_differs(const verifier_state &old, const verifier_state &cur, const difference &d) {
+    if (d.at >= bpf_reg_count || d.frame > min(old.curframe, cur.curframe))
+        return false;
+    const reg_state &a = old.frame[d.frame]->regs[d.at], &b = cur.frame[d.frame]->regs[d.at];
+    return a.type != b.type || !scalar_equal(a.var, b.var);
+}
+
 /// A loop that came back with other turns of what drives it is none that never ends, nor is a callback that starts itself later.
 bool endless(env &e, checkpoint &old) {
     const verifier_state &st = *old.state;
-    return st.async_depth == e.cur->async_depth && st.may_goto_turns == e.cur->may_goto_turns &&
+    return !still_differs(st, *e.cur, old.differed) && st.async_depth == e.cur->async_depth && st.may_goto_turns == e.cur->may_goto_turns &&
            st.callback_turns == e.cur->callback_turns && state_identical(e, st, *e.cur, old.differed);
 }
 

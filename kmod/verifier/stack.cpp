@@ -382,7 +382,8 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
         const stack_slot &s = f.stack[slot_of(i)];
         if (s.is_object() || (!e.req.perfmon && !area_byte_readable(s, byte_of(i))))
             return area_unreadable(e, regno, lo, i - lo, size, helper);
-        TRY(observe_read(e, f.frameno, slot_of(i), false));
+        if (i == lo || slot_of(i) != slot_of(i - 1))
+            TRY(observe_read(e, f.frameno, slot_of(i), false));
         if (!helper)
             continue;
         // The helper may write: nothing is known of these bytes afterwards.

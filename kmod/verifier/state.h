@@ -223,7 +223,10 @@ struct func_state {
     func_state() = default;
     status copy_from(const func_state &o);
     /// Makes room for `bytes` below the frame pointer.
-    status grow(u32 bytes) { return stack.grow((bytes + slot_bytes - 1) / slot_bytes); }
+    status grow(u32 bytes) {
+        u32 slots = (bytes + slot_bytes - 1) / slot_bytes;
+        return slots <= stack.size() ? status() : stack.grow(slots);
+    }
 };
 
 /// What states are made of, for reuse: states come and go at nearly every branch. Pages are kept until the end.
