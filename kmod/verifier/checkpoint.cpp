@@ -14,6 +14,17 @@ const insn_aux &aux_of(const env &e, const verifier_state &st, u32 f, u32 insn) 
     return e.aux[f == st.curframe ? insn : st.frame[f + 1]->callsite];
 }
 
+/// Slots of frame `f` that may be read behind `insn`: the frame's own marks say before the call that it waits for, those of the top
+/// frame say behind where that is, at any call of its function.
+u64 needed_slots(const env &e, const verifier_state &st, u32 f, u32 insn) {
+    u64 live = aux_of(e, st, f, insn).live_slots;
+    if (f == st.curframe || e.req.guarded()) // a store's barrier hangs on what was in the slot
+        return live;
+    const insn_aux &top = e.aux[insn];
+    u32 distance = st.curframe - f;
+    return live & (distance == 1 ? top.outer_live : top.far ? top.far->live[distance - 2] : 0);
+}
+
 /// Fills in all but where registers and pages are. -> number of kept registers.
 u32 fill_frame(const env &e, const verifier_state &st, u32 f, u32 insn, frame_facts &to) {
     const func_state &from = *st.frame[f];
@@ -22,7 +33,7 @@ u32 fill_frame(const env &e, const verifier_state &st, u32 f, u32 insn, frame_fa
     to.callsite = from.callsite, to.subprog = from.subprog;
     to.callback = from.callback, to.callback_turns = from.callback_turns;
     to.slots = from.stack.size();
-    to.live_slots = a.live_slots;
+    to.live_slots = needed_slots(e, st, f, insn);
     bool all = !e.req.bpf; // as in Linux, every number counts
     to.precise_regs = all ? static_cast<u16>(~0u) : a.precise_regs;
     to.precise_slots = all ? ~0ull : a.precise_slots;

@@ -29,7 +29,7 @@ enum class loop_driver : u8 { none, iterator, callback, may_goto };
 /// Slots of the frames below the one that called this one: [0] is two frames down.
 inline constexpr u32 far_frames = max_call_frames - 2;
 struct far_marks {
-    u64 precise[far_frames]{}, read[far_frames]{}, store[far_frames]{};
+    u64 live[far_frames]{}, precise[far_frames]{}, read[far_frames]{}, store[far_frames]{};
 };
 
 /// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups. All zeroes at first.
@@ -62,8 +62,9 @@ struct insn_aux {
     u64 store_slots = 0;
     u64 link_slots = 0; ///< and link_regs
     // The same of the slots of the frame that called this one (marks.h).
+    u64 outer_live = 0;
     u64 outer_precise = 0;
-    u64 outer_read = 0;
+    u64 outer_read = 0; ///< by a load into a register
     u64 outer_store = 0;
     u64 outer_links = 0;
     struct far_marks *far = nullptr; ///< the same of frames farther down, where there is something to say (env::far)
@@ -115,6 +116,8 @@ struct subprog_info {
     bool exit_precise = false; ///< r0 must be precise behind some call
     u64 exit_outer = 0;        ///< slots of the caller's frame that must be precise behind some call
     u64 exit_far[far_frames]{}; ///< of the frames below that
+    u64 exit_outer_live = 0;   ///< the same of those that are read
+    u64 exit_far_live[far_frames]{};
     vec<u32> calls; ///< instructions that call it as a static function or as a callback
     vec<u32> exits;
 };

@@ -10,30 +10,33 @@ struct masks {
     u16 precise_regs;
     u64 live_slots;
     u64 precise_slots;
+    u64 outer_live;
     u64 outer_precise;
-    bool has_far = false; ///< else far[] is not set
+    bool has_far = false; ///< else far[] and far_live[] are not set
     u64 far[far_frames];  ///< as outer_precise, of the frames below
+    u64 far_live[far_frames];
 
-    void add_far(u32 i, u64 slots) {
-        if (!slots)
+    void add_far(u32 i, u64 precise, u64 live) {
+        if (!(precise | live))
             return;
         if (!has_far)
-            memset(far, 0, sizeof(far));
+            memset(far, 0, sizeof(far)), memset(far_live, 0, sizeof(far_live));
         has_far = true;
-        far[i] |= slots;
+        far[i] |= precise, far_live[i] |= live;
     }
-    void add_far(const u64 (&slots)[far_frames]) {
+    void add_far(const u64 (&precise)[far_frames], const u64 (&live)[far_frames]) {
         for (u32 i = 0; i < far_frames; i++)
-            add_far(i, slots[i]);
+            add_far(i, precise[i], live[i]);
     }
     /// What a callee (or a callback) demands at its entry, seen from its caller's frame.
     void add_entry(const insn_aux &entry) {
         precise_slots |= entry.outer_precise;
         if (!entry.far)
             return;
+        outer_live |= entry.far->live[0];
         outer_precise |= entry.far->precise[0];
         for (u32 i = 1; i < far_frames; i++)
-            add_far(i - 1, entry.far->precise[i]);
+            add_far(i - 1, entry.far->precise[i], entry.far->live[i]);
     }
     bool any_far(const u64 (&slots)[far_frames]) const {
         u64 any = 0;
@@ -85,7 +88,8 @@ void transfer_result(masks &m, u32 reg, const insn_aux &a) {
         m.precise_slots |= a.read_slots;
         m.outer_precise |= a.outer_read;
         if (a.far)
-            m.add_far(a.far->read);
+            for (u32 i = 0; i < far_frames; i++)
+                m.add_far(i, a.far->read[i], 0);
     }
 }
 
@@ -201,22 +205,23 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
         const insn_aux &a = e.aux[j];
         m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
         m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
-        m.outer_precise |= a.outer_precise;
+        m.outer_live |= a.outer_live, m.outer_precise |= a.outer_precise;
         if (a.far)
-            m.add_far(a.far->precise);
+            m.add_far(a.far->precise, a.far->live);
     };
     if (d.kind == insn_kind::exit) {
         const subprog_info &s = e.sub_of(i);
         bool checked = s.start == 0 || s.global || s.is_callback; // what it returns is looked at
         m.live_regs = checked || s.exit_live ? reg_bit(BPF_REG_0) : 0;
         m.precise_regs = s.exit_precise ? reg_bit(BPF_REG_0) : 0;
-        m.outer_precise = s.exit_outer;
-        m.add_far(s.exit_far);
+        m.outer_live = s.exit_outer_live, m.outer_precise = s.exit_outer;
+        m.add_far(s.exit_far, s.exit_far_live);
         return m;
     }
     if (e.aux[i].leaves_early) {
-        m.outer_precise = e.sub_of(i).exit_outer;
-        m.add_far(e.sub_of(i).exit_far);
+        const subprog_info &s = e.sub_of(i);
+        m.outer_live = s.exit_outer_live, m.outer_precise = s.exit_outer;
+        m.add_far(s.exit_far, s.exit_far_live);
     }
     if (d.falls_through)
         add(i + d.words);
@@ -228,15 +233,16 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
 /// r0 and the caller's slots matter behind a call of `s`: then at each of its exits.
 status raise_exits(env &e, subprog_info &s, const masks &after) {
     bool live = after.live_regs & reg_bit(BPF_REG_0), precise = after.precise_regs & reg_bit(BPF_REG_0);
-    u64 fresh = (after.precise_slots & ~s.exit_outer) | (after.outer_precise & ~s.exit_far[0]);
+    u64 fresh = (after.precise_slots & ~s.exit_outer) | (after.outer_precise & ~s.exit_far[0]) | (after.live_slots & ~s.exit_outer_live) |
+                (after.outer_live & ~s.exit_far_live[0]);
     for (u32 i = 1; after.has_far && i < far_frames; i++)
-        fresh |= after.far[i - 1] & ~s.exit_far[i];
+        fresh |= (after.far[i - 1] & ~s.exit_far[i]) | (after.far_live[i - 1] & ~s.exit_far_live[i]);
     if ((!live || s.exit_live) && (!precise || s.exit_precise) && !fresh)
         return {};
-    s.exit_live |= live, s.exit_precise |= precise, s.exit_outer |= after.precise_slots;
-    s.exit_far[0] |= after.outer_precise;
+    s.exit_live |= live, s.exit_precise |= precise, s.exit_outer |= after.precise_slots, s.exit_outer_live |= after.live_slots;
+    s.exit_far[0] |= after.outer_precise, s.exit_far_live[0] |= after.outer_live;
     for (u32 i = 1; after.has_far && i < far_frames; i++) // the frame of the outermost slots calls nobody whose frame is farther up
-        s.exit_far[i] |= after.far[i - 1];
+        s.exit_far[i] |= after.far[i - 1], s.exit_far_live[i] |= after.far_live[i - 1];
     for (u32 x : s.exits)
         TRY(enqueue(e, x));
     return {};
@@ -258,12 +264,12 @@ result<far_marks *> far_of(env &e, insn_aux &a) {
 result<bool> raise_far(env &e, insn_aux &a, const masks &m) {
     u64 fresh = 0;
     for (u32 i = 0; m.has_far && i < far_frames; i++)
-        fresh |= m.far[i] & ~(a.far ? a.far->precise[i] : 0);
+        fresh |= (m.far[i] & ~(a.far ? a.far->precise[i] : 0)) | (m.far_live[i] & ~(a.far ? a.far->live[i] : 0));
     if (!fresh)
         return false;
     far_marks *far = TRY(far_of(e, a));
     for (u32 i = 0; i < far_frames; i++)
-        far->precise[i] |= m.far[i];
+        far->precise[i] |= m.far[i], far->live[i] |= m.far_live[i];
     return true;
 }
 
@@ -285,19 +291,19 @@ status update(env &e, u32 i) {
     // What was demanded at this instruction itself is in the old marks.
     m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
     m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
-    m.outer_precise |= a.outer_precise;
+    m.outer_live |= a.outer_live, m.outer_precise |= a.outer_precise;
     bool fresh_far = TRY(raise_far(e, a, m));
     if (a.callbacks) {
         if (a.far)
-            m.add_far(a.far->precise);
+            m.add_far(a.far->precise, a.far->live);
         TRY(raise_callback_exits(e, a, m));
     }
     if (!fresh_far && m.live_regs == a.live_regs && m.precise_regs == a.precise_regs && m.live_slots == a.live_slots &&
-        m.precise_slots == a.precise_slots && m.outer_precise == a.outer_precise)
+        m.precise_slots == a.precise_slots && m.outer_live == a.outer_live && m.outer_precise == a.outer_precise)
         return {};
     a.live_regs = m.live_regs, a.precise_regs = m.precise_regs;
     a.live_slots = m.live_slots, a.precise_slots = m.precise_slots;
-    a.outer_precise = m.outer_precise;
+    a.outer_live = m.outer_live, a.outer_precise = m.outer_precise;
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
         TRY(enqueue(e, e.pred[p]));
     const subprog_info &s = e.sub_of(i);
@@ -385,15 +391,17 @@ status demand_frame_reg(env &e, u32 frame, u32 regno) {
     return raised(e, i);
 }
 
-/// A slot of frame `frame` must be precise before what the frames above it are at.
-static status demand_outer(env &e, u32 frame, u64 slot) {
+/// A slot of frame `frame` is read, or must be precise, before what the frames above it are at.
+static status demand_outer(env &e, u32 frame, u64 slot, bool precise) {
     for (u32 f = frame + 1; f <= e.cur->curframe; f++) {
         u32 i = insn_of_frame(e, f), distance = f - frame;
         insn_aux &a = e.aux[i];
-        u64 *precise = distance == 1 ? &a.outer_precise : &TRY(far_of(e, a))->precise[distance - 2];
-        if (*precise & slot)
+        far_marks *far = distance == 1 ? nullptr : TRY(far_of(e, a));
+        u64 &live = far ? far->live[distance - 2] : a.outer_live, &demanded = far ? far->precise[distance - 2] : a.outer_precise;
+        if ((live & slot) && (!precise || (demanded & slot)))
             continue;
-        *precise |= slot;
+        live |= slot;
+        demanded |= precise ? slot : 0;
         TRY(raised(e, i));
     }
     return {};
@@ -413,6 +421,7 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
             TRY(enqueue(e, e.insn));
         }
     }
+    TRY(demand_outer(e, frame, b, false));
     if (a.read_slots & b)
         return {};
     a.read_slots |= b;
@@ -425,7 +434,7 @@ status demand_slot(env &e, u32 frame, u32 slot) {
     u32 i = insn_of_frame(e, frame);
     insn_aux &a = e.aux[i];
     u64 b = 1ull << slot;
-    TRY(demand_outer(e, frame, b));
+    TRY(demand_outer(e, frame, b, true));
     if ((a.read_slots & b) && (a.precise_slots & b))
         return {};
     a.read_slots |= b, a.live_slots |= b, a.precise_slots |= b;

@@ -12,11 +12,22 @@
 // read(i): slots of the own frame that i was seen to read, also through its callees (then i is the call). kill(i): the slot
 // that an aligned 8-byte store through r10 overwrites whole. Calls kill no slot.
 //
-// Precision, not liveness, is also followed for the slots of the frame that called this one (outer), and of each frame below that (far): through
+// Precision is also followed for the slots of the frame that called this one (outer), and of each frame below that (far): through
 // the loads and stores of them that an instruction was seen to make, out at the entry to the slots before each call, in at each exit
 // from the slots behind each call. A slot n frames down in the callee is one n - 1 frames down in the caller, and so on to a frame's own. Since
 // nothing kills such a slot in a callee, what is demanded of it anywhere there is demanded before the call too, which is where a
 // comparison looks. An instruction that is reached from several depths has the demands of all of them.
+//
+// Where a frame waits for a call c, its slots are live by two bounds at once: live(c), and the top frame's own marks of it (outer, far):
+//
+//     outer live(i) = seen(i) | union of outer live(j); behind an exit: live(c + 1) of every call of the function      (far: one frame farther down)
+//
+// seen(i): what i was seen to read of the frame, in helpers and in calls that wait at i as well. Calls take over what their callee's entry has
+// of farther frames, as with precision. So a slot stops to matter inside a callee behind its last read. Each bound holds what is
+// read on any path from there, so their intersection does: live(c) does not change while the frame waits, the other one loses nothing from an
+// instruction to its successor but by going on, and at the return it holds live(c + 1), as live(c) does. A callback goes back to c: its exits
+// have live(c). Stores kill no slot of another frame. Where guards are made only live(c) counts: a barrier hangs on what a store
+// overwrites, which is no read.
 //
 // A callback is a callee that goes back to its call, which is then made again: the successors of a call c with callbacks are c + 1, the
 // callbacks' entries and, from their exits, c. The edges are added when the call is first seen to make them, before any path follows

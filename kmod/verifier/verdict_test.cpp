@@ -3,6 +3,7 @@
 // without log and with a short one: nothing of that may change a verdict.
 #include "verifier/attack_rows.h"
 #include "verifier/dynptr_rows.h"
+#include "verifier/caller_rows.h"
 #include "verifier/covering_rows.h"
 
 namespace modbpf::test {
@@ -22,7 +23,7 @@ namespace {
 
 std::vector<row> rows_and_attacks() {
     std::vector<row> all = all_rows();
-    for (auto rows : {attack_rows, dynptr_rows, covering_rows})
+    for (auto rows : {attack_rows, dynptr_rows, covering_rows, caller_rows})
         for (auto &r : rows())
             all.push_back(r);
     return all;
