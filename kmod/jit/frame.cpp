@@ -97,7 +97,9 @@ result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
     for (u32 i = f.start; i < f.end;) {
         if (opcode(c.insns[i].code).kind == insn_kind::unknown || check_encoding(c.insns[i]))
             return false;
-        jit_op d;
+        auto at = static_cast<u32>(facts.ops.size());
+        TRY(facts.ops.push({}));
+        jit_op &d = facts.ops.back();
         static_cast<insn_desc &>(d) = decode(c.insns.view(), i);
         if (!runnable_insn(c, d) || i + d.words > f.end)
             return false;
@@ -108,13 +110,11 @@ result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
             d.falls_through = false;
             facts.frames[0].catches = true;
         }
-        auto at = static_cast<u32>(facts.ops.size());
         facts.op_of[i] = at;
         if (d.words == 2)
             facts.op_of[i + 1] = at + 1;
         open = d.falls_through;
         i += d.words;
-        TRY(facts.ops.push(d));
     }
     f.last = static_cast<u32>(facts.ops.size());
     if (open && f.last > f.first && facts.ops[f.last - 1].is(insn_kind::call_sub) && has_throws(c)) {
@@ -241,18 +241,20 @@ void lay_out(jit_frame &f) {
 void summarise(jit_facts &facts, jit_frame &f) {
     f.regs = f.scratch = 0;
     f.calls = f.tail_calls = f.loads_packet = f.may_goto = false;
-    for (u32 i = f.first; i < f.last; i++)
-        if (!facts.ops[i].dead)
-            note(f, facts.ops[i]);
-    for (u32 i = f.first; i < f.last; i++)
-        facts.targets[i] = 0;
-    for (u32 i = f.first; i < f.last; i++)
-        if (facts.ops[i].jumps && !facts.ops[i].dead)
-            facts.targets[static_cast<u32>(facts.ops[i].target)] = 1;
+    u8 *targets = facts.targets.data();
+    memset(targets + f.first, 0, f.last - f.first);
+    const jit_op *end = facts.ops.data() + f.last;
+    for (const jit_op *d = facts.ops.data() + f.first; d < end; d++) {
+        if (d->dead)
+            continue;
+        note(f, *d);
+        if (d->jumps)
+            targets[static_cast<u32>(d->target)] = 1;
+    }
 }
 
 status jit_analyse(const code &c, jit_facts &out) {
-    TRY(out.op_of.resize(c.insns.size() + 1));
+    TRY(out.op_of.resize_zeroed(c.insns.size() + 1));
     TRY(out.ops.reserve(c.insns.size()));
     u32 at = 0;
     for (const code_subprog &s : c.subprogs) {
@@ -271,7 +273,7 @@ status jit_analyse(const code &c, jit_facts &out) {
         if (bool sound = TRY(scan(c, out, f)); MODBPF_BUG_ON(!sound))
             return error(EFAULT);
     out.op_of[c.insns.size()] = static_cast<u32>(out.ops.size());
-    TRY(out.targets.resize(out.ops.size()));
+    TRY(out.targets.resize_zeroed(out.ops.size()));
     for (jit_frame &f : out.frames)
         if (MODBPF_BUG_ON(!link(out, f)))
             return error(EFAULT);

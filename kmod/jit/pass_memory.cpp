@@ -20,9 +20,14 @@ bool is_foldable(u8 op) {
 struct folder {
     jit_facts &facts;
     jit_frame &f;
-    vec<u16> after;
+    vec<u16> after; ///< solved when it is asked for first: nothing was folded then
+    status solved;
 
-    bool read_behind(u32 i, u8 r) const { return after[i - f.first] & reg_bit(r); }
+    bool read_behind(u32 i, u8 r) {
+        if (after.empty() && solved.ok())
+            solved = find_liveness(facts, f, after);
+        return !solved.ok() || (after[i - f.first] & reg_bit(r));
+    }
     /// The next operation behind `i` in its block; f.last when there is none.
     u32 next(u32 i) const {
         for (i++; i < f.last && !facts.targets[i]; i++)
@@ -88,10 +93,9 @@ struct folder {
 } // namespace
 
 status pass_memory(jit_facts &facts, jit_frame &f) {
-    folder p{facts, f, {}};
-    TRY(find_liveness(facts, f, p.after));
+    folder p{facts, f, {}, {}};
     p.run();
-    return {};
+    return p.solved;
 }
 
 } // namespace modbpf

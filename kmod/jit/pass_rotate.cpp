@@ -92,8 +92,29 @@ struct rotator {
         d.uses = reg_bit(keeper);
     }
 
+    /// Whether two shifts by constants could be halves of a rotation at all: most programs have none, and then nothing is to be solved.
+    bool any_pair() const {
+        u64 left[2] = {}, right[2] = {}; // by width: the counts, one bit each
+        for (u32 i = f.first; i < f.last; i++) {
+            const jit_op &d = facts.ops[i];
+            if (!d.is(insn_kind::alu) || d.reg || (d.op != BPF_LSH && d.op != BPF_RSH))
+                continue;
+            bool wide = d.width == 8;
+            u32 bits = wide ? 64 : 32, count = static_cast<u32>(d.imm) & (bits - 1);
+            u64 &same = d.op == BPF_LSH ? left[wide] : right[wide], &other = d.op == BPF_LSH ? right[wide] : left[wide];
+            if (!count)
+                continue;
+            same |= 1ull << count;
+            if (other >> (bits - count) & 1)
+                return true;
+        }
+        return false;
+    }
+
     vec<u16> after;
     status run() {
+        if (!any_pair())
+            return {};
         TRY(find_liveness(facts, f, after));
         forget();
         for (u32 i = f.first; i < f.last; i++) {

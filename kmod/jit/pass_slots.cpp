@@ -28,7 +28,8 @@ struct promoter {
     jit_facts &facts;
     jit_frame &f;
     vec<granule_use> uses;
-    vec<u32> weight; ///< by operation
+    vec<u32> accesses; ///< the operations that access the frame
+    vec<u32> weight; ///< by operation, less 1
 
     static bool accesses_frame(const jit_op &d) {
         return (d.is(insn_kind::load) && d.src == BPF_REG_10) || (d.is(insn_kind::store) && d.dst == BPF_REG_10);
@@ -43,9 +44,7 @@ struct promoter {
     static bool in_frame(const jit_op &d) { return d.off >= -static_cast<s32>(max_frame_bytes) && d.off + d.width <= 0; }
 
     status weigh() {
-        TRY(weight.resize(f.last - f.first));
-        for (u32 &w : weight)
-            w = 1;
+        TRY(weight.resize_zeroed(f.last - f.first));
         u32 budget = 16 * (f.last - f.first); // many loops that overlap are not worth more
         for (u32 i = f.first; i < f.last; i++) {
             const jit_op &d = facts.ops[i];
@@ -53,7 +52,7 @@ struct promoter {
                 continue;
             budget -= i - static_cast<u32>(d.target);
             for (u32 k = static_cast<u32>(d.target); k <= i; k++)
-                weight[k - f.first] = min(weight[k - f.first] * loop_weight, max_loop_weight);
+                weight[k - f.first] = min((weight[k - f.first] + 1) * loop_weight, max_loop_weight) - 1;
         }
         return {};
     }
@@ -105,30 +104,28 @@ struct promoter {
     }
 
     status run() {
-        bool any = false;
-        for (u32 i = f.first; i < f.last; i++) {
-            const jit_op &d = facts.ops[i];
-            if (d.dead)
-                continue;
-            if (escapes(d) || (accesses_frame(d) && !in_frame(d)))
-                return {};
-            any |= accesses_frame(d);
-        }
         x86::reg natives[jit_reg_count];
         u32 n = spare_registers(f, natives);
-        if (!any || !n)
+        if (!n)
+            return {};
+        for (u32 i = f.first; i < f.last; i++) {
+            const jit_op &d = facts.ops[i];
+            if (d.dead || !((d.uses | d.defs) & reg_bit(BPF_REG_10)))
+                continue;
+            if (escapes(d) || !in_frame(d))
+                return {};
+            TRY(accesses.push(i));
+        }
+        if (accesses.empty())
             return {};
         TRY(uses.resize(granules));
         TRY(weigh());
-        for (u32 i = f.first; i < f.last; i++)
-            if (accesses_frame(facts.ops[i]))
-                note(facts.ops[i], weight[i - f.first]);
+        for (u32 i : accesses)
+            note(facts.ops[i], weight[i - f.first] + 1);
         for (u32 i = 0; i < n && choose(natives[i]); i++) {
         }
-        for (u32 i = f.first; i < f.last; i++) {
+        for (u32 i : accesses) {
             jit_op &d = facts.ops[i];
-            if (!accesses_frame(d))
-                continue;
             if (u8 r = uses[static_cast<u32>(granule_of(d))].reg)
                 replace(d, r);
         }
@@ -141,7 +138,7 @@ struct promoter {
 status pass_slots(jit_facts &facts, jit_frame &f) {
     if (!(f.regs & reg_bit(BPF_REG_10)) || f.reaches_tail_call)
         return {};
-    promoter p{facts, f, {}, {}};
+    promoter p{facts, f, {}, {}, {}};
     return p.run();
 }
 
