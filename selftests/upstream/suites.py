@@ -3,6 +3,7 @@
 not the suite: the rest runs in another process."""
 import collections
 import csv
+import functools
 import io
 import os
 import re
@@ -172,3 +173,74 @@ def veristat(box, obj, timeout):
     rows = csv.DictReader(io.StringIO("file_name," + table)) if table else []
     done = {r["prog_name"]: (r["verdict"], int(r["total_insns"]), messages.get(r["prog_name"], "")) for r in rows if r.get("verdict")}
     return done, last_message(logs.splitlines()) if table else f"{end}: {last_message(text.splitlines())}"
+
+
+@functools.cache
+def sources(bpf):
+    """{test: text of the source file that it is in}"""
+    found = {}
+    for name in os.listdir(f"{bpf}/prog_tests"):
+        if name.endswith(".c"):
+            with open(f"{bpf}/prog_tests/{name}", encoding="utf-8", errors="replace") as f:
+                text = f.read()
+            found.update(dict.fromkeys(re.findall(r"^void (?:serial_)?test_(\w+)\(", text, flags=re.M), text))
+    return found
+
+
+def files_of(box, test):
+    """The object files that a test of test_progs opens by name; the others are inside the program."""
+    names = {os.path.basename(n) for n in re.findall(r'"([\w./]+\.bpf\.o)"', sources(box.bpf).get(test, ""))}
+    if "core_reloc" in test:
+        names |= {n for n in os.listdir(box.bpf) if re.match(r"(btf__core_reloc_|test_core_reloc_).*\.bpf\.o$", n)}
+    return sorted(f"{box.bpf}/{n}" for n in names if os.path.exists(f"{box.bpf}/{n}"))
+
+
+def progs_on_device(box, tests, stock):
+    """Many tests in one boot, each in a process of its own. What a crash of the guest leaves is run in another boot."""
+    done, left = {}, list(tests)
+    while left:
+        adds = [w for f in sorted({f for t in left for f in files_of(box, t)}) for w in ("--add", f)]
+        text, end = run([f"{box.vm_script}", *adds, "--each", box.vm, box.bpf, "./test_progs", "-a", "--", *left], 3600, box.bpf)
+        text = text.replace("\r", "")
+        for part in re.split(r"^#test ", text, flags=re.M)[1:]:
+            test, _, log = part.partition("\n")
+            found = parse_progs(log)
+            if test not in found:
+                found[test] = Outcome("FAIL", f"it did not end: {last_message(log.splitlines())}")
+            for name in stock:
+                if name.startswith(f"{test}/"):
+                    found.setdefault(name, Outcome("FAIL", "did not run"))
+            done.update(found)
+            left.remove(test)
+        for line in text.splitlines():
+            if line.startswith("kernel log: "):
+                done[f"kernel log after {tests[0]} ... {tests[-1]}"] = Outcome("FAIL", line)
+        if not left or end == 0 or not any(t in done for t in tests):
+            break
+        tests = left[:]
+    for t in left:
+        done[t] = Outcome("FAIL", f"{end}: {last_message(text.splitlines())}")
+    return done
+
+
+# ---- test_maps, by each_map.c: "#test name", what it printed, "#OK", "#SKIP" or "#FAIL" ----
+
+def parse_maps(text, end):
+    outcomes, name, log = {}, None, []
+    for line in text.splitlines():
+        if line.startswith("#test "):
+            name, log = line[6:], []
+            outcomes[name] = Outcome("FAIL", f"{end}: it did not end")
+        elif name and line in ("#OK", "#SKIP", "#FAIL"):
+            outcomes[name] = Outcome(line[1:], "" if line == "#OK" else last_message(log))
+        else:
+            log.append(line)
+    return outcomes
+
+
+def maps(box, pattern):
+    text, end = run(box.command("./test_maps_each", *pattern), 3000, box.bpf)
+    outcomes = parse_maps(text, end)
+    if not outcomes:
+        raise RuntimeError(f"test_maps_each did not start ({end}):\n{text[-2000:]}")
+    return outcomes
