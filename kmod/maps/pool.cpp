@@ -10,6 +10,7 @@ constexpr u64 small_chunk = 32 << 10;  ///< bytes of a chunk of a pool that grow
 constexpr u64 large_chunk = 1 << 20;   ///< bytes of a chunk of a prefilled pool that does not fit one piece
 constexpr u32 reserve_elems = 512;     ///< free elements that a growing pool keeps ahead
 constexpr u64 reserve_bytes = 256 << 10;
+constexpr u32 urgent_chunks = 4;  ///< that an interrupt adds: clearing them takes microseconds
 
 /// floor(log2(n)), n > 0.
 u32 log2_floor(u64 n) {
@@ -19,8 +20,10 @@ u32 log2_floor(u64 n) {
 }  // namespace
 
 elem_pool::~elem_pool() {
-    if (refill_.pool)
+    if (refill_.pool) {
         port_work_flush(&refill_.work);
+        port_irq_flush(&urgent_.irq);
+    }
     if (chunks_) {
         u32 count = static_cast<u32>((static_cast<u64>(total_) + mask_) >> shift_);
         for (u32 c = 0; c < count; c++) {
@@ -73,7 +76,7 @@ status elem_pool::init(const shape &s) {
     }
     if (prefilled_) {
         while (limit_ < total_) {
-            if (!add_chunk())
+            if (!add_chunk(PORT_SLEEPING))
                 return error(ENOMEM);
             port_cond_resched();
         }
@@ -82,30 +85,38 @@ status elem_pool::init(const shape &s) {
         return {};
     }
     port_work_init(&refill_.work, refill);
-    refill_.pool = this;
+    port_irq_init(&urgent_.irq, refill_now);
+    refill_.pool = urgent_.pool = this;
     if (!grow())
         return error(ENOMEM);
     return {};
 }
 
-/// One more chunk behind limit_. The caller owns the pool or holds grow_lock_.
-bool elem_pool::add_chunk() {
-    u32 first = limit_;
+/// One more chunk behind limit_, this call's or that of another. False: memory is short.
+bool elem_pool::add_chunk(port_alloc_ctx ctx) {
+    u32 first = __atomic_load_n(&limit_, __ATOMIC_ACQUIRE);
+    if (first >= total_)
+        return true;
     u64 count = min<u64>(static_cast<u64>(mask_) + 1, total_ - first);
-    chunk &c = chunks_[first >> shift_];
-    u8 *elems = static_cast<u8 *>(port_alloc(count * elem_size_, PORT_SLEEPING));
-    u8 *values = nullptr;
-    if (elems && value_size_)
-        values = static_cast<u8 *>(port_alloc(cpu_stride_ * cpu_count_, PORT_SLEEPING));
-    if (!elems || (value_size_ && !values)) {
-        port_free(elems);
-        return false;
+    chunk c{static_cast<u8 *>(port_alloc(count * elem_size_, ctx)), nullptr};
+    if (c.elems && value_size_)
+        c.values = static_cast<u8 *>(port_alloc(cpu_stride_ * cpu_count_, ctx));
+    bool whole = c.elems && (c.values || !value_size_), added = false;
+    if (whole) {
+        spin_guard g(limit_lock_);
+        added = limit_ == first;
+        if (added) {
+            chunks_[first >> shift_] = c;
+            __atomic_store_n(&limit_, static_cast<u32>(first + count), __ATOMIC_RELEASE);
+        }
     }
-    c.elems = elems;
-    c.values = values;
-    __atomic_fetch_add(&bytes_, count * elem_size_ + (value_size_ ? cpu_stride_ * cpu_count_ : 0), __ATOMIC_RELAXED);
-    __atomic_store_n(&limit_, static_cast<u32>(first + count), __ATOMIC_RELEASE);
-    return true;
+    if (added) {
+        __atomic_fetch_add(&bytes_, count * elem_size_ + (value_size_ ? cpu_stride_ * cpu_count_ : 0), __ATOMIC_RELAXED);
+    } else {
+        port_free(c.elems);
+        port_free(c.values);
+    }
+    return whole;
 }
 
 /// Never-used elements that the pool wants to have at hand: more for a large map, fewer for large elements.
@@ -118,10 +129,17 @@ bool elem_pool::grow() {
         return false;
     mutex_guard g(grow_lock_);
     u32 wanted = reserve_wanted();
-    while (limit_ < total_ && limit_ - __atomic_load_n(&fresh_, __ATOMIC_RELAXED) < wanted)
-        if (!add_chunk())
+    while (present() < total_ && present() - __atomic_load_n(&fresh_, __ATOMIC_RELAXED) < wanted)
+        if (!add_chunk(PORT_SLEEPING))
             break;
-    return __atomic_load_n(&fresh_, __ATOMIC_RELAXED) < limit_;
+    return __atomic_load_n(&fresh_, __ATOMIC_RELAXED) < present();
+}
+
+/// In hard interrupt context.
+void elem_pool::refill_now(port_irq *i) {
+    elem_pool *pool = reinterpret_cast<refill_irq *>(i)->pool;
+    for (u32 n = 0; n < urgent_chunks && pool->add_chunk(PORT_ATOMIC); n++)
+        ;
 }
 
 void elem_pool::refill(port_work *w) {
@@ -135,10 +153,13 @@ void elem_pool::refill_if_low() {
     if (prefilled_)
         return;
     u32 limit = __atomic_load_n(&limit_, __ATOMIC_RELAXED);
-    if (limit >= total_ || limit - __atomic_load_n(&fresh_, __ATOMIC_RELAXED) >= reserve_wanted() / 2)
+    u32 left = limit - __atomic_load_n(&fresh_, __ATOMIC_RELAXED), wanted = reserve_wanted();
+    if (limit >= total_ || left >= wanted / 2)
         return;
     if (!__atomic_exchange_n(&ordered_, true, __ATOMIC_ACQ_REL))
         port_work_queue(&refill_.work);
+    if (left < wanted / 4)
+        port_irq_queue(&urgent_.irq);
 }
 
 u32 elem_pool::pop_stack(u32 cpu) {

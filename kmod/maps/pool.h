@@ -5,8 +5,8 @@
 // pool goes: a reader that still walks over an element that was given back, and taken again, reads stale but mapped
 // memory. A prefilled pool has all its memory from the start, in one piece where it fits (the flat case, the fast one).
 // The other kind starts with a reserve and grows by chunks: ahead of need through deferred work, or at once by
-// user-side operations; it keeps what it has until it goes. A program that empties the reserve before the work has run
-// finds the pool empty.
+// user-side operations; it keeps what it has until it goes. When the reserve ends before the work has run, an interrupt
+// adds what the kernel has at hand: a pool is found empty only where interrupts stay off, or memory is short.
 //
 // Each CPU has a stack of free elements, linked through the u32 at offset `link_offset` of the element; any CPU may
 // pop from any stack. The stacks' heads carry a counter, so that an element that was popped and pushed between a pop's
@@ -89,9 +89,15 @@ private:
         elem_pool *pool;
     };
 
+    struct refill_irq {
+        port_irq irq;  ///< first: the callback gets its address
+        elem_pool *pool;
+    };
+
     static void refill(port_work *w);
+    static void refill_now(port_irq *i);
     status alloc_tables(const shape &s);
-    bool add_chunk();
+    bool add_chunk(port_alloc_ctx ctx);
     u32 reserve_wanted() const;
     u32 *link(u32 i) const { return reinterpret_cast<u32 *>(at(i) + link_offset); }
 
@@ -112,8 +118,10 @@ private:
     u32 reserve_ = 0;  ///< never-used elements to keep at hand at least
     u64 bytes_ = 0;    ///< atomic
     void *cpus_memory_ = nullptr;
-    mutex grow_lock_{"map_pool"};
+    mutex grow_lock_{"map_pool"};          ///< one task at a time adds memory
+    spinlock limit_lock_{"map_pool_limit"};  ///< the end of chunks_ (limit_ when it grows). Task, hard interrupt
     refill_work refill_{};
+    refill_irq urgent_{};
 };
 
 }  // namespace modbpf

@@ -145,6 +145,13 @@ void port_work_init(struct port_work *w, void (*fn)(struct port_work *w));
 bool port_work_queue(struct port_work *w);
 void port_work_flush(struct port_work *w); /* task: after it returns the work is neither queued nor running */
 
+/* Queue from any context, runs once in hard interrupt context at once or as soon as interrupts are on (user: in the call itself, and not
+ * at all from an NMI). False when it was already queued. */
+struct port_irq { unsigned long opaque[8]; };
+void port_irq_init(struct port_irq *i, void (*fn)(struct port_irq *i));
+bool port_irq_queue(struct port_irq *i);
+void port_irq_flush(struct port_irq *i); /* task: after it returns it is neither queued nor running */
+
 /* ---- timers -------------------------------------------------------------------------------------------- */
 
 /* Calls fn(t) once in atomic context (softirq), with preemption off, when its time has come. One fn of a timer runs at a time. */

@@ -83,6 +83,37 @@ void port_work_flush(struct port_work *w)
 	flush_work(&i->work);
 }
 
+struct irq_impl {
+	struct irq_work irq;
+	void (*fn)(struct port_irq *i);
+};
+
+static void run_irq(struct irq_work *irq)
+{
+	struct irq_impl *i = container_of(irq, struct irq_impl, irq);
+
+	i->fn((struct port_irq *)i);
+}
+
+void port_irq_init(struct port_irq *irq, void (*fn)(struct port_irq *i))
+{
+	struct irq_impl *i = (struct irq_impl *)irq;
+
+	BUILD_BUG_ON(sizeof(*i) > sizeof(*irq));
+	i->irq = IRQ_WORK_INIT_HARD(run_irq);
+	i->fn = fn;
+}
+
+notrace bool port_irq_queue(struct port_irq *irq)
+{
+	return irq_work_queue(&((struct irq_impl *)irq)->irq);
+}
+
+void port_irq_flush(struct port_irq *irq)
+{
+	irq_work_sync(&((struct irq_impl *)irq)->irq);
+}
+
 notrace void modbpf_count_deferred(void)
 {
 	this_cpu_inc(deferred);

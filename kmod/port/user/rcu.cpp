@@ -309,6 +309,27 @@ bool port_work_queue(port_work *w) {
     return fresh;
 }
 
+namespace {
+
+struct irq_item {
+    void (*fn)(port_irq *);
+};
+
+} // namespace
+
+void port_irq_init(port_irq *i, void (*fn)(port_irq *i)) { reinterpret_cast<irq_item *>(i->opaque)->fn = fn; }
+
+bool port_irq_queue(port_irq *i) {
+    if (port_in_nmi())
+        return false;
+    port_preempt_disable(); // it may not sleep; port_mutex_lock notices
+    reinterpret_cast<irq_item *>(i->opaque)->fn(i);
+    port_preempt_enable();
+    return true;
+}
+
+void port_irq_flush(port_irq *) {}
+
 void port_work_flush(port_work *w) {
     pthread_mutex_lock(&works.lock);
     while (item_of(w)->queued || works.running == w)
