@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Upstream's test_maps test by test: the program itself stops at its first failure. Its file is compiled in unchanged; only main is ours.
-// usage: test_maps_each [NAME]     all, or that one; "NAME.noprealloc" is it over maps that allocate at each insertion
-// It prints "#test NAME", what the test prints, and "#OK", "#SKIP" or "#FAIL".
+// usage: test_maps_each            the tests' names; "NAME.noprealloc" is a test over maps that allocate at each insertion
+//        test_maps_each NAME       that test, and "#OK" or "#SKIP" when it did not fail
 #define main upstream_main
 #include "test_maps.c"
 #undef main
@@ -42,32 +42,6 @@ static const struct {
 #undef DEFINE_TEST
 };
 
-enum { SECONDS = 600 }; /* for one test: the longest takes a minute on an emulated machine */
-
-/* In a process of its own: upstream's tests end it when they fail. */
-static void run(size_t i, const char *name, int flags)
-{
-	int status = 0;
-	pid_t child;
-
-	printf("#test %s\n", name);
-	fflush(stdout);
-	child = fork();
-	if (!child) {
-		dup2(1, 2);
-		alarm(SECONDS);
-		map_opts.map_flags = flags;
-		tests[i].of_task ? tests[i].of_task(0, NULL) : tests[i].plain();
-		exit(skips ? 77 : 0);
-	}
-	if (child < 0 || waitpid(child, &status, 0) < 0)
-		perror("test_maps_each");
-	else if (WIFSIGNALED(status))
-		printf("killed by signal %d\n#FAIL\n", WTERMSIG(status));
-	else
-		printf("#%s\n", WEXITSTATUS(status) == 77 ? "SKIP" : WEXITSTATUS(status) ? "FAIL" : "OK");
-}
-
 int main(int argc, char **argv)
 {
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
@@ -75,8 +49,14 @@ int main(int argc, char **argv)
 			char name[128];
 
 			snprintf(name, sizeof(name), "%s%s", tests[i].name, noprealloc ? NOPREALLOC : "");
-			if (argc < 2 || !strcmp(argv[1], name))
-				run(i, name, noprealloc ? BPF_F_NO_PREALLOC : 0);
+			if (argc < 2) {
+				puts(name);
+			} else if (!strcmp(argv[1], name)) {
+				map_opts.map_flags = noprealloc ? BPF_F_NO_PREALLOC : 0;
+				tests[i].of_task ? tests[i].of_task(0, NULL) : tests[i].plain();
+				puts(skips ? "#SKIP" : "#OK"); /* upstream's tests end the process when they fail */
+				return 0;
+			}
 		}
-	return 0;
+	return argc > 1;
 }

@@ -12,6 +12,7 @@ import subprocess
 
 from known import unique
 
+PROGS_SECONDS, MAPS_SECONDS = 120, 900  # for one test on the device, under emulation
 Outcome = collections.namedtuple("Outcome", "status detail")  # OK, FAIL, SKIP; what was expected and what came
 STATISTICS = re.compile(r"^(verification time|stack depth|processed \d+ insns|max_states_per_insn|mark_precise:)")
 
@@ -200,7 +201,7 @@ def progs_on_device(box, tests, stock):
     done, left = {}, list(tests)
     while left:
         adds = [w for f in sorted({f for t in left for f in files_of(box, t)}) for w in ("--add", f)]
-        text, end = run([f"{box.vm_script}", *adds, "--each", box.vm, box.bpf, "./test_progs", "-a", "--", *left], 3600, box.bpf)
+        text, end = run([f"{box.vm_script}", *adds, "--each", str(PROGS_SECONDS), box.vm, box.bpf, "./test_progs", "-a", "--", *left], 3600, box.bpf)
         text = text.replace("\r", "")
         for part in re.split(r"^#test ", text, flags=re.M)[1:]:
             test, _, log = part.partition("\n")
@@ -223,24 +224,21 @@ def progs_on_device(box, tests, stock):
     return done
 
 
-# ---- test_maps, by each_map.c: "#test name", what it printed, "#OK", "#SKIP" or "#FAIL" ----
+# ---- test_maps, by each_map.c ----
 
-def parse_maps(text, end):
-    outcomes, name, log = {}, None, []
-    for line in text.splitlines():
-        if line.startswith("#test "):
-            name, log = line[6:], []
-            outcomes[name] = Outcome("FAIL", f"{end}: it did not end")
-        elif name and line in ("#OK", "#SKIP", "#FAIL"):
-            outcomes[name] = Outcome(line[1:], "" if line == "#OK" else last_message(log))
-        else:
-            log.append(line)
-    return outcomes
-
-
-def maps(box, pattern):
-    text, end = run(box.command("./test_maps_each", *pattern), 3000, box.bpf)
-    outcomes = parse_maps(text, end)
+def maps(box, names):
+    """Those tests in one boot, each in a process of its own."""
+    text, end = run([box.vm_script, "--each", str(MAPS_SECONDS), box.vm, box.bpf, "./test_maps_each", "--", *names], 6000, box.bpf)
+    outcomes = {}
+    for part in re.split(r"^#test ", text.replace("\r", ""), flags=re.M)[1:]:
+        name, _, log = part.partition("\n")
+        lines = [l for l in log.splitlines() if l.strip() and not l.startswith("kernel log: ")]
+        last = lines[-1] if lines else ""
+        outcomes[name] = Outcome(last[1:], "") if last in ("#OK", "#SKIP") else Outcome("FAIL", last or f"did not end in {MAPS_SECONDS} s")
     if not outcomes:
         raise RuntimeError(f"test_maps_each did not start ({end}):\n{text[-2000:]}")
+    for name in names:
+        outcomes.setdefault(name, Outcome("FAIL", f"{end}: did not run"))
+    problems = [l for l in text.splitlines() if l.startswith("kernel log: ")]
+    outcomes["the kernel log is clean"] = Outcome("FAIL", problems[0]) if problems else Outcome("OK", "")
     return outcomes
