@@ -100,9 +100,13 @@ struct port_event {
 	u64 (*missed)(struct port_event *e); /* NULL: nothing is ever missed */
 };
 
-void modbpf_signals_flush(void); /* task_access.c */
-void modbpf_objects_flush(void); /* objects.c */
-void modbpf_vma_flush(void); /* vma.c */
+/* Per-CPU variables of modules are not relocated: the pointers in them are set when the module comes. */
+void modbpf_signals_init(void); /* task_access.c */
+void modbpf_signals_flush(void);
+void modbpf_objects_init(void); /* objects.c */
+void modbpf_objects_flush(void);
+void modbpf_vma_init(void); /* vma.c */
+void modbpf_vma_flush(void);
 int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
 void modbpf_tracepoint_exit(void);
 int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */

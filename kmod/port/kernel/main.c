@@ -122,6 +122,9 @@ static int __init modbpf_init(void)
 	}
 	modbpf_random_init();
 	modbpf_ksym_init();
+	modbpf_signals_init();
+	modbpf_objects_init();
+	modbpf_vma_init();
 	ret = modbpf_work_init();
 	if (ret)
 		return ret;

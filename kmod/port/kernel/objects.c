@@ -32,7 +32,7 @@ struct deferred_cgroups {
 	struct cgroup *of[DEFERRED_CGROUPS];
 };
 static void put_cgroups(struct irq_work *irq);
-static DEFINE_PER_CPU(struct deferred_cgroups, deferred_cgroups) = { .irq = IRQ_WORK_INIT_HARD(put_cgroups) };
+static DEFINE_PER_CPU(struct deferred_cgroups, deferred_cgroups);
 
 static void free_tasks(struct work_struct *work)
 {
@@ -172,6 +172,14 @@ notrace bool port_task_under_cgroup(u64 task, u64 cgroup)
 size_t port_cpumask_size(void)
 {
 	return sizeof(struct cpumask);
+}
+
+void __init modbpf_objects_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		per_cpu_ptr(&deferred_cgroups, cpu)->irq = IRQ_WORK_INIT_HARD(put_cgroups);
 }
 
 void modbpf_objects_flush(void)

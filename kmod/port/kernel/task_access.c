@@ -45,7 +45,7 @@ static void deliver_pending(struct irq_work *work)
 	smp_store_release(&p->taken, 0);
 }
 
-static DEFINE_PER_CPU(struct pending_signal, pending) = { .work = IRQ_WORK_INIT(deliver_pending) };
+static DEFINE_PER_CPU(struct pending_signal, pending);
 
 notrace int port_send_signal(u32 sig, bool thread)
 {
@@ -65,6 +65,14 @@ notrace int port_send_signal(u32 sig, bool thread)
 	p->thread = thread;
 	irq_work_queue(&p->work);
 	return 0;
+}
+
+void __init modbpf_signals_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		per_cpu_ptr(&pending, cpu)->work = IRQ_WORK_INIT(deliver_pending);
 }
 
 /* At module exit: no program runs any more, so no new signal comes. */

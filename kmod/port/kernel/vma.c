@@ -30,7 +30,7 @@ static void unlock_pending(struct irq_work *work)
 	smp_store_release(&p->taken, 0);
 }
 
-static DEFINE_PER_CPU(struct pending_unlock, pending) = { .work = IRQ_WORK_INIT(unlock_pending) };
+static DEFINE_PER_CPU(struct pending_unlock, pending);
 
 /* 0, or -EBUSY. *later: who will release it, NULL: the caller itself. Preemption is off until the release. */
 static notrace int lock_mm(struct mm_struct *mm, struct pending_unlock **later)
@@ -63,6 +63,14 @@ static notrace void unlock_mm(struct mm_struct *mm, struct pending_unlock *later
 		up_read(&mm->mmap_lock);
 	}
 	preempt_enable_notrace();
+}
+
+void __init modbpf_vma_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		per_cpu_ptr(&pending, cpu)->work = IRQ_WORK_INIT(unlock_pending);
 }
 
 /* At module exit: no program runs any more, so nothing new is pending. */
