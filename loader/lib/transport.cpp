@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -72,13 +73,35 @@ bool fetch_through_pipe(void *dst, uint64_t src, size_t n) {
     return got;
 }
 
+/// The process's id, asked of the kernel once: programs that trace a tool see no calls but its own. The page that keeps it is emptied in
+/// whatever is forked, by whichever call.
+int own_pid() {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static int *kept;
+    pthread_once(&once, [] {
+        long page = raw(SYS_mmap, 0, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page < 0 && page > -4096)
+            return;
+        if (!raw(SYS_madvise, page, sysconf(_SC_PAGESIZE), MADV_WIPEONFORK))
+            kept = reinterpret_cast<int *>(page);
+    });
+    if (!kept)
+        return getpid();
+    int pid = __atomic_load_n(kept, __ATOMIC_RELAXED);
+    if (!pid) {
+        pid = getpid();
+        __atomic_store_n(kept, pid, __ATOMIC_RELAXED);
+    }
+    return pid;
+}
+
 /// n bytes at an address that may be bad.
 bool fetch(void *dst, uint64_t src, size_t n) {
     struct {
         void *base;
         size_t len;
     } local = {dst, n}, remote = {reinterpret_cast<void *>(src), n};
-    long got = raw(SYS_process_vm_readv, getpid(), reinterpret_cast<long>(&local), 1, reinterpret_cast<long>(&remote), 1, 0);
+    long got = raw(SYS_process_vm_readv, own_pid(), reinterpret_cast<long>(&local), 1, reinterpret_cast<long>(&remote), 1, 0);
     if (got == static_cast<long>(n))
         return true;
     return (got == -ENOSYS || got == -EPERM) && fetch_through_pipe(dst, src, n);

@@ -90,6 +90,36 @@ int on_clock(struct bpf_perf_event_data *ctx)
 	return look(ctx, CLOCK);
 }
 
+struct {
+	__s64 calls, mapped, signals, signal_error, vma_error;
+} masked SEC(".data.masked");
+
+static long take_mapping(void *task, void *vma, void *ctx)
+{
+	masked.mapped++;
+	return 0;
+}
+
+/* The clock's interrupt: what must wait for interrupts to be on does. */
+SEC("perf_event")
+int on_masked(struct bpf_perf_event_data *ctx)
+{
+	long err = 0;
+
+	if (bpf_get_current_pid_tgid() >> 32 != target)
+		return 0;
+	masked.calls++;
+	err = bpf_find_vma(bpf_get_current_task_btf(), page_start, take_mapping, &err, 0);
+	if (err)
+		masked.vma_error = err;
+	err = bpf_send_signal(10); /* SIGUSR1 */
+	if (err)
+		masked.signal_error = err;
+	else
+		masked.signals++;
+	return 0;
+}
+
 SEC("perf_event")
 int on_fault(struct bpf_perf_event_data *ctx)
 {

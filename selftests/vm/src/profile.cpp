@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -97,6 +98,27 @@ static void clock_samples() {
     unsigned long before = results(CLOCK).samples;
     spin(0.2);
     ok(results(CLOCK).samples == before, "profile: clock: no samples behind the links");
+}
+
+static volatile int signalled;
+
+/// In the interrupt of the CPU clock no lock can be taken that waits: signals are sent, and the memory map let go, once interrupts are on.
+static void in_interrupt() {
+    signal(SIGUSR1, [](int) { signalled = signalled + 1; });
+    long e = open_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, 10000000, 0, -1);
+    bpf_link *l = e >= 0 ? attach("on_masked", e, 0) : nullptr;
+    ok(l != nullptr, "profile: in an interrupt: event %ld", e);
+    spin(0.5);
+    bpf_link__destroy(l);
+    struct {
+        long calls, mapped, signals, signal_error, vma_error;
+    } m = {};
+    unsigned key = 0;
+    bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(obj, ".data.masked"), &key, &m);
+    ok(m.calls > 10, "profile: in an interrupt: %ld calls", m.calls);
+    ok(m.mapped > 0 && (!m.vma_error || m.vma_error == -EBUSY), "profile: in an interrupt: %ld mappings found, the last error %ld", m.mapped, m.vma_error);
+    ok(m.signals > 0 && signalled > 0 && signalled <= m.signals, "profile: in an interrupt: %d of %ld signals came, the last error %ld", signalled,
+       m.signals, m.signal_error);
 }
 
 static void task_events() {
@@ -224,6 +246,7 @@ int main(int argc, char **argv) {
     if (!ok(bpf_object__load(obj) == 0, "profile: programs load"))
         return tap_exit();
     clock_samples();
+    in_interrupt();
     task_events();
     refusals();
     counters_and_groups(argc > 2 ? argv[2] : "/sys/fs/cgroup");
