@@ -405,6 +405,24 @@ result<own<field_table>> copy_fields(const field_table &from) {
     return table;
 }
 
+namespace {
+
+/// No object owns one that owns others: what can be in a list or tree and has some itself has none of such elements in them. So nothing
+/// can come to own itself, and what is let go at one object's end has a bound.
+status check_owners(const btf &types, const vec<u32> &kinds, const btf *kernel) {
+    for (u32 id = 1; id < kinds.size(); id++) {
+        if (!(kinds[id] & graph_roots) || !(kinds[id] & graph_nodes))
+            continue;
+        own<field_table> table = TRY(find_fields(types, id, object_fields_mask, kernel));
+        for (const special_field &f : table->fields)
+            if ((field_bit(f.kind) & graph_roots) && (kinds[f.type_id] & graph_roots))
+                return error(ELOOP);
+    }
+    return {};
+}
+
+} // namespace
+
 status check_object_structs(const btf &types, const btf *kernel) {
     own<search> s(make<search>(PORT_SLEEPING, types, object_fields_mask));
     vec<u8> telling; // types of members by which a structure is one to look at
@@ -424,19 +442,22 @@ status check_object_structs(const btf &types, const btf *kernel) {
             telling[id] = 1;
             any = true;
         }
+    vec<u32> kinds; // of the fields of each type
+    TRY(kinds.resize(types.type_count()));
     for (u32 id = 1; any && id < types.type_count(); id++) {
         const btf_type *t = types.type(id);
         bool look = false;
-        for (u32 i = 0; t && t->is_composite() && i < t->vlen(); i++)
+        for (u32 i = 0; t && t->kind() == btf_kind::structure && i < t->vlen(); i++)
             look |= telling[types.tail<btf_member>(t)[i].type];
         if (!look)
             continue;
         own<field_table> table = TRY(find_fields(types, id, object_fields_mask, kernel));
         if (!table->kinds)
             return error(EFAULT);
+        kinds[id] = table->kinds;
         port_cond_resched();
     }
-    return {};
+    return check_owners(types, kinds, kernel);
 }
 
 }  // namespace modbpf

@@ -97,6 +97,37 @@ TEST(special_fields, lists_and_trees) {
     EXPECT_EQ(t.find(uncounted, 56, object_fields_mask), std::to_string(EINVAL));
 }
 
+/// What is in lists and has lists itself: of plain elements, of its own kind, of a kind that has lists of it.
+TEST(special_fields, owners_are_not_owned_by_owned_ones) {
+    auto check = [](special_types &t) {
+        btf_answer a = load_btf(t.bytes());
+        EXPECT_EQ(a.err, 0) << a.log;
+        status s = check_object_structs(*a.types, nullptr);
+        return s ? 0 : s.err().code();
+    };
+    auto owner = [](special_types &t, const char *name, const char *of) {
+        u32 id = t.composite(btf_kind::structure, name, 48, {{"h", t.head, 0}, {"n", t.node, 128}, {"lock", t.lock, 320}});
+        t.tag((std::string("contains:") + of + ":n").c_str(), id, 0);
+    };
+    special_types chain;
+    chain.composite(btf_kind::structure, "plain", 24, {{"n", chain.node, 0}});
+    owner(chain, "middle", "plain");
+    chain.tag("contains:middle:n", chain.value(24, {{"h", chain.head, 0}, {"lock", chain.lock, 128}}), 0);
+    EXPECT_EQ(check(chain), 0);
+    special_types self;
+    owner(self, "self", "self");
+    EXPECT_EQ(check(self), ELOOP);
+    special_types two;
+    owner(two, "one", "other");
+    owner(two, "other", "one");
+    EXPECT_EQ(check(two), ELOOP);
+    special_types deep;
+    deep.composite(btf_kind::structure, "plain", 24, {{"n", deep.node, 0}});
+    owner(deep, "low", "plain");
+    owner(deep, "high", "low");
+    EXPECT_EQ(check(deep), ELOOP);
+}
+
 }  // namespace
 
 }  // namespace modbpf

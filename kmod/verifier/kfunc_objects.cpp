@@ -171,7 +171,7 @@ status set_new_object(env &e, const kfunc_call &c, reg_state &r) {
     }
     typed object{e.req.types, static_cast<u32>(c.const_value)};
     const btf_type *t = object.id < e.req.types->type_count() ? object.type() : nullptr;
-    if (!t || !t->is_composite()) {
+    if (!t || t->kind() != btf_kind::structure) {
         verbose(e, "bpf_obj_new/bpf_percpu_obj_new type ID argument must be of a struct\n");
         return fail(EINVAL);
     }

@@ -48,7 +48,7 @@ const kernel_like &k() {
 
 struct program_types {
     ref<btf> types;
-    u32 element, list, number, cell, holder, counted, works;
+    u32 element, list, number, cell, holder, counted, works, either;
     program_types() {
         btf_builder b;
         using K = btf_kind;
@@ -63,6 +63,7 @@ struct program_types {
         u32 pointer = b.refer(K::pointer, b.type("percpu_kptr", b.info(K::type_tag), cell));
         holder = b.composite(K::structure, "holder", 8, {{"p", pointer, 0}});
         number = i;
+        either = b.composite(K::union_, "either", 4, {{"i", i, 0}, {"u", i, 0}});
         u32 refs = b.composite(K::structure, "bpf_refcount", 4, {{"n", i, 0}});
         counted = b.composite(K::structure, "counted", 16, {{"x", w, 0}, {"refs", refs, 64}});
         u32 wq = b.composite(K::structure, "bpf_wq", 16, {{"o", w, 0}});
@@ -166,6 +167,8 @@ std::vector<row> object_rows() {
         {"dropped where it starts", make_new() + prog{add(r6, 8)} + drop() + ret0, cls, EINVAL, "R1 must have zero offset when passed to release func"},
         {"a number is no object", prog{mov(r6, 7)} + drop() + ret0, cls, EINVAL, ""},
         {"of a structure", prog{mov(r1, static_cast<s32>(own_types().number)), mov(r2, 0), kcall(k().obj_new)} + ret0, cls, EINVAL,
+         "bpf_obj_new/bpf_percpu_obj_new type ID argument must be of a struct"},
+        {"of a structure alone", prog{mov(r1, static_cast<s32>(own_types().either)), mov(r2, 0), kcall(k().obj_new)} + ret0, cls, EINVAL,
          "bpf_obj_new/bpf_percpu_obj_new type ID argument must be of a struct"},
         {"of a known type", prog{call(BPF_FUNC_get_prandom_u32), mov_x(r1, r0), mov(r2, 0), kcall(k().obj_new)} + ret0, cls, EINVAL,
          "R1 must be a known constant"},
