@@ -56,6 +56,8 @@ status run_stages(env &e) {
         note_absent(e, "program type", e.req.type->name);
     if (e.req.attach.extension)
         note_absent(e, "program type", "ext");
+    else if (e.req.attach.prog)
+        note_absent(e, "tracing of", "a BPF program");
     return fix_up(e);
 }
 

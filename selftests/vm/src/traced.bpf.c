@@ -102,6 +102,9 @@ SEC("?fexit/hrtimer_nanosleep") int on_sleep(__u64 *ctx)
 	return 0;
 }
 
+SEC("?socket") int plain(struct __sk_buff *skb) { return 0; }
+SEC("?fentry") int on_program(__u64 *ctx) { return 0; }
+
 SEC("?lsm/file_mprotect") int guard(__u64 *ctx)
 {
 	if (bpf_get_current_pid_tgid() >> 32 != watched || ctx[1] != 5) /* PROT_READ | PROT_EXEC */

@@ -211,6 +211,19 @@ void security_hooks() {
     }
 }
 
+/// Programs at programs: the kernel has them. Here they are refused when they are loaded, not when they are attached.
+void at_a_program(bool on_kernel) {
+    loaded t({"plain"});
+    bpf_object *o = bpf_object__open(file);
+    bpf_program *p = bpf_object__find_program_by_name(o, "on_program");
+    bpf_program__set_autoload(p, true);
+    int err = bpf_program__set_attach_target(p, bpf_program__fd(t.prog("plain")), "plain");
+    ok(!err, "traced: a program has the other for its target: %d", err);
+    err = bpf_object__load(o);
+    ok(err == (on_kernel ? 0 : -524), "traced: a program at a program loads: %d", err);
+    bpf_object__close(o);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -223,6 +236,7 @@ int main(int argc, char **argv) {
     what_it_may_ask();
     order_and_changes();
     many_programs();
+    at_a_program(backend && !strcmp(backend, "kernel"));
     if (!in_process) {
         everyday_functions();
         security_hooks();
