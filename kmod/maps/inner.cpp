@@ -32,7 +32,9 @@ result<map *> make_inner_template(map *m) {
         return error(EINVAL);
     if (m->params.type >= 64 || (never_inner & type_bit(m->params.type)))
         return error(ENOTSUPP);
-    map *t = make<map>(PORT_SLEEPING, &template_ops, m->params);
+    map_params p = m->params;
+    memset(p.name, 0, sizeof(p.name)); // the maps in there have names of their own: the verifier's log gives none
+    map *t = make<map>(PORT_SLEEPING, &template_ops, p);
     if (!t)
         return error(ENOMEM);
     t->btf_key_type_id = m->btf_key_type_id;

@@ -61,6 +61,15 @@ struct map_in_map : testing::Test {
     }
 };
 
+TEST_F(map_in_map, what_is_inside_has_no_name_yet) {
+    memcpy(table[0]->params.name, "first", 6);
+    auto made = make_inner_template(table[0]);
+    ASSERT_TRUE(made.ok());
+    EXPECT_STREQ((*made)->params.name, "");
+    EXPECT_EQ((*made)->params.value_size, table[0]->params.value_size);
+    drop(*made);
+}
+
 TEST_F(map_in_map, elements) {
     for (u32 type : types)
         for (u32 flags : {0u, +BPF_F_NO_PREALLOC}) {

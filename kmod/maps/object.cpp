@@ -90,6 +90,9 @@ void object_drop(void *object) {
         if (n > 1)
             return;
     }
+    // A program may look at once whether the kernel's object is free of it; objects of programs can be chains of any length, and wait.
+    if (const field_table *fields = head_of(object)->type->fields.get(); fields && fields->has(field_kind::kptr_ref))
+        release_kernel_objects(*fields, object);
     bury(&head_of(object)->grave, object_kind);
 }
 

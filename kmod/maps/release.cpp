@@ -83,6 +83,16 @@ void release_kptr(const special_field &f, void *object) {
     (void)MODBPF_BUG_ON(true);
 }
 
+void release_kernel_objects(const field_table &t, void *value) {
+    for (const special_field &f : t.fields) {
+        if (f.kind != field_kind::kptr_ref || !f.types || !f.types->kernel)
+            continue;
+        void **word = reinterpret_cast<void **>(static_cast<u8 *>(value) + f.off);
+        if (void *old = __atomic_exchange_n(word, nullptr, __ATOMIC_ACQ_REL))
+            release_kptr(f, old);
+    }
+}
+
 void release_fields(const field_table &t, void *value) {
     auto *v = static_cast<u8 *>(value);
     for (const special_field &f : t.fields) {

@@ -16,6 +16,8 @@ inline constexpr u32 released_fields = async_fields | kptr_fields | graph_roots;
 /// A list or tree whose lock the interrupted code on this CPU holds stays as it is: only an NMI comes upon that. It is let go with the
 /// next release of that memory.
 void release_fields(const field_table &t, void *value);
+/// Of these only the references to objects of the kernel: what can be let go at once, without recursion.
+void release_kernel_objects(const field_table &t, void *value);
 /// Of a kernel pointer that was taken out of field `f`.
 void release_kptr(const special_field &f, void *object);
 

@@ -2,6 +2,7 @@
 // Objects, and what map values own: everything that is let go is freed, once.
 #include "maps/release.h"
 
+#include "btf/btf_builder_test.h"
 #include "maps/async.h"
 #include "maps/graph.h"
 #include "maps/map_test.h"
@@ -199,6 +200,34 @@ TEST_F(release, a_chain_of_any_length) {
     object_drop(first);
     grave_barrier();
     EXPECT_EQ(cache_pieces_out(), 0u);
+}
+
+/// An object of the kernel's is let go in the call; nothing of it waits for the worker.
+TEST_F(release, kernel_objects_at_once) {
+    btf_builder b;
+    u32 mask = b.composite(btf_kind::structure, "bpf_cpumask", 8, {});
+    btf_answer a = load_btf(b.bytes());
+    ASSERT_EQ(a.err, 0) << a.log;
+    a.types->kernel = true;
+    field_table t;
+    special_field f{field_kind::kptr_ref, 8, 8};
+    f.types = a.types.get(), f.type_id = mask;
+    ASSERT_TRUE(t.fields.push(f));
+    t.kinds = field_bit(f.kind);
+    auto made = object_type::create(16, false, &t, nullptr);
+    ASSERT_TRUE(made.ok());
+    thing *held = make_thing();
+    for (u32 i = 0; i < 1000; i++) {
+        auto **holder = static_cast<thing **>(object_new(made->get()));
+        ASSERT_NE(holder, nullptr);
+        EXPECT_TRUE(object_hold(held));
+        holder[1] = held;
+        object_drop(holder);
+        ASSERT_EQ(held->refs, 1u) << i;
+    }
+    object_drop(held);
+    grave_barrier();
+    a.types->kernel = false;
 }
 
 TEST_F(release, readers_keep_the_memory_of_what_they_see) {
