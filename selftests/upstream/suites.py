@@ -12,6 +12,7 @@ import subprocess
 
 from known import unique
 
+NOT_RUN = "did not run"
 PROGS_SECONDS, MAPS_SECONDS = 120, 900  # for one test on the device, under emulation
 Outcome = collections.namedtuple("Outcome", "status detail")  # OK, FAIL, SKIP; what was expected and what came
 STATISTICS = re.compile(r"^(verification time|stack depth|processed \d+ insns|max_states_per_insn|mark_precise:)")
@@ -191,8 +192,14 @@ def sources(bpf):
 def files_of(box, test):
     """The object files that a test of test_progs opens by name; the others are inside the program."""
     names = {os.path.basename(n) for n in re.findall(r'"([\w./]+\.bpf\.o)"', sources(box.bpf).get(test, ""))}
-    if "core_reloc" in test:
-        names |= {n for n in os.listdir(box.bpf) if re.match(r"(btf__core_reloc_|test_core_reloc_).*\.bpf\.o$", n)}
+    made = {"core_reloc": r"(btf__core_reloc_|test_core_reloc_)", "btf_dump": r"btf_dump_test_case_"}  # names that are put together
+    for of, pattern in made.items():
+        if of in test:
+            names |= {n for n in os.listdir(box.bpf) if re.match(pattern + r".*\.bpf\.o$", n)}
+    return there(box, names)
+
+
+def there(box, names):
     return sorted(f"{box.bpf}/{n}" for n in names if os.path.exists(f"{box.bpf}/{n}"))
 
 
@@ -210,7 +217,7 @@ def progs_on_device(box, tests, stock):
                 found[test] = Outcome("FAIL", f"it did not end: {last_message(log.splitlines())}")
             for name in stock:
                 if name.startswith(f"{test}/"):
-                    found.setdefault(name, Outcome("FAIL", "did not run"))
+                    found.setdefault(name, Outcome("FAIL", NOT_RUN))
             done.update(found)
             left.remove(test)
         for line in text.splitlines():
@@ -228,7 +235,8 @@ def progs_on_device(box, tests, stock):
 
 def maps(box, names):
     """Those tests in one boot, each in a process of its own."""
-    text, end = run([box.vm_script, "--each", str(MAPS_SECONDS), box.vm, box.bpf, "./test_maps_each", "--", *names], 6000, box.bpf)
+    adds = [w for f in there(box, ["test_map_in_map.bpf.o", "test_map_in_map_invalid.bpf.o"]) for w in ("--add", f)]
+    text, end = run([box.vm_script, *adds, "--each", str(MAPS_SECONDS), box.vm, box.bpf, "./test_maps_each", "--", *names], 6000, box.bpf)
     outcomes = {}
     for part in re.split(r"^#test ", text.replace("\r", ""), flags=re.M)[1:]:
         name, _, log = part.partition("\n")
@@ -238,7 +246,7 @@ def maps(box, names):
     if not outcomes:
         raise RuntimeError(f"test_maps_each did not start ({end}):\n{text[-2000:]}")
     for name in names:
-        outcomes.setdefault(name, Outcome("FAIL", f"{end}: did not run"))
+        outcomes.setdefault(name, Outcome("FAIL", f"{end}: {NOT_RUN}"))
     problems = [l for l in text.splitlines() if l.startswith("kernel log: ")]
     outcomes["the kernel log is clean"] = Outcome("FAIL", problems[0]) if problems else Outcome("OK", "")
     return outcomes
