@@ -204,7 +204,7 @@ unsigned long port_spin_lock(port_spinlock *l) {
 }
 
 void port_spin_unlock(port_spinlock *l, unsigned long flags) {
-    (void)MODBPF_BUG_ON(l->opaque[0] != 1);
+    (void)MODBPF_BUG_ON(__atomic_load_n(&l->opaque[0], __ATOMIC_RELAXED) != 1);
     __atomic_store_n(&l->opaque[0], 0ul, __ATOMIC_RELEASE);
     port_irq_restore(flags);
 }
