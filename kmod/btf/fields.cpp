@@ -407,16 +407,37 @@ result<own<field_table>> copy_fields(const field_table &from) {
 
 namespace {
 
-/// No object owns one that owns others: what can be in a list or tree and has some itself has none of such elements in them. So nothing
-/// can come to own itself, and what is let go at one object's end has a bound.
-status check_owners(const btf &types, const vec<u32> &kinds, const btf *kernel) {
-    for (u32 id = 1; id < kinds.size(); id++) {
-        if (!(kinds[id] & graph_roots) || !(kinds[id] & graph_nodes))
-            continue;
-        own<field_table> table = TRY(find_fields(types, id, object_fields_mask, kernel));
-        for (const special_field &f : table->fields)
-            if ((field_bit(f.kind) & graph_roots) && (kinds[f.type_id] & graph_roots))
+/// An object of one type owns objects of another: through a list, a tree or a pointer.
+struct ownership {
+    u32 owner, owned;
+};
+/// Types in a chain of owners, as in Linux: what an object's end lets go nests no deeper, and nothing can come to own itself.
+constexpr u8 max_ownership_depth = 8;
+
+status find_owned(const field_table &table, u32 owner, vec<ownership> &edges) {
+    for (const special_field &f : table.fields) {
+        bool pointer = f.kind == field_kind::kptr_ref || f.kind == field_kind::kptr_percpu;
+        if ((field_bit(f.kind) & graph_roots) || (pointer && f.types && !f.types->kernel))
+            TRY(edges.push({owner, f.type_id}));
+    }
+    return {};
+}
+
+/// Lengthens the chains edge by edge until nothing changes, or one is too long: a circle always becomes that.
+status check_ownership(const vec<u32> &kinds, const vec<ownership> &edges) {
+    vec<u8> depth; // of the longest chain from each type on; 0 stands for 1
+    TRY(depth.resize(kinds.size()));
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (const ownership &e : edges) {
+            if (!kinds[e.owned] || depth[e.owned] + 1 <= depth[e.owner])
+                continue;
+            depth[e.owner] = static_cast<u8>(depth[e.owned] + 1);
+            changed = true;
+            if (depth[e.owner] >= max_ownership_depth)
                 return error(ELOOP);
+        }
+        port_cond_resched();
     }
     return {};
 }
@@ -443,6 +464,7 @@ status check_object_structs(const btf &types, const btf *kernel) {
             any = true;
         }
     vec<u32> kinds; // of the fields of each type
+    vec<ownership> edges;
     TRY(kinds.resize(types.type_count()));
     for (u32 id = 1; any && id < types.type_count(); id++) {
         const btf_type *t = types.type(id);
@@ -455,9 +477,10 @@ status check_object_structs(const btf &types, const btf *kernel) {
         if (!table->kinds)
             return error(EFAULT);
         kinds[id] = table->kinds;
+        TRY(find_owned(*table, id, edges));
         port_cond_resched();
     }
-    return check_owners(types, kinds, kernel);
+    return check_ownership(kinds, edges);
 }
 
 }  // namespace modbpf
