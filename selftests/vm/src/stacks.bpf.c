@@ -15,7 +15,7 @@ struct seen {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(max_entries, 256);
+	__uint(max_entries, 1 << 16); /* two chains of one hash would share a place */
 	__uint(key_size, 4);
 	__uint(value_size, DEPTH * 8);
 } chains SEC(".maps");
