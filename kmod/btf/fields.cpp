@@ -463,10 +463,12 @@ status check_object_structs(const btf &types, const btf *kernel) {
             telling[id] = 1;
             any = true;
         }
+    if (!any)
+        return {};
     vec<u32> kinds; // of the fields of each type
     vec<ownership> edges;
     TRY(kinds.resize(types.type_count()));
-    for (u32 id = 1; any && id < types.type_count(); id++) {
+    for (u32 id = 1; id < types.type_count(); id++) {
         const btf_type *t = types.type(id);
         bool look = false;
         for (u32 i = 0; t && t->kind() == btf_kind::structure && i < t->vlen(); i++)
