@@ -148,12 +148,11 @@ long link_to(const fd &prog, const fd &event, u64 cookie = 0) {
     return bpf(BPF_LINK_CREATE, l, 60);
 }
 
-/// map[0] = bpf_get_attach_cookie(ctx)
-std::vector<bpf_insn> store_cookie(const fd &m) {
+/// map[0] = r6, behind `before`; r0 = 0
+std::vector<bpf_insn> store_r6(const fd &m, std::vector<bpf_insn> before) {
     constexpr u8 add = BPF_ALU64 | BPF_ADD | BPF_K, mov = BPF_ALU64 | BPF_MOV | BPF_X, call = BPF_JMP | BPF_CALL;
-    return {
-        {call, 0, 0, 0, BPF_FUNC_get_attach_cookie},
-        {BPF_STX | BPF_MEM | BPF_DW, 10, 0, -8, 0},
+    const bpf_insn rest[] = {
+        {BPF_STX | BPF_MEM | BPF_DW, 10, 6, -8, 0},
         {BPF_ST | BPF_MEM | BPF_W, 10, 0, -12, 0},
         {BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, m.get()},
         {0, 0, 0, 0, 0},
@@ -166,6 +165,13 @@ std::vector<bpf_insn> store_cookie(const fd &m) {
         mov_imm(0, 0),
         exit_insn(),
     };
+    before.insert(before.end(), std::begin(rest), std::end(rest));
+    return before;
+}
+
+/// map[0] = bpf_get_attach_cookie(ctx)
+std::vector<bpf_insn> store_cookie(const fd &m) {
+    return store_r6(m, {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, {BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_0, 0, 0}});
 }
 u64 stored(const fd &m) {
     u32 key = 0;
@@ -518,27 +524,6 @@ TEST_F(attach, output_event_refusals) {
     perf_sink *s = perf_array_slot(m.get(), 0);
     ASSERT_NE(s, nullptr);
     EXPECT_EQ(s->output(s, &key, 4, nullptr, 0), -EINVAL);
-}
-
-/// map[0] = r6, behind `before`; r0 = 0
-std::vector<bpf_insn> store_r6(const fd &m, std::vector<bpf_insn> before) {
-    constexpr u8 add = BPF_ALU64 | BPF_ADD | BPF_K, mov = BPF_ALU64 | BPF_MOV | BPF_X, call = BPF_JMP | BPF_CALL;
-    const bpf_insn rest[] = {
-        {BPF_STX | BPF_MEM | BPF_DW, 10, 6, -8, 0},
-        {BPF_ST | BPF_MEM | BPF_W, 10, 0, -12, 0},
-        {BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, m.get()},
-        {0, 0, 0, 0, 0},
-        {mov, 2, 10, 0, 0},
-        {add, 2, 0, 0, -12},
-        {mov, 3, 10, 0, 0},
-        {add, 3, 0, 0, -8},
-        mov_imm(4, 0),
-        {call, 0, 0, 0, BPF_FUNC_map_update_elem},
-        mov_imm(0, 0),
-        exit_insn(),
-    };
-    before.insert(before.end(), std::begin(rest), std::end(rest));
-    return before;
 }
 
 void overflow(u64 ip) {

@@ -69,6 +69,13 @@ inline long elem(u32 cmd, const fd &m, const void *key, void *value, u64 flags =
     return bpf(cmd, a, cmd == BPF_MAP_DELETE_ELEM ? 16 : cmd == BPF_MAP_GET_NEXT_KEY ? 24 : 32);
 }
 
+/// BTF_LOAD
+inline fd load_types(const std::vector<u8> &blob) {
+    btf_load_attr b{};
+    b.btf = addr_of(blob.data()), b.btf_size = static_cast<u32>(blob.size());
+    return fd(bpf(BPF_BTF_LOAD, b));
+}
+
 inline bpf_insn mov_imm(u8 dst, s32 imm) { return {BPF_ALU64 | BPF_MOV | BPF_K, dst, 0, 0, imm}; }
 inline bpf_insn exit_insn() { return {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}; }
 inline std::vector<bpf_insn> return_zero() { return {mov_imm(BPF_REG_0, 0), exit_insn()}; }

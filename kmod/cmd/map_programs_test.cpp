@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Programs that use maps, verified, compiled and run here: what each map type is for them.
-#include "cmd/core_test.h"
+#include "cmd/code_test.h"
 #include "prog/test_run.h"
 
 using namespace modbpf;
@@ -8,25 +8,11 @@ using namespace modbpf::test;
 
 namespace {
 
-using code = std::vector<bpf_insn>;
-
-code operator+(code a, const code &b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
-code ld_map(u8 reg, const fd &m) {
-    return {{BPF_LD | BPF_IMM | BPF_DW, reg, BPF_PSEUDO_MAP_FD, 0, m.get()}, {0, 0, 0, 0, 0}};
-}
-code mov(u8 dst, u8 src) { return {{BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0}}; }
-code imm(u8 dst, s32 v) { return {mov_imm(dst, v)}; }
+using code = insns;
 code add(u8 dst, s32 v) { return {{BPF_ALU64 | BPF_ADD | BPF_K, dst, 0, 0, v}}; }
-code call(s32 id) { return {{BPF_JMP | BPF_CALL, 0, 0, 0, id}}; }
 code st4(u8 base, s16 off, s32 v) { return {{BPF_ST | BPF_MEM | BPF_W, base, 0, off, v}}; }
 code st8(u8 base, s16 off, s32 v) { return {{BPF_ST | BPF_MEM | BPF_DW, base, 0, off, v}}; }
 code ld4(u8 dst, u8 src, s16 off) { return {{BPF_LDX | BPF_MEM | BPF_W, dst, src, off, 0}}; }
-code stop() { return {exit_insn()}; }
-/// Returns v when r0 is 0.
-code null_is(s32 v) { return code{{BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0}} + imm(BPF_REG_0, v) + stop(); }
 /// reg = address of fp[off]
 code fp(u8 reg, s32 off) { return mov(reg, BPF_REG_10) + add(reg, off); }
 

@@ -29,10 +29,7 @@ class spin_lock : public core_test {
 protected:
     void SetUp() override {
         core_test::SetUp();
-        std::vector<u8> blob = types_.bytes();
-        btf_load_attr b{};
-        b.btf = addr_of(blob.data()), b.btf_size = static_cast<u32>(blob.size());
-        btf_ = fd(bpf(BPF_BTF_LOAD, b));
+        btf_ = load_types(types_.bytes());
         ASSERT_TRUE(btf_.ok()) << btf_.get();
     }
     void TearDown() override {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Programs that use local storage, user ring buffers and commands, verified, compiled and run here.
 #include "btf/btf_builder_test.h"
-#include "cmd/core_test.h"
+#include "cmd/code_test.h"
 #include "prog/test_run.h"
 
 #include <sys/syscall.h>
@@ -11,21 +11,10 @@ using namespace modbpf::test;
 
 namespace {
 
-using code = std::vector<bpf_insn>;
-
-code operator+(code a, const code &b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
-code ld_map(u8 reg, const fd &m) { return {{BPF_LD | BPF_IMM | BPF_DW, reg, BPF_PSEUDO_MAP_FD, 0, m.get()}, {0, 0, 0, 0, 0}}; }
+using code = insns;
 code ld_value(u8 reg, const fd &m, s32 off = 0) {
     return {{BPF_LD | BPF_IMM | BPF_DW, reg, BPF_PSEUDO_MAP_VALUE, 0, m.get()}, {0, 0, 0, 0, off}};
 }
-code mov(u8 dst, u8 src) { return {{BPF_ALU64 | BPF_MOV | BPF_X, dst, src, 0, 0}}; }
-code imm(u8 dst, s32 v) { return {mov_imm(dst, v)}; }
-code call(s32 id) { return {{BPF_JMP | BPF_CALL, 0, 0, 0, id}}; }
-code stop() { return {exit_insn()}; }
-code null_is(s32 v) { return code{{BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 2, 0}} + imm(BPF_REG_0, v) + stop(); }
 
 struct number_types : btf_builder {
     u32 number = int32();
@@ -38,10 +27,7 @@ class storage_programs : public core_test {
 protected:
     void SetUp() override {
         core_test::SetUp();
-        std::vector<u8> blob = types_.bytes();
-        btf_load_attr b{};
-        b.btf = addr_of(blob.data()), b.btf_size = static_cast<u32>(blob.size());
-        btf_ = fd(bpf(BPF_BTF_LOAD, b));
+        btf_ = load_types(types_.bytes());
     }
     void TearDown() override {
         btf_.close();
