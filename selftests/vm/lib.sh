@@ -26,4 +26,19 @@ scan_dmesg() {
 # Does this kernel have BPF of its own? And is it the one whose behaviour modbpf has, so that answers can be compared?
 kernel_bpf() { [ -e /proc/sys/kernel/unprivileged_bpf_disabled ]; }
 kernel_is_peer() { kernel_bpf && case $(uname -r) in 6.12.*) true ;; *) false ;; esac; }
+# peer_passes NAME [ARGUMENT...]: /t/bin/NAME on its object passes on the kernel's own BPF, too.
+peer_passes() {
+	peer=$1; shift
+	if MODBPF_BACKEND=kernel /t/bin/$peer /t/bin/$peer.bpf.o "$@" >/tmp/kernel.out 2>&1; then
+		ok "$peer: the kernel's own BPF passes the same test"
+	else
+		not_ok "$peer: the kernel's own BPF" "$(grep '^not' /tmp/kernel.out)"
+	fi
+}
+# with_groups NAME: the control groups of the unified hierarchy are at /tmp/cgroup2, or the script ends here.
+with_groups() {
+	grep -qw cgroup2 /proc/filesystems || { ok "$1: # SKIP this kernel has no control groups"; exit 0; }
+	mkdir -p /tmp/cgroup2
+	mount -t cgroup2 none /tmp/cgroup2 || { not_ok "$1: the control groups are not mounted"; exit 1; }
+}
 status=0

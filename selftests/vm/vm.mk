@@ -8,7 +8,7 @@ $(B)/vm/%: selftests/vm/src/%.cpp $(wildcard selftests/vm/src/*.h) $(B)/libmodbp
 	@mkdir -p $(@D)
 	$(CXX) -std=gnu++20 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -I. -Iuapi -Ikmod -o $@ $< -pthread \
 		-Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed -lbpf -Wl,-rpath,'$$ORIGIN/..'
-$(B)/vm/%.bpf.o: selftests/vm/src/%.bpf.c
+$(B)/vm/%.bpf.o: selftests/vm/src/%.bpf.c $(wildcard selftests/vm/src/*.bpf.h)
 	@mkdir -p $(@D)
 	clang-19 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Werror -I/usr/include/x86_64-linux-gnu -c $< -o $@
 # The runner of selftests/progs speaks plain libbpf; the library in front of it carries it to modbpf.

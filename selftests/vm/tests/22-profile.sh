@@ -1,17 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Counters that call programs, counters that programs read, control groups in a map; then the same test on the kernel's own BPF.
 . /t/lib.sh
-mkdir -p /tmp/cgroup2
+with_groups profile
 # On a slow machine the kernel lowers the rate of samples, and then leaves some out.
 echo 100000 >/proc/sys/kernel/perf_event_max_sample_rate
 echo 0 >/proc/sys/kernel/perf_cpu_time_max_percent
-mount -t cgroup2 none /tmp/cgroup2 2>/dev/null || { ok "profile: # SKIP this kernel has no control groups"; exit 0; }
 /t/bin/profile /t/bin/profile.bpf.o /tmp/cgroup2 || status=1
-if kernel_is_peer; then
-	MODBPF_BACKEND=kernel /t/bin/profile /t/bin/profile.bpf.o /tmp/cgroup2 >/tmp/kernel.out 2>&1 &&
-		ok "profile: the kernel's own BPF passes the same test" ||
-		not_ok "profile: the kernel's own BPF" "$(grep '^not' /tmp/kernel.out)"
-fi
+kernel_is_peer && peer_passes profile /tmp/cgroup2
 # Sampling while the programs' maps are hit from everywhere else.
 for p in 1 2 3; do
 	/t/bin/profile /t/bin/profile.bpf.o /tmp/cgroup2 >/tmp/busy.$p 2>&1 &

@@ -2,14 +2,9 @@
 # Values of tasks and control groups, chains of tasks, per-CPU variables, loader programs; then the same on the kernel's own BPF. Then the
 # owners come and go while the maps are hit from busy hooks, and the maps go while owners live on.
 . /t/lib.sh
-mkdir -p /tmp/cgroup2
-mount -t cgroup2 none /tmp/cgroup2 2>/dev/null || { ok "storage: # SKIP this kernel has no control groups"; exit 0; }
+with_groups storage
 /t/bin/storage /t/bin/storage.bpf.o /tmp/cgroup2 || status=1
-if kernel_is_peer; then
-	MODBPF_BACKEND=kernel /t/bin/storage /t/bin/storage.bpf.o /tmp/cgroup2 >/tmp/kernel.out 2>&1 &&
-		ok "storage: the kernel's own BPF passes the same test" ||
-		not_ok "storage: the kernel's own BPF" "$(grep '^not' /tmp/kernel.out)"
-fi
+kernel_is_peer && peer_passes storage /tmp/cgroup2
 for p in 1 2; do
 	/t/bin/storage /t/bin/storage.bpf.o /tmp/cgroup2 >/tmp/busy.$p 2>&1 &
 done
