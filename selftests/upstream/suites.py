@@ -13,6 +13,7 @@ import subprocess
 from known import unique
 
 NOT_RUN = "did not run"
+KERNEL_LOG = "the kernel log"
 PROGS_SECONDS, MAPS_SECONDS = 120, 900  # for one test on the device, under emulation
 Outcome = collections.namedtuple("Outcome", "status detail")  # OK, FAIL, SKIP; what was expected and what came
 STATISTICS = re.compile(r"^(verification time|stack depth|processed \d+ insns|max_states_per_insn|mark_precise:)")
@@ -203,15 +204,28 @@ def there(box, names):
     return sorted(f"{box.bpf}/{n}" for n in names if os.path.exists(f"{box.bpf}/{n}"))
 
 
+def each_on_device(box, seconds, files, command, words):
+    """{word: what the command printed with it} of one boot, why the boot ended, and an outcome for what the kernel said."""
+    adds = [w for f in files for w in ("--add", f)]
+    text, end = run([box.vm_script, *adds, "--each", str(seconds), box.vm, box.bpf, *command, "--", *words], 6000, box.bpf)
+    text = text.replace("\r", "")
+    problems = [l for l in text.splitlines() if l.startswith("kernel log: ")]
+    text = "\n".join(l for l in text.splitlines() if not l.startswith("kernel log: "))
+    logs = dict(part.split("\n", 1) if "\n" in part else (part, "") for part in re.split(r"^#test ", text, flags=re.M)[1:])
+    if not logs:
+        raise RuntimeError(f"{command[0]} did not start ({end}):\n{text[-2000:]}")
+    said = {f"{KERNEL_LOG} behind {words[0]}": Outcome("FAIL", problems[0]) if problems else Outcome("OK", "")}
+    return logs, end, said
+
+
 def progs_on_device(box, tests, stock):
     """Many tests in one boot, each in a process of its own. What a crash of the guest leaves is run in another boot."""
-    done, left = {}, list(tests)
+    done, left, end = {}, list(tests), 0
     while left:
-        adds = [w for f in sorted({f for t in left for f in files_of(box, t)}) for w in ("--add", f)]
-        text, end = run([f"{box.vm_script}", *adds, "--each", str(PROGS_SECONDS), box.vm, box.bpf, "./test_progs", "-a", "--", *left], 3600, box.bpf)
-        text = text.replace("\r", "")
-        for part in re.split(r"^#test ", text, flags=re.M)[1:]:
-            test, _, log = part.partition("\n")
+        files = sorted({f for t in left for f in files_of(box, t)})
+        logs, end, said = each_on_device(box, PROGS_SECONDS, files, ["./test_progs", "-a"], left)
+        done.update(said)
+        for test, log in logs.items():
             found = parse_progs(log)
             if test not in found:
                 found[test] = Outcome("FAIL", f"it did not end: {last_message(log.splitlines())}")
@@ -219,15 +233,10 @@ def progs_on_device(box, tests, stock):
                 if name.startswith(f"{test}/"):
                     found.setdefault(name, Outcome("FAIL", NOT_RUN))
             done.update(found)
-            left.remove(test)
-        for line in text.splitlines():
-            if line.startswith("kernel log: "):
-                done[f"kernel log after {tests[0]} ... {tests[-1]}"] = Outcome("FAIL", line)
-        if not left or end == 0 or not any(t in done for t in tests):
+        left = [t for t in left if t not in logs]
+        if end == 0:
             break
-        tests = left[:]
-    for t in left:
-        done[t] = Outcome("FAIL", f"{end}: {last_message(text.splitlines())}")
+    done.update({t: Outcome("FAIL", f"{end}: {NOT_RUN}") for t in left})
     return done
 
 
@@ -235,18 +244,14 @@ def progs_on_device(box, tests, stock):
 
 def maps(box, names):
     """Those tests in one boot, each in a process of its own."""
-    adds = [w for f in there(box, ["test_map_in_map.bpf.o", "test_map_in_map_invalid.bpf.o"]) for w in ("--add", f)]
-    text, end = run([box.vm_script, *adds, "--each", str(MAPS_SECONDS), box.vm, box.bpf, "./test_maps_each", "--", *names], 6000, box.bpf)
-    outcomes = {}
-    for part in re.split(r"^#test ", text.replace("\r", ""), flags=re.M)[1:]:
-        name, _, log = part.partition("\n")
-        lines = [l for l in log.splitlines() if l.strip() and not l.startswith("kernel log: ")]
-        last = lines[-1] if lines else ""
-        outcomes[name] = Outcome(last[1:], "") if last in ("#OK", "#SKIP") else Outcome("FAIL", last or f"did not end in {MAPS_SECONDS} s")
-    if not outcomes:
-        raise RuntimeError(f"test_maps_each did not start ({end}):\n{text[-2000:]}")
+    files = there(box, ["test_map_in_map.bpf.o", "test_map_in_map_invalid.bpf.o"])
+    logs, end, outcomes = each_on_device(box, MAPS_SECONDS, files, ["./test_maps_each"], names)
     for name in names:
-        outcomes.setdefault(name, Outcome("FAIL", f"{end}: {NOT_RUN}"))
-    problems = [l for l in text.splitlines() if l.startswith("kernel log: ")]
-    outcomes["the kernel log is clean"] = Outcome("FAIL", problems[0]) if problems else Outcome("OK", "")
+        last = ([""] + [l for l in logs.get(name, "").splitlines() if l.strip()])[-1]
+        if name not in logs:
+            outcomes[name] = Outcome("FAIL", f"{end}: {NOT_RUN}")
+        elif last in ("#OK", "#SKIP"):
+            outcomes[name] = Outcome(last[1:], "")
+        else:
+            outcomes[name] = Outcome("FAIL", last or f"did not end in {MAPS_SECONDS} s")
     return outcomes
