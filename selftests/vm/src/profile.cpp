@@ -235,6 +235,7 @@ int main(int argc, char **argv) {
     if (!ok(obj != nullptr, "profile: object opens"))
         return tap_exit();
     pages = static_cast<char *>(mmap(nullptr, area, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    madvise(pages, area, MADV_NOHUGEPAGE); // beside other mappings one fault could bring two megabytes
     size_t size = 0;
     bpf_map *m;
     struct {
