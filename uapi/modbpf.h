@@ -13,6 +13,8 @@
 
 #define MODBPF_DEVICE "/dev/modbpf"
 #define MODBPF_ABI_VERSION 1
+/* The file system that objects are pinned in. Each mount is one of its own, but all with the option "shared" are the same. */
+#define MODBPF_FS_TYPE "bpf-modbpf"
 
 /* bpf(cmd, attr, size) */
 struct modbpf_bpf {

@@ -77,6 +77,7 @@ void bpf_link::dispose(bpf_link *l) {
 constinit const port_file_ops link_file_ops = {
     .name = "bpf_link",
     .release = release,
+    .hold = [](void *obj) { static_cast<bpf_link *>(obj)->get(); },
     .mmap = nullptr,
     .vma_open = nullptr,
     .vma_close = nullptr,

@@ -240,6 +240,7 @@ void perf_event::dispose(perf_event *e) { core->dead.push(&e->reap, unhook); }
 constinit const port_file_ops perf_file_ops = {
     .name = "[perf_event]",
     .release = release,
+    .hold = nullptr,
     .mmap = mmap,
     .vma_open = vma_open,
     .vma_close = vma_close,

@@ -52,6 +52,13 @@ struct get_id_attr { ///< start_id or the object's id
     u32 id, next_id, open_flags;
 };
 
+struct obj_attr { ///< OBJ_PIN, OBJ_GET
+    u64 pathname;
+    u32 bpf_fd, file_flags;
+    s32 path_fd;
+};
+static_assert(__builtin_offsetof(obj_attr, path_fd) == 16);
+
 struct info_attr {
     u32 bpf_fd, info_len;
     u64 info;
@@ -151,6 +158,9 @@ long cmd_map_fd_by_id(const attr_view &a);
 long cmd_btf_fd_by_id(const attr_view &a);
 long cmd_link_fd_by_id(const attr_view &a);
 long cmd_obj_info(const attr_view &a);
+// pin_cmd.cpp
+long cmd_obj_pin(const attr_view &a);
+long cmd_obj_get(const attr_view &a);
 // btf_cmd.cpp
 bool btf_load_early(const attr_view &a);
 long cmd_btf_load(const attr_view &a);

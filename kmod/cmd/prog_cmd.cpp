@@ -80,6 +80,7 @@ void stats_fdinfo(void *, port_seq *) {} // Linux has no keys for it
 constinit const port_file_ops stats_file_ops = {
     .name = "bpf-stats",
     .release = stats_release,
+    .hold = nullptr,
     .mmap = nullptr,
     .vma_open = nullptr,
     .vma_close = nullptr,

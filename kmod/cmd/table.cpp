@@ -16,6 +16,8 @@ constexpr command commands[] = {
     {BPF_MAP_DELETE_ELEM, "map_delete_elem", cmd_map_delete, END(map_elem_attr, key)},
     {BPF_MAP_GET_NEXT_KEY, "map_get_next_key", cmd_map_next_key, END(map_elem_attr, value)},
     {BPF_PROG_LOAD, "prog_load", cmd_prog_load, END(prog_load_attr, prog_token_fd)},
+    {BPF_OBJ_PIN, "obj_pin", cmd_obj_pin, END(obj_attr, path_fd)},
+    {BPF_OBJ_GET, "obj_get", cmd_obj_get, END(obj_attr, path_fd)},
     {BPF_PROG_TEST_RUN, "prog_test_run", cmd_prog_test_run, END(test_run_attr, batch_size)},
     {BPF_PROG_GET_NEXT_ID, "prog_get_next_id", cmd_prog_next_id, END(get_id_attr, next_id), command_needs::sys_admin, next_id_early},
     {BPF_MAP_GET_NEXT_ID, "map_get_next_id", cmd_map_next_id, END(get_id_attr, next_id), command_needs::sys_admin, next_id_early},

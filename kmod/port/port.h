@@ -282,6 +282,7 @@ struct port_waitq;
 struct port_file_ops {
 	const char *name;
 	void (*release)(void *obj);                              /* task: last close; drops the file's reference */
+	void (*hold)(void *obj);                                 /* task: one more reference for release(); NULL: cannot be pinned */
 	int (*mmap)(void *obj, struct port_vma *vma);            /* NULL: ENODEV */
 	/* NULL allowed: one more / one fewer mapping. As in Linux, vma_open is not called for the mapping that mmap() itself
 	 * makes, and vma_close is called for each mapping that goes; `writable` is port_vma_may_write() at that time. */
@@ -312,6 +313,14 @@ int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **fi
 void port_file_put(struct port_file *f);
 int port_fd_close(int fd); /* closes an fd of the caller's process, whatever it is: 0, -EBADF */
 unsigned int port_file_access(struct port_file *f); /* PORT_FD_RDONLY, PORT_FD_WRONLY or 0 */
+
+/* A path of the caller's: a user address; where relative, from the folder dirfd or, with AT_FDCWD, the current one. Task context. */
+/* Gives obj a name in a file system of ours: its reference goes there, and comes back by ops->release(). -EPERM: another file system; or what
+ * making a file gives (-EEXIST, -ENOENT, -EACCES...). */
+int port_pin(int dirfd, u64 path, const struct port_file_ops *ops, void *obj);
+/* What has that name, with a reference of its own (ops->hold). -EACCES: not allowed (access: PORT_FD_RDONLY, PORT_FD_WRONLY or 0 for both), or
+ * no object of ours; -ENOENT... */
+int port_pinned(int dirfd, u64 path, unsigned int access, const struct port_file_ops **ops, void **obj);
 
 size_t port_vma_size(struct port_vma *v);
 u64 port_vma_offset(struct port_vma *v); /* bytes */

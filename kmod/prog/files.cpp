@@ -18,6 +18,11 @@ void map_put_user(map *m) {
 namespace {
 
 void map_release(void *obj) { map_put_user(static_cast<map *>(obj)); }
+void map_hold(void *obj) {
+    auto *m = static_cast<map *>(obj);
+    m->get();
+    m->user_get();
+}
 
 /// Writable mappings count as writers, so that a map cannot be frozen under them.
 int map_mmap(void *obj, port_vma *vma) {
@@ -84,6 +89,7 @@ void btf_fdinfo(void *obj, port_seq *seq) { port_seq_printf(seq, "btf_id:\t%u\n"
 constinit const port_file_ops map_file_ops = {
     .name = "bpf-map",
     .release = map_release,
+    .hold = map_hold,
     .mmap = map_mmap,
     .vma_open = map_vma_open,
     .vma_close = map_vma_close,
@@ -95,6 +101,7 @@ constinit const port_file_ops map_file_ops = {
 constinit const port_file_ops btf_file_ops = {
     .name = "btf",
     .release = btf_release,
+    .hold = nullptr,
     .mmap = nullptr,
     .vma_open = nullptr,
     .vma_close = nullptr,

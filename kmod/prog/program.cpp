@@ -41,6 +41,7 @@ void program::dispose(program *p) {
 constinit const port_file_ops prog_file_ops = {
     .name = "bpf-prog",
     .release = release,
+    .hold = [](void *obj) { static_cast<program *>(obj)->get(); },
     .mmap = nullptr,
     .vma_open = nullptr,
     .vma_close = nullptr,

@@ -8,7 +8,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <getopt.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <unistd.h>
+
+#include "uapi/modbpf.h"
 
 namespace cli {
 
@@ -18,7 +22,8 @@ const char *const help =
     "Usage: modbpf exec [--backend=device|process|kernel] -- COMMAND [ARGUMENTS]\n\n"
     "Runs COMMAND so that its bpf() calls, and its perf_event_open() calls for kprobes and tracepoints, are answered by\n"
     "modbpf. Works for programs that reach bpf() through libc (bpftool, bpftrace, BCC and libbpf tools); statically\n"
-    "linked and set-user-id programs run unchanged, on the kernel's own BPF.\n\n"
+    "linked and set-user-id programs run unchanged, on the kernel's own BPF. What the command pins in /sys/fs/bpf is seen\n"
+    "by other commands that are run like this, and stays until it is removed; the rest of the machine does not see it.\n\n"
     "  --backend=device   /dev/modbpf, the loaded module (default)\n"
     "  --backend=process  the core inside the process: verifies and test-runs, attaches nothing; needs no root\n"
     "  --backend=kernel   the kernel's own BPF, for comparison\n";
@@ -37,6 +42,20 @@ std::string find_library() {
             return whole;
     }
     return "";
+}
+
+/// A mount namespace of the command's own, in which /sys/fs/bpf is where modbpf's objects are pinned: the same in all such commands.
+/// Without the rights for it, or without the module, the command runs all the same, and says itself what it misses.
+void mount_pins() {
+    const char *backend = getenv("MODBPF_BACKEND");
+    if ((backend && strcmp(backend, "device")) || access(MODBPF_DEVICE, F_OK) || unshare(CLONE_NEWNS))
+        return;
+    bool apart = !mount("none", "/", nullptr, MS_REC | MS_SLAVE, nullptr);
+    while (apart && !umount2("/sys/fs/bpf", MNT_DETACH)) // tools that walk all mounts would meet the kernel's own there
+        ;
+    if (!apart ||
+        mount("modbpf", "/sys/fs/bpf", MODBPF_FS_TYPE, MS_NOSUID | MS_NODEV | MS_NOEXEC, "shared,mode=700"))
+        complain("nothing can be pinned: " MODBPF_FS_TYPE " was not mounted at /sys/fs/bpf: %s; see dmesg", strerror(errno));
 }
 
 } // namespace
@@ -70,6 +89,7 @@ int exec_main(int argc, char **argv) {
     if (before && *before && std::string_view(before).find(lib) == std::string_view::npos)
         lib += std::string(":") + before;
     setenv("LD_PRELOAD", lib.c_str(), 1);
+    mount_pins();
     execvp(argv[optind], argv + optind);
     int e = errno;
     complain("cannot run %s: %s", argv[optind], strerror(e));

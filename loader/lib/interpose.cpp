@@ -7,13 +7,18 @@
 
 #include "port/user/user.h"
 
+#include "uapi/modbpf.h"
+
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/perf_event.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 
 using namespace transport;
@@ -79,6 +84,32 @@ int munmap(void *addr, size_t size) noexcept {
         port_user_unmapped(addr, size);
     }
     return static_cast<int>(result(raw(SYS_munmap, reinterpret_cast<long>(addr), static_cast<long>(size))));
+}
+
+/// A name that is pinned in this process.
+static bool unpinned(int dirfd, const char *path) {
+    if (!path || !ours())
+        return false;
+    core_section section;
+    return port_user_unpin(dirfd, path);
+}
+
+int unlink(const char *path) noexcept {
+    return unpinned(AT_FDCWD, path) ? 0 : static_cast<int>(result(raw(SYS_unlink, reinterpret_cast<long>(path))));
+}
+
+int unlinkat(int dirfd, const char *path, int flags) noexcept {
+    if (!(flags & AT_REMOVEDIR) && unpinned(dirfd, path))
+        return 0;
+    return static_cast<int>(result(raw(SYS_unlinkat, dirfd, reinterpret_cast<long>(path), flags)));
+}
+
+/// With the device, what a tool mounts as bpffs is the file system of modbpf's objects.
+int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data) noexcept {
+    if (type && !strcmp(type, "bpf") && !in_core() && backend() == backend_kind::device)
+        type = MODBPF_FS_TYPE;
+    return static_cast<int>(result(raw(SYS_mount, reinterpret_cast<long>(source), reinterpret_cast<long>(target), reinterpret_cast<long>(type),
+                                       static_cast<long>(flags), reinterpret_cast<long>(data))));
 }
 
 int ioctl(int fd, unsigned long request, ...) noexcept {

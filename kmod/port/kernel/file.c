@@ -141,6 +141,21 @@ static struct file_class *class_of(const struct port_file_ops *ops)
 	return NULL;
 }
 
+const struct port_file_ops *modbpf_class_at(unsigned int index)
+{
+	return classes[index].ops;
+}
+
+int modbpf_class_index(const struct port_file_ops *ops, unsigned int *index)
+{
+	struct file_class *c = class_of(ops);
+
+	if (!c || !ops->hold)
+		return -EINVAL;
+	*index = c - classes;
+	return 0;
+}
+
 int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flags)
 {
 	struct file_class *c = class_of(ops);

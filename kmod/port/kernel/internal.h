@@ -52,6 +52,13 @@ void modbpf_random_init(void);
 
 bool modbpf_fail_nth(void); /* memory.c: true when this allocation must fail */
 
+/* file.c: a class of files by its index, below PORT_FILE_CLASSES; the index of one whose objects can be pinned: 0, -EINVAL. */
+const struct port_file_ops *modbpf_class_at(unsigned int index);
+int modbpf_class_index(const struct port_file_ops *ops, unsigned int *index);
+
+int modbpf_pin_init(void); /* pin.c: the file system */
+void modbpf_pin_exit(void);
+
 /* region.c: the pages to map, in order, without the mirrored ones. Borrowed. */
 struct page **modbpf_region_pages(struct port_region *r, size_t *count);
 

@@ -137,12 +137,17 @@ static int __init modbpf_init(void)
 	ret = modbpf_core_init();
 	if (ret)
 		goto no_core;
+	ret = modbpf_pin_init();
+	if (ret)
+		goto no_pins;
 	ret = misc_register(&device);
 	if (ret)
 		goto no_device;
 	return 0;
 
 no_device:
+	modbpf_pin_exit();
+no_pins:
 	modbpf_core_exit();
 no_core:
 	modbpf_raw_tp_exit();
@@ -159,6 +164,7 @@ no_tracepoint:
 static void __exit modbpf_exit(void)
 {
 	misc_deregister(&device);
+	modbpf_pin_exit();
 	modbpf_quiesce();
 	modbpf_core_exit();
 	modbpf_signals_flush();

@@ -36,6 +36,9 @@ long port_user_fdinfo(int fd, char *buf, size_t size);
 /* Name of the class, or NULL. */
 const char *port_user_class(int fd);
 
+/* Takes back what is pinned there, as unlink() would: false when nothing is. */
+bool port_user_unpin(int dirfd, const char *path);
+
 /* Capabilities: by default all. A bit per enum port_cap. */
 void port_user_set_caps(u32 mask);
 /* What port_unprivileged_bpf() says; by default what the machine allows for the kernel's own BPF. */

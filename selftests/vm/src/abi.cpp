@@ -35,10 +35,10 @@ static int open_fds() {
 }
 
 /// Commands of the spine; others are EINVAL here and may exist in the kernel's own.
-static const unsigned commands[] = {0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15, 17, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 34, 35};
+static const unsigned commands[] = {0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 17, 18, 19, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 34, 35};
 
 static bool gives_fd(unsigned cmd) {
-    return cmd == 0 || cmd == 5 || cmd == 13 || cmd == 14 || cmd == 18 || cmd == 19 || cmd == 30 || cmd == 32;
+    return cmd == 0 || cmd == 5 || cmd == 7 || cmd == 13 || cmd == 14 || cmd == 18 || cmd == 19 || cmd == 30 || cmd == 32;
 }
 /// Walks of the BTF ids differ by what is loaded: the kernel lists its own and its modules' types.
 static bool by_btf_id(unsigned cmd) { return cmd == 19 || cmd == 23; }

@@ -76,9 +76,13 @@ for t in hash array prog_array perf_event_array percpu_hash percpu_array ringbuf
 	check "bpftool: feature probe: map type $t" grep -q "eBPF map_type $t is available" /tmp/probe.out
 done
 check "bpftool: feature probe: what is absent" grep -q 'eBPF program_type lirc_mode2 is NOT available' /tmp/probe.out
-bt_fails "pinning a map is refused" 'Invalid argument' map create /sys/fs/bpf/x type hash key 4 value 8 entries 16 name m
-bt_fails "pinning a program is refused" 'Invalid argument' prog pin id "$p" /sys/fs/bpf/x
-bt_fails "prog load pins: refused" 'failed to pin' prog load $o /sys/fs/bpf/x
+bt "prog pin" '' prog pin id "$p" /sys/fs/bpf/x
+bt "prog show pinned" "^$p: kprobe" prog show pinned /sys/fs/bpf/x
+bt_fails "a name that is taken" 'File exists' map pin id "$m" /sys/fs/bpf/x
+bt "link pin" '' link pin id "$l" /sys/fs/bpf/y
+bt "prog loadall" '' prog loadall $o /sys/fs/bpf/all pinmaps /sys/fs/bpf/maps
+bt "prog loadall: its map" '^[0-9]+: hash  name table' map show pinned /sys/fs/bpf/maps/table
+check "bpftool: what was pinned goes" modbpf exec -- rm -r /sys/fs/bpf/x /sys/fs/bpf/y /sys/fs/bpf/all /sys/fs/bpf/maps
 bt_fails "prog show of no id" "No such file or directory" prog show id 999999
 stop
 count_is "bpftool: the run's variables" 1 "$(grep -c '^  total = 5$' /tmp/run.out)"
@@ -106,7 +110,12 @@ sequence() {
 		"map lookup id $c key 9 0 0 0" "map update id $c key 0 0 0 0 value 1 0 0 0 0 0 0 0" "map delete id $c key 0 0 0 0" "map peek id $m" "map pop id $m" \
 		"map push id $m value 1 2 3 4 5 6 7 8" "map freeze id $m" "map freeze id $m" "map update id $m key 1 0 0 0 value 7 0 0 0 0 0 0 0" "map show name table" \
 		"prog show id 12345678" "map show id 12345678" "link show id 12345678" "btf dump id 12345678" "btf dump prog id $p" "btf dump map id $m kv" \
-		"btf dump map id $m all format c" "prog run id $p data_in /t/marker repeat 2" "prog dump jited id $p" "link list" "-j link list" "struct_ops list"; do
+		"btf dump map id $m all format c" "prog run id $p data_in /t/marker repeat 2" "prog dump jited id $p" "link list" "-j link list" "struct_ops list" \
+		"map create /sys/fs/bpf/x type hash key 4 value 8 entries 16 name made" "map update pinned /sys/fs/bpf/x key 1 0 0 0 value 7 0 0 0 0 0 0 0" \
+		"map create /sys/fs/bpf/x type hash key 4 value 8 entries 16" "map dump pinned /sys/fs/bpf/x" "map pin id $m /sys/fs/bpf/y" \
+		"map pin id $m /sys/fs/bpf/a.b" "prog pin id $p /sys/fs/bpf/p" "prog show pinned /sys/fs/bpf/p" "prog show pinned /sys/fs/bpf/y" \
+		"-f map show id $m" "-f -j prog show id $p" "prog load $o /sys/fs/bpf/q type kprobe" "prog show pinned /sys/fs/bpf/q" "prog load $o /sys/fs/bpf/q type kprobe" \
+		"prog loadall $o /sys/fs/bpf/all pinmaps /sys/fs/bpf/maps" "map show pinned /sys/fs/bpf/maps/table"; do
 		echo "\$ bpftool $command"
 		$x bpftool $command 2>&1 </dev/null
 		echo "= $?"
@@ -118,6 +127,7 @@ if kernel_is_peer; then
 	touch /t/marker
 	start device; sequence "modbpf exec --" >/tmp/ours; stop
 	start kernel; sequence "" >/tmp/kernels; stop
+	modbpf exec -- sh -c 'rm -r /sys/fs/bpf/*'
 	n=$(grep -c '^\$' /tmp/ours)
 	if [ "$n" -ge 35 ] && cmp -s /tmp/ours /tmp/kernels; then ok "bpftool: $n commands: as on the kernel's own BPF"; else
 		not_ok "bpftool: $n commands: unlike the kernel's own BPF" "$(diff /tmp/ours /tmp/kernels)" 60; fi
