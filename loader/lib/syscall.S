@@ -3,7 +3,7 @@
  * long syscall(long number, ...)
  *
  * In assembly, without a frame, so that every number that is not ours behaves as in libc, also those that return twice
- * or return on another stack. bpf and perf_event_open go on to modbpf_route with all arguments where they are: a C
+ * or return on another stack. bpf, perf_event_open and fsopen go on to modbpf_route with all arguments where they are: a C
  * function with seven integer arguments finds the seventh at 8(%rsp), as syscall() does.
  */
 	.text
@@ -16,6 +16,8 @@ syscall:
 	cmpl	$321, %edi		/* __NR_bpf */
 	je	modbpf_route
 	cmpl	$298, %edi		/* __NR_perf_event_open */
+	je	modbpf_route
+	cmpl	$430, %edi		/* __NR_fsopen */
 	je	modbpf_route
 	movq	%rdi, %rax
 	movq	%rsi, %rdi

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Routing: bpf() and perf_event_open() to the back end.
+// Routing: bpf() and perf_event_open() to the back end, and fsopen() of bpffs to the device's file system.
 #include "loader/lib/transport.h"
 #include "loader/lib/libmodbpf.h"
 
@@ -164,6 +164,12 @@ long perf_event_open(long attr, long pid, long cpu, long group, long flags) {
     return device_ioctl(MODBPF_IOC_PERF_EVENT_OPEN, &request);
 }
 
+long open_fs(long type, long flags) {
+    char name[4];
+    bool ours = backend() == backend_kind::device && fetch(name, static_cast<uint64_t>(type), sizeof(name)) && !memcmp(name, "bpf", sizeof(name));
+    return raw(SYS_fsopen, ours ? reinterpret_cast<long>(MODBPF_FS_TYPE) : type, flags);
+}
+
 } // namespace
 
 backend_kind backend() {
@@ -204,6 +210,8 @@ extern "C" __attribute__((visibility("hidden"))) long modbpf_route(long nr, long
         r = raw(nr, a, b, c, d, e, f);
     else if (static_cast<int>(nr) == SYS_bpf)
         r = bpf(a, b, c);
+    else if (static_cast<int>(nr) == SYS_fsopen)
+        r = open_fs(a, b);
     else if (serves_event(static_cast<uint64_t>(a))) {
         r = perf_event_open(a, b, c, d, e);
         if (r >= 0)

@@ -59,7 +59,7 @@ ok "features --json" '"helpers"' $m features --json --backend=process
 ok "a pipeline" "$(seq 1 20000 | sort -R --random-source=/etc/passwd | md5sum)" \
 	$m exec --backend=process -- sh -c 'seq 1 20000 | sort -R --random-source=/etc/passwd --parallel=2 | md5sum'
 exported=$(nm -D --defined-only build/libmodbpf.so | awk '{print $3}' | sort | tr '\n' ' ')
-ok "exports nothing else" "epoll_pwait epoll_wait ioctl mmap mmap64 modbpf_features modbpf_select_backend modbpf_watch munmap poll syscall " echo "$exported"
+ok "exports nothing else" "epoll_pwait epoll_wait ioctl mmap mmap64 modbpf_features modbpf_select_backend modbpf_watch mount munmap poll syscall unlink unlinkat " echo "$exported"
 needed=$(readelf -d build/libmodbpf.so | grep -c NEEDED)
 [ "$needed" -le 2 ] && echo "ok: needs libc alone" || { echo "FAILED: $needed libraries needed"; fails=1; }
 exit $fails

@@ -32,6 +32,15 @@ int get(const std::string &path, unsigned flags = 0) {
     int fd = bpf_obj_get_opts(path.c_str(), &opts);
     return fd < 0 ? -errno : fd;
 }
+/// A path from a folder's fd, as Linux 6.12 has it; libbpf here is older.
+long at_folder(int cmd, const char *path, int fd, int folder) {
+    struct {
+        const char *path;
+        unsigned fd, flags;
+        int folder;
+    } a = {path, static_cast<unsigned>(fd), 1u << 14, folder};
+    return syscall(__NR_bpf, cmd, &a, 20);
+}
 int new_map(int type = BPF_MAP_TYPE_ARRAY) { return bpf_map_create(static_cast<bpf_map_type>(type), "pinned", 4, 8, 1, nullptr); }
 unsigned id_of(int map) {
     bpf_map_info info = {};
@@ -132,12 +141,7 @@ void folders() {
     close(other);
     ok(!rename(at("moved").c_str(), at("target").c_str()) && gone(other_id), "pins: over another, which goes");
     int dir = open(at("sub").c_str(), O_PATH | O_DIRECTORY);
-    struct { // as Linux 6.12 has it; libbpf here is older
-        const char *path;
-        unsigned fd, flags;
-        int folder;
-    } a = {"map", 0, 1u << 14, dir};
-    through = static_cast<int>(syscall(__NR_bpf, BPF_OBJ_GET, &a, 20));
+    through = static_cast<int>(at_folder(BPF_OBJ_GET, "map", 0, dir));
     ok(through >= 0 && id_of(through) == id, "pins: from a folder's fd");
     close(through), close(dir), close(fd);
     std::string names;
@@ -247,6 +251,12 @@ int main(int argc, char **argv) {
         return 1;
     struct statfs fs = {};
     ok(!statfs(top.c_str(), &fs) && fs.f_type == 0xcafe4a11, "pins: the magic number");
+    long context = syscall(SYS_fsopen, "bpf", 0);
+    ok(context >= 0 && !syscall(SYS_fsconfig, context, 6, nullptr, nullptr, 0), "pins: a file system by fsopen(): %d", errno); // FSCONFIG_CMD_CREATE
+    long mounted = syscall(SYS_fsmount, context, 0, 0);
+    ok(mounted >= 0 && !fstatfs(static_cast<int>(mounted), &fs) && fs.f_type == 0xcafe4a11, "pins: it has the magic number, too");
+    ok(at_folder(BPF_OBJ_PIN, "inside", before, static_cast<int>(mounted)) == 0, "pins: into it, though it is mounted nowhere");
+    close(static_cast<int>(mounted)), close(static_cast<int>(context));
     ok(mode_of(top) == (S_IFDIR | 01777), "pins: the mode of its root: %o", mode_of(top));
     maps();
     rights();
