@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Perf events and links over events that the test itself fires: this file stands in for the port's events.
-#include "cmd/core_test.h"
+#include "attach/event_test.h"
 
 #include <map>
 #include <poll.h>
@@ -9,26 +9,10 @@
 using namespace modbpf;
 using namespace modbpf::test;
 
-// ---- the events of this test ----------------------------------------------------------------------------------------------
-
-struct port_event {
-    enum { kprobe, tracepoint, raw_tp, counter } kind;
-    void *priv;
-    port_kprobe_fn on_kprobe = nullptr;
-    port_tracepoint_fn on_tracepoint = nullptr;
-    port_raw_tp_fn on_raw = nullptr;
-    port_perf_fn on_overflow = nullptr;
-    port_perf_spec spec{};
-    u64 count[3] = {};
-    bool enabled = false;
-    u32 id = 0;
-    bool retprobe = false;
-    std::string name{};
-};
+std::vector<port_event *> modbpf::test::events;
 
 namespace {
-constexpr u32 kprobe_type = 8, tp_id = 300, tp_size = 24;
-std::vector<port_event *> events;
+constexpr u32 tp_id = 300, tp_size = 24;
 
 struct no_preempt {
     no_preempt() { port_preempt_disable(); }
@@ -46,6 +30,34 @@ int port_kprobe_attach(const port_kprobe_spec *s, port_kprobe_fn fn, void *priv,
     events.push_back(*out);
     return 0;
 }
+int port_uprobe_attach(const port_uprobe_spec *s, port_uprobe_fn fn, void *priv, port_event **out) {
+    if (s->path[0] != '/')
+        return -ENOENT;
+    if (!strcmp(s->path, "/"))
+        return -EBADF;
+    if (s->pid > 1)
+        return -ESRCH;
+    for (u32 i = 0; i < s->count; i++)
+        if (s->places[i].offset > 1000)
+            return -EINVAL;
+    *out = new port_event{port_event::uprobe, priv};
+    (*out)->on_uprobe = fn;
+    (*out)->retprobe = s->retprobe;
+    (*out)->name = s->path;
+    (*out)->scope = s->scope;
+    (*out)->pid = s->pid;
+    (*out)->places.assign(s->places, s->places + s->count);
+    events.push_back(*out);
+    return 0;
+}
+int port_uprobe_path(port_event *e, char *buf, u32 size) {
+    u32 n = static_cast<u32>(e->name.size()) + 1;
+    if (n > size)
+        return -ENAMETOOLONG;
+    memcpy(buf, e->name.c_str(), n);
+    return static_cast<int>(n);
+}
+u32 port_uprobe_pid(port_event *e) { return static_cast<u32>(e->pid); }
 int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, port_event **out) {
     if (id != tp_id)
         return -ENOENT;
@@ -91,7 +103,9 @@ int port_tracepoint_name(u32 id, char *buf, size_t size) {
     return id == tp_id ? (port_snprintf(buf, size, "sched:my_event"), 0) : -ENOENT;
 }
 int port_tracepoint_size(u32 id) { return id == tp_id ? static_cast<int>(tp_size) : -ENOENT; }
-int port_perf_pmu_type(const char *name) { return strcmp(name, "kprobe") ? -ENOENT : static_cast<int>(kprobe_type); }
+int port_perf_pmu_type(const char *name) {
+    return static_cast<int>(!strcmp(name, "kprobe") ? kprobe_type : !strcmp(name, "uprobe") ? uprobe_type : -ENOENT);
+}
 bool port_raw_tp_exists(const char *name) { return strcmp(name, "sched_process_exec") == 0; }
 void port_event_detach(port_event *e) {
     std::erase(events, e);
@@ -116,22 +130,6 @@ void fire_tracepoints(size_t size = tp_size) {
             e->on_tracepoint(e->priv, record, size, nullptr);
 }
 
-struct perf_attr {
-    u32 type, size;
-    u64 config, sample_period, sample_type, read_format, flags;
-    u32 wakeup_events, bp_type;
-    u64 config1, config2, rest[8];
-};
-static_assert(sizeof(perf_attr) == 136);
-
-perf_attr attr_of(u32 type, u64 config) {
-    perf_attr a{};
-    a.type = type, a.size = sizeof(a), a.config = config;
-    return a;
-}
-long open_perf(perf_attr &a, s32 pid = -1, s32 cpu = 0, s32 group = -1, u64 flags = 8) {
-    return modbpf_core_perf_event_open(addr_of(&a), pid, cpu, group, flags);
-}
 fd open_kprobe(const char *name, bool ret = false) {
     perf_attr a = attr_of(kprobe_type, ret);
     a.config1 = addr_of(name);
@@ -141,49 +139,6 @@ fd open_tracepoint() {
     perf_attr a = attr_of(2, tp_id);
     return fd(open_perf(a));
 }
-long set_bpf(const fd &event, const fd &prog) { return port_user_ioctl(event.get(), 0x40042408, prog.u()); }
-long link_to(const fd &prog, const fd &event, u64 cookie = 0) {
-    link_create_attr l{};
-    l.prog_fd = prog.u(), l.target_fd = event.u(), l.attach_type = BPF_PERF_EVENT, l.cookie = cookie;
-    return bpf(BPF_LINK_CREATE, l, 60);
-}
-
-/// map[0] = r6, behind `before`; r0 = 0
-std::vector<bpf_insn> store_r6(const fd &m, std::vector<bpf_insn> before) {
-    constexpr u8 add = BPF_ALU64 | BPF_ADD | BPF_K, mov = BPF_ALU64 | BPF_MOV | BPF_X, call = BPF_JMP | BPF_CALL;
-    const bpf_insn rest[] = {
-        {BPF_STX | BPF_MEM | BPF_DW, 10, 6, -8, 0},
-        {BPF_ST | BPF_MEM | BPF_W, 10, 0, -12, 0},
-        {BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, m.get()},
-        {0, 0, 0, 0, 0},
-        {mov, 2, 10, 0, 0},
-        {add, 2, 0, 0, -12},
-        {mov, 3, 10, 0, 0},
-        {add, 3, 0, 0, -8},
-        mov_imm(4, 0),
-        {call, 0, 0, 0, BPF_FUNC_map_update_elem},
-        mov_imm(0, 0),
-        exit_insn(),
-    };
-    before.insert(before.end(), std::begin(rest), std::end(rest));
-    return before;
-}
-
-/// map[0] = bpf_get_attach_cookie(ctx)
-std::vector<bpf_insn> store_cookie(const fd &m) {
-    return store_r6(m, {{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, {BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_0, 0, 0}});
-}
-u64 stored(const fd &m) {
-    u32 key = 0;
-    u64 v = ~0ull;
-    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, &key, &v), 0);
-    return v;
-}
-void store(const fd &m, u64 v) {
-    u32 key = 0;
-    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, m, &key, &v), 0);
-}
-
 class attach : public core_test {
 protected:
     void TearDown() override {

@@ -18,7 +18,7 @@ status check_kind(const perf_event *e, const program *p) {
     // Linux lets an output event have a program, too, which its records call.
     if (!e->tracing() || p->type->type != want)
         return error(EINVAL);
-    if (p->type->type == BPF_PROG_TYPE_KPROBE && p->sleepable)
+    if (p->type->type == BPF_PROG_TYPE_KPROBE && p->sleepable && !e->in_user_space())
         return error(EINVAL);
     if (e->what == perf_event::kind::tracepoint) {
         int size = port_tracepoint_size(static_cast<u32>(e->config));
@@ -82,6 +82,11 @@ void perf_event_clear_prog(perf_event *e) {
     port_rcu_synchronize(); // the cookie may change when nobody runs with it
     p->put();
     port_module_unpin();
+}
+
+u32 perf_event_prog_id(perf_event *e) {
+    mutex_guard g(core->event_lock);
+    return e->prog ? e->prog->id : 0;
 }
 
 long perf_event_query(perf_event *e, u64 uquery) {

@@ -14,11 +14,21 @@ void release(void *obj) {
     core->dead.flush(); // close() returns when the program runs no more
 }
 
+const char *type_name(u32 type) {
+    switch (type) {
+    case BPF_LINK_TYPE_RAW_TRACEPOINT: return "raw_tracepoint";
+    case BPF_LINK_TYPE_TRACING: return "tracing";
+    case BPF_LINK_TYPE_KPROBE_MULTI: return "kprobe_multi";
+    case BPF_LINK_TYPE_UPROBE_MULTI: return "uprobe_multi";
+    default: return "perf";
+    }
+}
+
 void show_fdinfo(void *obj, port_seq *seq) {
     auto *l = static_cast<bpf_link *>(obj);
     const u8 *t = l->prog->tag.bytes;
     bool raw_tp = l->type == BPF_LINK_TYPE_RAW_TRACEPOINT, tracing = l->type == BPF_LINK_TYPE_TRACING;
-    port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", raw_tp ? "raw_tracepoint" : tracing ? "tracing" : "perf", l->id);
+    port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", type_name(l->type), l->id);
     port_seq_printf(seq, "prog_tag:\t%02x%02x%02x%02x%02x%02x%02x%02x\nprog_id:\t%u\n", t[0], t[1], t[2], t[3], t[4], t[5], t[6],
                     t[7], l->prog->id);
     if (raw_tp)
@@ -55,6 +65,17 @@ long fill_kprobe(const perf_event *e, u64 cookie, bpf_link_info &info) {
     k.missed = e->hook ? port_event_missed(e->hook) : 0;
     k.addr = may_see_addresses() ? e->addr : 0;
     k.cookie = cookie;
+    return 0;
+}
+
+long fill_uprobe(const perf_event *e, u64 cookie, bpf_link_info &info) {
+    auto &u = info.perf_event.uprobe;
+    long rc = put_name(u.file_name, &u.name_len, e->path.data());
+    if (rc)
+        return rc;
+    info.perf_event.type = e->what == perf_event::kind::uretprobe ? BPF_PERF_EVENT_URETPROBE : BPF_PERF_EVENT_UPROBE;
+    u.offset = static_cast<u32>(e->offset);
+    u.cookie = cookie;
     return 0;
 }
 
@@ -149,6 +170,8 @@ long link_fill_info(bpf_link *l, bpf_link_info &info) {
         info.tracing = {l->prog->expected_attach_type, l->prog->attach_types->id, l->prog->attach_btf_id};
         return 0;
     }
+    if (l->type == BPF_LINK_TYPE_UPROBE_MULTI)
+        return uprobe_multi_fill_info(l, info);
     if (l->type == BPF_LINK_TYPE_RAW_TRACEPOINT)
         return put_name(info.raw_tracepoint.tp_name, &info.raw_tracepoint.tp_name_len, l->tp_name);
     const perf_event *e = l->event.get();
@@ -157,6 +180,8 @@ long link_fill_info(bpf_link *l, bpf_link_info &info) {
         info.perf_event.event = {.config = e->config, .type = e->attr_type, .pad = 0, .cookie = l->cookie};
         return 0;
     }
+    if (e->in_user_space())
+        return fill_uprobe(e, l->cookie, info);
     if (e->what != perf_event::kind::tracepoint)
         return fill_kprobe(e, l->cookie, info);
     auto &t = info.perf_event.tracepoint;

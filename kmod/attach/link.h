@@ -5,6 +5,7 @@
 // (fds alone hold them) detaches in task context, before close() returns.
 #pragma once
 
+#include "attach/multi.h"
 #include "attach/perf_event.h"
 #include "attach/trampoline.h"
 #include "prog/info.h"
@@ -24,7 +25,8 @@ struct bpf_link : refcounted<bpf_link> {
     ref<program> prog;
     u64 cookie = 0;
     ref<perf_event> event;       ///< PERF_EVENT
-    port_event *hook = nullptr;  ///< RAW_TRACEPOINT
+    port_event *hook = nullptr;  ///< RAW_TRACEPOINT, KPROBE_MULTI, UPROBE_MULTI
+    own<multi_probe> multi;      ///< KPROBE_MULTI, UPROBE_MULTI
     ref<tracer> traces;          ///< TRACING
     char tp_name[tp_name_len]{};
     u32 nargs = 0;
@@ -43,6 +45,9 @@ long perf_link_create(ref<program> p, int perf_fd, u64 cookie);
 long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie);
 /// RAW_TRACEPOINT_OPEN and LINK_CREATE of programs at functions of the kernel. -> fd or -errno.
 long tracing_link_create(ref<program> p, u64 cookie);
+/// LINK_CREATE of programs at many places (uprobe_multi.cpp). -> fd or -errno.
+long uprobe_multi_link_create(ref<program> p, const uprobe_multi_request &r);
+long uprobe_multi_fill_info(bpf_link *l, bpf_link_info &info);
 /// A new fd for a settled link.
 long link_new_fd(ref<bpf_link> l);
 /// The end of each *_create: the link becomes visible and gets its fd.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // perf_event: the object behind a "[perf_event]" fd: what perf_event_open() gives for the events that carry BPF programs.
 //
-// Kinds: kprobe, kretprobe (dynamic PMU "kprobe"), tracepoint, counter (hardware, software and cache events, which call a program at
+// Kinds: kprobe, kretprobe (dynamic PMU "kprobe"), uprobe, uretprobe (dynamic PMU "uprobe"), tracepoint, counter (hardware, software and cache events, which call a program at
 // each overflow and can be read by programs), and the software event PERF_COUNT_SW_BPF_OUTPUT, whose ring programs write to through
 // a PERF_EVENT_ARRAY. The hook of a probe or tracepoint is there from open to the last
-// reference, as in Linux, where programs run whether or not the event itself is enabled, for all tasks and CPUs. A counter runs while it
+// reference, as in Linux, where programs run whether or not the event itself is enabled, for all tasks and CPUs; one in user space can be for
+// the address space of one task. A counter runs while it
 // is enabled, for its task and CPU; there are no samples of it beside what its program makes of them.
 //
 // Ownership: the fd, links and PERF_EVENT_ARRAY slots hold references. The event holds a reference to its program, set and
@@ -14,13 +15,14 @@
 
 #include "attach/perf_ring.h"
 #include "base/lock.h"
+#include "base/vec.h"
 #include "prog/files.h"
 #include "prog/prog.h"
 
 namespace modbpf {
 
 struct perf_event : perf_sink, refcounted<perf_event> {
-    enum class kind : u8 { kprobe, kretprobe, tracepoint, counter, output };
+    enum class kind : u8 { kprobe, kretprobe, uprobe, uretprobe, tracepoint, counter, output };
     static constexpr u32 symbol_len = 512; ///< KSYM_NAME_LEN
 
     counted alive;
@@ -36,7 +38,8 @@ struct perf_event : perf_sink, refcounted<perf_event> {
     u64 cookie = 0;
     port_event *hook = nullptr;
     perf_event *next = nullptr; ///< in the list of tracepoint events with programs
-    u64 addr = 0, offset = 0;   ///< kprobe
+    u64 addr = 0, offset = 0;   ///< kprobe; uprobe: offset in the file
+    vec<char> path;             ///< uprobe's file, as it was given
     char symbol[symbol_len]{};  ///< kprobe's symbol, or the tracepoint's name
 
     mutex mmap_lock{"perf_mmap"};
@@ -45,6 +48,7 @@ struct perf_event : perf_sink, refcounted<perf_event> {
     port_rcu_head rcu{};
     reap_item reap{};
 
+    bool in_user_space() const { return what == kind::uprobe || what == kind::uretprobe; }
     bool tracing() const { return what != kind::output; }
     static void dispose(perf_event *e);
 };
@@ -66,11 +70,14 @@ result<ref<perf_event>> perf_event_from_fd(int fd);
 status perf_event_set_prog(perf_event *e, program *p, u64 cookie);
 /// Ends what perf_event_set_prog began; afterwards no run for this event is under way. Task context.
 void perf_event_clear_prog(perf_event *e);
+/// The id of its program; 0: it has none. Task context.
+u32 perf_event_prog_id(perf_event *e);
 /// PERF_EVENT_IOC_QUERY_BPF.
 long perf_event_query(perf_event *e, u64 uquery);
 
-/// Hooks of the kinds (kprobe.cpp, tracepoint.cpp): fill e->hook.
+/// Hooks of the kinds (kprobe.cpp, uprobe.cpp, tracepoint.cpp): fill e->hook.
 status kprobe_open(perf_event *e, u64 ufunc, u64 addr_or_offset);
+status uprobe_open(perf_event *e, u64 upath, u64 offset, s32 pid);
 status tracepoint_open(perf_event *e);
 status counter_open(perf_event *e, port_perf_spec &spec);
 

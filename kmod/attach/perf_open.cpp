@@ -109,6 +109,8 @@ status classify(const perf_attr &a, s32 pid, perf_event &e) {
             return unsupported("PERF_COUNT_SW_BPF_OUTPUT of one task");
     } else if (int pmu = port_perf_pmu_type("kprobe"); pmu >= 0 && a.type == static_cast<u32>(pmu)) {
         e.what = a.config & 1 ? perf_event::kind::kretprobe : perf_event::kind::kprobe;
+    } else if (pmu = port_perf_pmu_type("uprobe"); pmu >= 0 && a.type == static_cast<u32>(pmu)) {
+        e.what = a.config & 1 ? perf_event::kind::uretprobe : perf_event::kind::uprobe;
     } else if (is_counter(a.type)) {
         e.what = perf_event::kind::counter;
         if (a.flags & attr_not_counters)
@@ -161,6 +163,9 @@ status open_hook(perf_event &e, const perf_attr &a, s32 pid, s32 cpu) {
     case perf_event::kind::kprobe:
     case perf_event::kind::kretprobe:
         return kprobe_open(&e, a.config1, a.config2);
+    case perf_event::kind::uprobe:
+    case perf_event::kind::uretprobe:
+        return uprobe_open(&e, a.config1, a.config2, pid);
     case perf_event::kind::output:
         return port_cpu_online(static_cast<u32>(cpu)) ? status() : status(error(ENODEV));
     }

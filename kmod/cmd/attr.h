@@ -85,6 +85,16 @@ struct link_create_attr {
 };
 static_assert(__builtin_offsetof(link_create_attr, last) == 56);
 
+/// From link_create_attr::cookie on, for probes at many places.
+struct kprobe_multi_attr {
+    u32 flags, cnt;
+    u64 syms, addrs, cookies;
+};
+struct uprobe_multi_attr {
+    u64 path, offsets, ref_ctr_offsets, cookies;
+    u32 cnt, flags, pid;
+};
+
 struct link_update_attr {
     u32 link_fd, new_prog_fd, flags, old_prog_fd;
 };
@@ -92,6 +102,14 @@ struct link_update_attr {
 struct link_fd_attr { ///< LINK_DETACH
     u32 link_fd;
 };
+
+struct task_fd_query_attr {
+    u32 pid, fd, flags, buf_len;
+    u64 buf;
+    u32 prog_id, fd_type;
+    u64 probe_offset, probe_addr;
+};
+static_assert(sizeof(task_fd_query_attr) == 48);
 
 struct enable_stats_attr {
     u32 type;
@@ -171,6 +189,8 @@ long cmd_raw_tracepoint_open(const attr_view &a);
 long cmd_link_create(const attr_view &a);
 long cmd_link_update(const attr_view &a);
 long cmd_link_detach(const attr_view &a);
+// query_cmd.cpp
+long cmd_task_fd_query(const attr_view &a);
 
 /// A new fd of map m; the caller's reference and user reference go to the fd, or are dropped on failure.
 long map_new_fd(map *m, u32 open_flags);

@@ -53,6 +53,9 @@ TEST(attr, offsets) {
     SAME(link_create_attr, target_fd, link_create.target_fd);
     SAME(link_create_attr, cookie, link_create.perf_event.bpf_cookie);
     SAME(link_update_attr, old_prog_fd, link_update.old_prog_fd);
+    SAME(task_fd_query_attr, buf, task_fd_query.buf);
+    SAME(task_fd_query_attr, fd_type, task_fd_query.fd_type);
+    SAME(task_fd_query_attr, probe_addr, task_fd_query.probe_addr);
     SAME(prog_bind_map_attr, flags, prog_bind_map.flags);
 }
 

@@ -87,6 +87,9 @@ void write(user_text &t) {
     t.key("attach", "[");
     t.item("kprobe");
     t.item("kretprobe");
+    t.item("uprobe");
+    t.item("uretprobe");
+    t.item("uprobe_multi");
     t.item("tracepoint");
     t.item("raw_tracepoint");
     t.item("fentry");

@@ -44,6 +44,14 @@ bool stands_at_function(const program &p) {
            p.expected_attach_type == BPF_TRACE_FEXIT || p.expected_attach_type == BPF_MODIFY_RETURN);
 }
 
+uprobe_multi_request uprobe_multi_of(const link_create_attr &a) {
+    uprobe_multi_attr u{};
+    static_assert(__builtin_offsetof(link_create_attr, cookie) + sizeof(u) <= sizeof(link_create_attr) + 4);
+    memcpy(&u, &a.cookie, __builtin_offsetof(uprobe_multi_attr, pid) + sizeof(u.pid));
+    return {.path = u.path, .offsets = u.offsets, .ref_ctr_offsets = u.ref_ctr_offsets, .cookies = u.cookies,
+            .count = u.cnt, .flags = u.flags, .pid = static_cast<s32>(u.pid)};
+}
+
 }  // namespace
 
 long cmd_raw_tracepoint_open(const attr_view &v) {
@@ -77,6 +85,8 @@ long cmd_link_create(const attr_view &v) {
             return -EINVAL;
         return (*p)->runs() ? tracing_link_create(move(*p), a.more[0]) : -ENOTSUPP;
     }
+    if (a.attach_type == BPF_TRACE_UPROBE_MULTI)
+        return uprobe_multi_link_create(move(*p), uprobe_multi_of(a));
     if (a.attach_type != BPF_PERF_EVENT) {
         port_log(PORT_LOG_INFO, "LINK_CREATE: attach type %u is not supported", a.attach_type);
         return -EOPNOTSUPP;

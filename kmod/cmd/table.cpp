@@ -27,6 +27,7 @@ constexpr command commands[] = {
     {BPF_OBJ_GET_INFO_BY_FD, "obj_get_info_by_fd", cmd_obj_info, END(info_attr, info)},
     {BPF_RAW_TRACEPOINT_OPEN, "raw_tracepoint_open", cmd_raw_tracepoint_open, END(raw_tracepoint_attr, cookie)},
     {BPF_BTF_LOAD, "btf_load", cmd_btf_load, END(btf_load_attr, token_fd), command_needs::nothing, btf_load_early},
+    {BPF_TASK_FD_QUERY, "task_fd_query", cmd_task_fd_query, END(task_fd_query_attr, probe_addr), command_needs::sys_admin},
     {BPF_BTF_GET_FD_BY_ID, "btf_get_fd_by_id", cmd_btf_fd_by_id, END(get_id_attr, id), command_needs::sys_admin},
     {BPF_MAP_LOOKUP_AND_DELETE_ELEM, "map_lookup_and_delete_elem", cmd_map_lookup_and_delete, END(map_elem_attr, flags)},
     {BPF_MAP_FREEZE, "map_freeze", cmd_map_freeze, END(map_fd_attr, map_fd)},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "helpers/families.h"
 #include "helpers/helper.h"
+#include "helpers/uprobe.h"
 
 namespace modbpf {
 
@@ -15,5 +16,8 @@ u64 bpf_get_attach_cookie(u64, u64, u64, u64, u64) {
     const run_ctx *run = current_run();
     return run ? run->cookie : 0;
 }
+
+u64 bpf_get_func_ip_uprobe(u64 ctx, u64, u64, u64, u64) { return ptr_of<const u64>(ctx)[uprobe_addr]; }
+u64 bpf_get_attach_cookie_uprobe(u64 ctx, u64, u64, u64, u64) { return ptr_of<const u64>(ctx)[uprobe_cookie]; }
 
 }  // namespace modbpf

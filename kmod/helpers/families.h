@@ -85,6 +85,8 @@ MODBPF_HELPER(snprintf);
 // stack.cpp
 MODBPF_HELPER(get_stackid);
 MODBPF_HELPER(get_stack);
+MODBPF_HELPER(get_stackid_uprobe);
+MODBPF_HELPER(get_stack_uprobe);
 MODBPF_HELPER(get_task_stack);
 // syscall.cpp
 MODBPF_HELPER(sys_bpf);
@@ -116,6 +118,8 @@ MODBPF_HELPER(get_func_arg_cnt);
 MODBPF_HELPER(get_func_ret);
 MODBPF_HELPER(get_func_ret_at_entry);
 MODBPF_HELPER(get_attach_cookie);
+MODBPF_HELPER(get_func_ip_uprobe);
+MODBPF_HELPER(get_attach_cookie_uprobe);
 // dynptr.cpp
 MODBPF_HELPER(dynptr_from_mem);
 MODBPF_HELPER(dynptr_read);

@@ -136,6 +136,7 @@ struct helper_proto {
     const char *btf_types[5]{}; ///< names of the kernel structures that btf_id arguments point to
     const char *ret_btf = nullptr; ///< and of the one behind r0
     hook_rule hook = hook_rule::any;
+    helper_fn asleep = nullptr; ///< what a sleepable program calls in its place, where that has no run context; null: fn
 
     // For the rows: the same, with one of the rarer members set.
     constexpr helper_proto on(u64 attach) const {
@@ -165,6 +166,11 @@ struct helper_proto {
         p.hook = r;
         return p;
     }
+    constexpr helper_proto sleeping(helper_fn f) const {
+        helper_proto p = *this;
+        p.asleep = f;
+        return p;
+    }
 };
 
 /// The prototype for a program of that type, or null when Linux does not let it call the helper. attach_type: the expected one, or
@@ -174,6 +180,8 @@ const helper_proto *find_helper(u32 id, u32 prog_type, u32 attach_type);
 const helper_proto *find_helper(u32 id);
 /// The one that runs when this code calls it.
 const helper_proto *helper_of(const code &c, u32 id);
+/// And its function there.
+helper_fn function_of(const code &c, const helper_proto &p);
 /// The first row of this id: for what does not depend on the program. Null: no such helper.
 const helper_proto *any_helper(u32 id);
 /// "map_lookup_elem" for id 1; null for an id that Linux 6.12 does not know.

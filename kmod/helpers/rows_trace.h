@@ -23,6 +23,8 @@ inline constexpr row trace_rows[] = {
      tracing_progs | cgroup_progs | lwt_progs | tc_progs | socket_filter | xdp | cgroup_skb | sock_ops | sk_skb | sk_msg | sk_lookup,
      perf_arrays, bpf_perf_event_output},
     {BPF_FUNC_get_stackid, ret::integer, {ctx, const_map_ptr, anything}, 0, perf_event, stack_traces, bpf_get_stackid},
+    row{BPF_FUNC_get_stackid, ret::integer, {ctx, const_map_ptr, anything}, gpl, kprobe, stack_traces, bpf_get_stackid}
+     .sleeping(bpf_get_stackid_uprobe),
     {BPF_FUNC_get_stackid, ret::integer, {ctx, const_map_ptr, anything}, gpl, tracing_progs, stack_traces,
      bpf_get_stackid},
     {BPF_FUNC_get_current_task, ret::integer, {}, gpl, syscall, 0, bpf_get_current_task},
@@ -38,8 +40,10 @@ inline constexpr row trace_rows[] = {
     {BPF_FUNC_perf_prog_read_value, ret::integer, {ctx, uninit_mem, const_size}, gpl, perf_event, 0,
      bpf_perf_prog_read_value},
     {BPF_FUNC_override_return, ret::integer, {ctx, anything}, gpl, kprobe, 0, nullptr},
-    {BPF_FUNC_get_stack, ret::integer, {ctx, uninit_mem, const_size_or_zero, anything}, gpl | length, kprobe |
-     tracepoint | perf_event, 0, bpf_get_stack},
+    row{BPF_FUNC_get_stack, ret::integer, {ctx, uninit_mem, const_size_or_zero, anything}, gpl | length, kprobe, 0, bpf_get_stack}
+     .sleeping(bpf_get_stack_uprobe),
+    {BPF_FUNC_get_stack, ret::integer, {ctx, uninit_mem, const_size_or_zero, anything}, gpl | length, tracepoint | perf_event, 0,
+     bpf_get_stack},
     {BPF_FUNC_get_stack, ret::integer, {ctx, out_mem, const_size_or_zero, anything}, gpl | length, tracing_progs, 0,
      bpf_get_stack},
     {BPF_FUNC_get_current_cgroup_id, ret::integer, {}, bpf, base_progs, 0, bpf_get_current_cgroup_id},
@@ -99,8 +103,10 @@ inline constexpr row trace_rows[] = {
     {BPF_FUNC_btf_find_by_name_kind, ret::integer, {const_mem, const_size, anything, anything}, sleeps, syscall, 0,
      bpf_btf_find_by_name_kind},
     {BPF_FUNC_sys_close, ret::integer, {anything}, sleeps, syscall, 0, bpf_sys_close},
-    row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, kprobe, 0, bpf_get_func_ip}.on(~multi_hooks),
-    row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, func_ip, kprobe, 0, bpf_get_func_ip}.on(multi_hooks),
+    row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, kprobe, 0, bpf_get_func_ip}.on(~multi_hooks)
+     .sleeping(bpf_get_func_ip_uprobe),
+    row{BPF_FUNC_get_func_ip, ret::integer, {ctx}, func_ip, kprobe, 0, bpf_get_func_ip}.on(multi_hooks)
+     .sleeping(bpf_get_func_ip_uprobe),
     {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, tracepoint | raw_tracepoint, 0, bpf_get_func_ip},
     {BPF_FUNC_get_func_ip, ret::integer, {ctx}, gpl | func_ip, tracing_progs, 0, bpf_get_func_ip_traced},
     row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, tracing, 0, bpf_get_attach_cookie}.on(bit(BPF_TRACE_RAW_TP)),
@@ -108,7 +114,9 @@ inline constexpr row trace_rows[] = {
      .on(bit(BPF_TRACE_FENTRY) | bit(BPF_TRACE_FEXIT) | bit(BPF_MODIFY_RETURN)),
     row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, lsm, 0, bpf_get_attach_cookie_traced}.on(bit(BPF_LSM_MAC)),
     {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, raw_tracepoint_writable, 0, nullptr},
-    {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, perf_event | kprobe | tracepoint | raw_tracepoint, 0,
+    row{BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, kprobe, 0, bpf_get_attach_cookie}
+     .sleeping(bpf_get_attach_cookie_uprobe),
+    {BPF_FUNC_get_attach_cookie, ret::integer, {ctx}, cookie, perf_event | tracepoint | raw_tracepoint, 0,
      bpf_get_attach_cookie},
     row{BPF_FUNC_task_pt_regs, ret::btf_id, {btf_id}, gpl, syscall, 0, bpf_task_pt_regs}.typed({"task_struct"})
      .gives("pt_regs"),

@@ -19,6 +19,11 @@ u64 bpf_get_stackid(u64, u64 r2, u64 r3, u64, u64) {
     return helper_errno(stack_trace_keep(ptr_of<map>(r2), event_regs(), current_run(), r3));
 }
 
+/// A sleepable program's context is a copy of the task's registers.
+u64 bpf_get_stackid_uprobe(u64 ctx, u64 r2, u64 r3, u64, u64) {
+    return helper_errno(stack_trace_keep(ptr_of<map>(r2), ptr_of(ctx), nullptr, r3));
+}
+
 namespace {
 
 constexpr u64 known_flags = BPF_F_SKIP_FIELD_MASK | BPF_F_USER_STACK | BPF_F_USER_BUILD_ID;
@@ -51,6 +56,11 @@ struct chain_buffer {
 u64 bpf_get_stack(u64, u64 r2, u64 r3, u64 r4, u64) {
     chain_buffer b{ptr_of(r2), static_cast<u32>(r3), r4};
     return b.finish(b.bad() ? -EINVAL : port_stack_save(event_regs(), current_run(), b.user(), b.skip(), static_cast<u64 *>(b.at), b.depth()));
+}
+
+u64 bpf_get_stack_uprobe(u64 ctx, u64 r2, u64 r3, u64 r4, u64) {
+    chain_buffer b{ptr_of(r2), static_cast<u32>(r3), r4};
+    return b.finish(b.bad() ? -EINVAL : port_stack_save(ptr_of(ctx), nullptr, b.user(), b.skip(), static_cast<u64 *>(b.at), b.depth()));
 }
 
 /// (task, buffer, size, flags)

@@ -146,6 +146,8 @@ const helper_proto *helper_of(const code &c, u32 id) {
     return p && (p->fn || (p->flags & helper_tail_call)) ? p : find_helper(id);
 }
 
+helper_fn function_of(const code &c, const helper_proto &p) { return c.sleepable && p.asleep ? p.asleep : p.fn; }
+
 const helper_proto *any_helper(u32 id) { return id < func_id_count && index.row[id] ? &table[index.row[id] - 1] : nullptr; }
 
 const char *helper_name(u32 id) {

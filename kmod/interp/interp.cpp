@@ -229,7 +229,7 @@ void machine::call_helper(const insn_desc &d) {
     const helper_proto *p = env.helper ? env.helper(id) : helper_of(*program, id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return stop();
-    regs[0] = call_function(p->fn, program->sleepable && runs_in_section(*p));
+    regs[0] = call_function(function_of(*program, *p), program->sleepable && runs_in_section(*p));
     if (exception->flies)
         unwind();
 }

@@ -159,7 +159,7 @@ status lowering::helper(const jit_op &d) {
     const helper_proto *p = options_.helper ? options_.helper(id) : helper_of(code_, id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return error(EFAULT);
-    call_c(p->fn, code_.sleepable && runs_in_section(*p));
+    call_c(function_of(code_, *p), code_.sleepable && runs_in_section(*p));
     return {};
 }
 

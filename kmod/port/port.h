@@ -311,6 +311,8 @@ int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flag
 struct port_file;
 int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **file, void **obj);
 void port_file_put(struct port_file *f);
+/* The same of another task, in the caller's pid namespace: -ENOENT: no such task; -EOPNOTSUPP: its files cannot be seen. */
+int port_file_get_of(s32 pid, u32 fd, const struct port_file_ops *ops, struct port_file **file, void **obj);
 int port_fd_close(int fd); /* closes an fd of the caller's process, whatever it is: 0, -EBADF */
 unsigned int port_file_access(struct port_file *f); /* PORT_FD_RDONLY, PORT_FD_WRONLY or 0 */
 
@@ -408,6 +410,32 @@ void *port_perf_counter(struct port_event *e);
 /* Count, and for how long (ns) it was enabled and running: on the counter's own CPU or task. -EINVAL: on another one; -EBUSY: it is to
  * be on the CPU and is not; -EOPNOTSUPP: it is inherited, or the kernel does not tell. Any. */
 int port_perf_read(void *counter, u64 value[3]);
+
+/*
+ * Probes in user space: at places of one file, wherever it is mapped. The handler runs in the task that came there, with preemption on
+ * and where it may sleep; index: which place; regs: the task's struct pt_regs; addr: of the place in the task, for a return probe of the
+ * function's entry. port_event_detach waits for the handlers as for all others.
+ */
+typedef void (*port_uprobe_fn)(void *priv, u32 index, void *regs, u64 addr);
+struct port_uprobe_place {
+	u64 offset;         /* in the file */
+	u64 ref_ctr_offset; /* of a counter (u16) of who looks at the place, which the kernel keeps in each task; 0: none */
+};
+enum port_uprobe_scope { PORT_UPROBE_ALL, PORT_UPROBE_SPACE, PORT_UPROBE_GROUP };
+struct port_uprobe_spec {
+	const char *path;
+	enum port_uprobe_scope scope; /* whose: everybody's, those in the address space of task `pid` (0: the caller), those of thread group `pid` */
+	s32 pid;
+	bool retprobe;
+	u32 count;
+	const struct port_uprobe_place *places; /* read during the call alone */
+};
+/* What the look-up of the path gives; -EBADF: no regular file; -ESRCH: no such task; -EINVAL: a place beyond the file, not aligned; -EIO. */
+int port_uprobe_attach(const struct port_uprobe_spec *spec, port_uprobe_fn fn, void *priv, struct port_event **out);
+/* The file's path as the caller sees it now, with its NUL, into `size` bytes: how many those are, or -ENAMETOOLONG. */
+int port_uprobe_path(struct port_event *e, char *buf, u32 size);
+/* The pid of its task in the caller's namespace; 0: none. */
+u32 port_uprobe_pid(struct port_event *e);
 
 void port_event_detach(struct port_event *e);
 /* How often a kprobe's hit was missed (nested in another probe, or a return probe without a free instance); else 0. */

@@ -36,6 +36,16 @@ template <class T> result<held_file<T>> hold_file(int fd, const port_file_ops &o
     return held_file<T>(f, static_cast<T *>(obj));
 }
 
+/// Of another task. ENOENT: no such task; EOPNOTSUPP: its files cannot be seen.
+template <class T> result<held_file<T>> hold_file_of(s32 pid, u32 fd, const port_file_ops &ops) {
+    port_file *f = nullptr;
+    void *obj = nullptr;
+    int rc = port_file_get_of(pid, fd, &ops, &f, &obj);
+    if (rc)
+        return error(-rc);
+    return held_file<T>(f, static_cast<T *>(obj));
+}
+
 extern const port_file_ops map_file_ops;
 extern const port_file_ops btf_file_ops;
 result<ref<map>> map_from_fd(int fd);

@@ -49,7 +49,8 @@ struct bpf_btf_info {
 };
 static_assert(sizeof(bpf_btf_info) == 32);
 
-enum : u32 { BPF_PERF_EVENT_KPROBE = 3, BPF_PERF_EVENT_KRETPROBE = 4, BPF_PERF_EVENT_TRACEPOINT = 5, BPF_PERF_EVENT_EVENT = 6 };
+enum : u32 { BPF_PERF_EVENT_UPROBE = 1, BPF_PERF_EVENT_URETPROBE = 2, BPF_PERF_EVENT_KPROBE = 3, BPF_PERF_EVENT_KRETPROBE = 4, BPF_PERF_EVENT_TRACEPOINT = 5,
+             BPF_PERF_EVENT_EVENT = 6 };
 
 struct bpf_link_info {
     u32 type, id, prog_id, pad;
@@ -62,8 +63,22 @@ struct bpf_link_info {
             u32 attach_type, target_obj_id, target_btf_id;
         } tracing;
         struct {
+            u64 addrs;
+            u32 count, flags;
+            u64 missed, cookies;
+        } kprobe_multi;
+        struct {
+            u64 path, offsets, ref_ctr_offsets, cookies;
+            u32 path_size, count, flags, pid;
+        } uprobe_multi;
+        struct {
             u32 type, pad;
             union {
+                struct {
+                    u64 file_name;
+                    u32 name_len, offset;
+                    u64 cookie;
+                } uprobe;
                 struct {
                     u64 func_name;
                     u32 name_len, offset;

@@ -43,21 +43,26 @@ int from_environment() {
     return static_cast<int>(backend_kind::device);
 }
 
-/// The number of the kprobe PMU on this machine, -1 without one.
-int kprobe_pmu() {
-    static int cached = -2;
+/// The number of a PMU of this machine, -1 without it; cached: -2 at first.
+int pmu(const char *type_file, int &cached) {
     int type = __atomic_load_n(&cached, __ATOMIC_RELAXED);
-    if (type == -2) {
-        type = -1;
-        FILE *f = fopen("/sys/bus/event_source/devices/kprobe/type", "re");
-        if (f) {
-            if (fscanf(f, "%d", &type) != 1)
-                type = -1;
-            fclose(f);
-        }
-        __atomic_store_n(&cached, type, __ATOMIC_RELAXED);
+    if (type != -2)
+        return type;
+    type = -1;
+    if (FILE *f = fopen(type_file, "re")) {
+        if (fscanf(f, "%d", &type) != 1)
+            type = -1;
+        fclose(f);
     }
+    __atomic_store_n(&cached, type, __ATOMIC_RELAXED);
     return type;
+}
+
+/// Does the event of this type put a probe somewhere?
+bool is_probe(uint32_t type) {
+    static int kprobe = -2, uprobe = -2;
+    return static_cast<int>(type) >= 0 && (static_cast<int>(type) == pmu("/sys/bus/event_source/devices/kprobe/type", kprobe) ||
+                                           static_cast<int>(type) == pmu("/sys/bus/event_source/devices/uprobe/type", uprobe));
 }
 
 /// Copies from an address that may be bad, where the kernel has no process_vm_readv or a sandbox forbids it: through a pipe, whose
@@ -107,7 +112,7 @@ bool fetch(void *dst, uint64_t src, size_t n) {
     return (got == -ENOSYS || got == -EPERM) && fetch_through_pipe(dst, src, n);
 }
 
-/// True for the events that modbpf serves from the start: kprobes, tracepoints, BPF output. The others stay the kernel's, until a program
+/// True for the events that modbpf serves from the start: probes, tracepoints, BPF output. The others stay the kernel's, until a program
 /// is put on one (events.cpp). `attr` is the caller's pointer and may be bad: that is an EFAULT of the callee.
 bool serves_event(uint64_t attr) {
     struct {
@@ -120,7 +125,7 @@ bool serves_event(uint64_t attr) {
         return true;
     if (head.type == PERF_TYPE_SOFTWARE)
         return head.config == PERF_COUNT_SW_BPF_OUTPUT;
-    return kprobe_pmu() >= 0 && head.type == static_cast<uint32_t>(kprobe_pmu());
+    return is_probe(head.type);
 }
 
 /// The perf event that a command names: the target of a link, or what becomes an element of a map. -1: none.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Events: what is common to kprobe, tracepoint and raw tracepoint. Task context. */
+/* Events: what is common to all kinds. Task context. */
 #include "port/kernel/internal.h"
 
 void port_event_detach(struct port_event *e)

@@ -16,7 +16,9 @@
 #include <linux/irq_work.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/poll.h>
+#include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
@@ -174,10 +176,10 @@ int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flag
 	return anon_inode_getfd(ops->name, &c->fops, obj, mode);
 }
 
-int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **out, void **obj)
+/* The file's reference becomes the caller's, or is dropped. */
+static int object_of(struct file *file, const struct port_file_ops *ops, struct port_file **out, void **obj)
 {
 	struct file_class *c = class_of(ops);
-	struct file *file = fget(fd);
 
 	if (!file)
 		return -EBADF;
@@ -188,6 +190,45 @@ int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **ou
 	*out = (struct port_file *)file;
 	*obj = file->private_data;
 	return 0;
+}
+
+int port_file_get(int fd, const struct port_file_ops *ops, struct port_file **out, void **obj)
+{
+	return object_of(fget(fd), ops, out, obj);
+}
+
+/* The task's table of files cannot go while the task is locked, nor change while the table is. */
+static struct file *file_of(struct task_struct *task, u32 fd)
+{
+	struct file *file = NULL;
+
+	task_lock(task);
+	if (task->files) {
+		spin_lock(&task->files->file_lock);
+		file = files_lookup_fd_locked(task->files, fd);
+		if (file && file->f_mode & FMODE_PATH)
+			file = NULL;
+		if (file)
+			get_file(file);
+		spin_unlock(&task->files->file_lock);
+	}
+	task_unlock(task);
+	return file;
+}
+
+int port_file_get_of(s32 pid, u32 fd, const struct port_file_ops *ops, struct port_file **out, void **obj)
+{
+	struct task_struct *task;
+	struct file *file;
+
+	rcu_read_lock();
+	task = get_pid_task(find_vpid(pid), PIDTYPE_PID);
+	rcu_read_unlock();
+	if (!task)
+		return -ENOENT;
+	file = file_of(task, fd);
+	put_task_struct(task);
+	return object_of(file, ops, out, obj);
 }
 
 int port_fd_close(int fd)

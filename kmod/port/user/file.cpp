@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -399,6 +400,14 @@ int port_file_get(int fd, const port_file_ops *ops, port_file **file, void **obj
     *file = f;
     *obj = f->obj;
     return 0;
+}
+
+/// A process knows its own files.
+int port_file_get_of(s32 pid, u32 fd, const port_file_ops *ops, port_file **file, void **obj) {
+    keep_errno keep;
+    if (pid == getpid() || pid == gettid())
+        return port_file_get(static_cast<int>(fd), ops, file, obj);
+    return pid <= 0 || (kill(pid, 0) && errno == ESRCH) ? -ENOENT : -EOPNOTSUPP;
 }
 
 void port_file_put(port_file *f) { put_file(f); }
