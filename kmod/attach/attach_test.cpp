@@ -50,6 +50,23 @@ int port_uprobe_attach(const port_uprobe_spec *s, port_uprobe_fn fn, void *priv,
     events.push_back(*out);
     return 0;
 }
+int port_functions_attach(const port_functions_spec *s, port_functions_fn fn, void *priv, port_event **out) {
+    for (u32 i = 0; i < s->count; i++)
+        if (s->addrs[i] % 16)
+            return -EINVAL;
+    *out = new port_event{port_event::functions, priv};
+    (*out)->on_functions = fn;
+    (*out)->addrs.assign(s->addrs, s->addrs + s->count);
+    (*out)->at_entry = s->at_entry;
+    (*out)->retprobe = s->at_return;
+    events.push_back(*out);
+    return 0;
+}
+/// "fN" is at 16 * N.
+int port_function_find(const char *name, u64 *addr) {
+    *addr = name[0] == 'f' ? strtoul(name + 1, nullptr, 10) * 16 : 0;
+    return *addr ? 0 : -ESRCH;
+}
 int port_uprobe_path(port_event *e, char *buf, u32 size) {
     u32 n = static_cast<u32>(e->name.size()) + 1;
     if (n > size)
@@ -289,6 +306,8 @@ TEST_F(attach, wrong_programs) {
     l.prog_fd = kp.u(), l.target_fd = ke.u(), l.attach_type = BPF_PERF_EVENT, l.flags = 1;
     EXPECT_EQ(bpf(BPF_LINK_CREATE, l, 60), -EINVAL);
     l.flags = 0, l.attach_type = BPF_TRACE_KPROBE_MULTI;
+    EXPECT_EQ(bpf(BPF_LINK_CREATE, l, 60), -EINVAL); // loaded for something else
+    l.prog_fd = xdp.u(), l.attach_type = BPF_XDP;
     EXPECT_EQ(bpf(BPF_LINK_CREATE, l, 60), -EOPNOTSUPP);
     EXPECT_EQ(port_user_ioctl(ke.get(), 0x2499, 0), -25);
     EXPECT_EQ(port_user_ioctl(ke.get(), 0x2400, 0), 0);

@@ -20,6 +20,9 @@ status check_kind(const perf_event *e, const program *p) {
         return error(EINVAL);
     if (p->type->type == BPF_PROG_TYPE_KPROBE && p->sleepable && !e->in_user_space())
         return error(EINVAL);
+    // Linux lets in programs of sessions, which then find none.
+    if (p->expected_attach_type == BPF_TRACE_KPROBE_SESSION && p->type->type == BPF_PROG_TYPE_KPROBE)
+        return error(EINVAL);
     if (e->what == perf_event::kind::tracepoint) {
         int size = port_tracepoint_size(static_cast<u32>(e->config));
         if (size < 0)

@@ -5,7 +5,7 @@
 #include "cmd/core_test.h"
 
 struct port_event {
-    enum { kprobe, tracepoint, raw_tp, counter, uprobe } kind;
+    enum { kprobe, tracepoint, raw_tp, counter, uprobe, functions } kind;
     void *priv;
     port_kprobe_fn on_kprobe = nullptr;
     port_tracepoint_fn on_tracepoint = nullptr;
@@ -21,6 +21,9 @@ struct port_event {
     port_uprobe_scope scope = PORT_UPROBE_ALL;
     s32 pid = 0;
     std::vector<port_uprobe_place> places{};
+    port_functions_fn on_functions = nullptr;
+    std::vector<u64> addrs{};
+    bool at_entry = false;
 };
 
 namespace modbpf::test {

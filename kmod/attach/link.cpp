@@ -170,6 +170,8 @@ long link_fill_info(bpf_link *l, bpf_link_info &info) {
         info.tracing = {l->prog->expected_attach_type, l->prog->attach_types->id, l->prog->attach_btf_id};
         return 0;
     }
+    if (l->type == BPF_LINK_TYPE_KPROBE_MULTI)
+        return kprobe_multi_fill_info(l, info);
     if (l->type == BPF_LINK_TYPE_UPROBE_MULTI)
         return uprobe_multi_fill_info(l, info);
     if (l->type == BPF_LINK_TYPE_RAW_TRACEPOINT)

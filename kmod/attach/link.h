@@ -45,7 +45,9 @@ long perf_link_create(ref<program> p, int perf_fd, u64 cookie);
 long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie);
 /// RAW_TRACEPOINT_OPEN and LINK_CREATE of programs at functions of the kernel. -> fd or -errno.
 long tracing_link_create(ref<program> p, u64 cookie);
-/// LINK_CREATE of programs at many places (uprobe_multi.cpp). -> fd or -errno.
+/// LINK_CREATE of programs at many places (kprobe_multi.cpp, uprobe_multi.cpp). -> fd or -errno.
+long kprobe_multi_link_create(ref<program> p, const kprobe_multi_request &r);
+long kprobe_multi_fill_info(bpf_link *l, bpf_link_info &info);
 long uprobe_multi_link_create(ref<program> p, const uprobe_multi_request &r);
 long uprobe_multi_fill_info(bpf_link *l, bpf_link_info &info);
 /// A new fd for a settled link.

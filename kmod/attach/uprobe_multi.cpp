@@ -15,19 +15,11 @@ void on_hit(void *priv, u32 index, void *regs, u64 addr) {
     run_at_uprobe(l->prog.get(), regs, addr, l->multi->cookie(index));
 }
 
-/// One number a place, where the user gives some.
-status copy_numbers(vec<u64> &to, u64 from, u32 count) {
-    if (!from)
-        return {};
-    TRY(to.resize_zeroed(count));
-    return port_copy_from_user(to.data(), from, u64{count} * sizeof(u64)) ? status(error(EFAULT)) : status();
-}
-
 /// Where the probes are to be. Also keeps what the link's information shows.
 result<vec<port_uprobe_place>> read_places(multi_probe &m, const uprobe_multi_request &r) {
-    TRY(copy_numbers(m.places, r.offsets, r.count));
-    TRY(copy_numbers(m.ref_ctrs, r.ref_ctr_offsets, r.count));
-    TRY(copy_numbers(m.cookies, r.cookies, r.count));
+    TRY(multi_probe::copy_numbers(m.places, r.offsets, r.count));
+    TRY(multi_probe::copy_numbers(m.ref_ctrs, r.ref_ctr_offsets, r.count));
+    TRY(multi_probe::copy_numbers(m.cookies, r.cookies, r.count));
     vec<port_uprobe_place> places;
     TRY(places.resize_zeroed(r.count));
     for (u32 i = 0; i < r.count; i++) {
@@ -83,19 +75,6 @@ status put_path(bpf_link *l, u64 to, u32 *room) {
 }
 
 }  // namespace
-
-status multi_probe::put_numbers(u64 to, const vec<u64> &from, u32 count) {
-    if (!to)
-        return {};
-    if (!from.empty())
-        return port_copy_to_user(to, from.data(), u64{count} * sizeof(u64)) ? status(error(EFAULT)) : status();
-    for (u32 i = 0; i < count; i++) {
-        u64 zero = 0;
-        if (port_copy_to_user(to + u64{i} * sizeof(u64), &zero, sizeof(zero)))
-            return error(EFAULT);
-    }
-    return {};
-}
 
 long uprobe_multi_link_create(ref<program> p, const uprobe_multi_request &r) {
     result<ref<bpf_link>> l = attach(move(p), r);

@@ -87,6 +87,8 @@ void write(user_text &t) {
     t.key("attach", "[");
     t.item("kprobe");
     t.item("kretprobe");
+    t.item("kprobe_multi");
+    t.item("kprobe_session");
     t.item("uprobe");
     t.item("uretprobe");
     t.item("uprobe_multi");

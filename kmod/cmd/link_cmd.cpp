@@ -44,6 +44,13 @@ bool stands_at_function(const program &p) {
            p.expected_attach_type == BPF_TRACE_FEXIT || p.expected_attach_type == BPF_MODIFY_RETURN);
 }
 
+kprobe_multi_request kprobe_multi_of(const link_create_attr &a) {
+    kprobe_multi_attr k;
+    static_assert(__builtin_offsetof(link_create_attr, cookie) + sizeof(k) <= sizeof(link_create_attr));
+    memcpy(&k, &a.cookie, sizeof(k));
+    return {.flags = k.flags, .count = k.cnt, .syms = k.syms, .addrs = k.addrs, .cookies = k.cookies};
+}
+
 uprobe_multi_request uprobe_multi_of(const link_create_attr &a) {
     uprobe_multi_attr u{};
     static_assert(__builtin_offsetof(link_create_attr, cookie) + sizeof(u) <= sizeof(link_create_attr) + 4);
@@ -85,6 +92,8 @@ long cmd_link_create(const attr_view &v) {
             return -EINVAL;
         return (*p)->runs() ? tracing_link_create(move(*p), a.more[0]) : -ENOTSUPP;
     }
+    if (a.attach_type == BPF_TRACE_KPROBE_MULTI || a.attach_type == BPF_TRACE_KPROBE_SESSION)
+        return a.flags ? -EINVAL : kprobe_multi_link_create(move(*p), kprobe_multi_of(a));
     if (a.attach_type == BPF_TRACE_UPROBE_MULTI)
         return uprobe_multi_link_create(move(*p), uprobe_multi_of(a));
     if (a.attach_type != BPF_PERF_EVENT) {

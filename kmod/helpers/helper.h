@@ -218,6 +218,8 @@ struct run_ctx {
     u64 (*call_engine)(void *engine, u64 fn, const u64 (&args)[5]);
     lock_state *outer_lock = nullptr; ///< in a process: that of the program that the interpreter runs
     void *anchor = nullptr;   ///< frame of the running program's image that bpf_throw leaves to; null: it has none
+    u64 *call_data = nullptr; ///< of a probe at a function's call: 8 bytes that its entry and return share, or null
+    bool at_return = false;   ///< of such a probe
     void *timer = nullptr;    ///< whose callback this is (maps/async.h), or null
 };
 /// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.

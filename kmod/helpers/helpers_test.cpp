@@ -3,6 +3,8 @@
 #include "helpers/families.h"
 #include "isa/code.h"
 #include "helpers/helper.h"
+#include "helpers/kfuncs.h"
+#include "helpers/uprobe.h"
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
@@ -301,6 +303,35 @@ TEST(attached_runs, the_innermost_run_answers) {
     }
     EXPECT_EQ(bpf_get_func_ip(0, 0, 0, 0, 0), 1u);
     EXPECT_EQ(bpf_get_attach_cookie(0, 0, 0, 0, 0), 2u);
+}
+
+TEST(attached_runs, sessions_keep_data) {
+    preempt_guard preempt;
+    u64 data = 7, somewhere = kfunc_session_cookie(0, 0, 0, 0, 0);
+    *ptr_of<u64>(somewhere) = 1; // outside of a session: memory all the same
+    EXPECT_EQ(kfunc_session_is_return(0, 0, 0, 0, 0), 0u);
+    run_ctx run{.call_data = &data, .at_return = true};
+    run_scope a(run);
+    EXPECT_EQ(kfunc_session_cookie(0, 0, 0, 0, 0), addr_of(&data));
+    EXPECT_EQ(kfunc_session_is_return(0, 0, 0, 0, 0), 1u);
+}
+
+/// What a sleepable program at a probe in user space asks stands before its context.
+TEST(attached_runs, words_before_a_context) {
+    u64 words[uprobe_words + 21] = {};
+    u64 *context = words + uprobe_words;
+    context[uprobe_addr] = 5, context[uprobe_cookie] = 6;
+    EXPECT_EQ(bpf_get_func_ip_uprobe(addr_of(context), 0, 0, 0, 0), 5u);
+    EXPECT_EQ(bpf_get_attach_cookie_uprobe(addr_of(context), 0, 0, 0, 0), 6u);
+    code c;
+    c.prog_type = BPF_PROG_TYPE_KPROBE;
+    for (u32 id : {BPF_FUNC_get_func_ip, BPF_FUNC_get_attach_cookie, BPF_FUNC_get_stack, BPF_FUNC_get_stackid}) {
+        const helper_proto *p = helper_of(c, id);
+        c.sleepable = false;
+        EXPECT_EQ(function_of(c, *p), p->fn) << id;
+        c.sleepable = true;
+        EXPECT_NE(function_of(c, *p), p->fn) << id;
+    }
 }
 
 }  // namespace

@@ -71,6 +71,9 @@ MODBPF_KFUNC(throw);
 MODBPF_KFUNC(obj_new);
 MODBPF_KFUNC(obj_drop);
 MODBPF_KFUNC(refcount_acquire);
+// attach.cpp
+MODBPF_KFUNC(session_cookie);
+MODBPF_KFUNC(session_is_return);
 // graph.cpp
 MODBPF_KFUNC(list_push_front);
 MODBPF_KFUNC(list_push_back);

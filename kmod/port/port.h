@@ -437,6 +437,20 @@ int port_uprobe_path(struct port_event *e, char *buf, u32 size);
 /* The pid of its task in the caller's namespace; 0: none. */
 u32 port_uprobe_pid(struct port_event *e);
 
+/*
+ * Probes at many functions of the kernel. regs: at the entry, or where it returns (at_return). A handler at the entry that gives anything but
+ * 0 lets the call go without its return. data: 8 bytes of the call, zero at its entry, where at_return is asked for; else NULL.
+ */
+typedef int (*port_functions_fn)(void *priv, void *regs, u64 func, bool at_return, u64 *data);
+struct port_functions_spec {
+	const u64 *addrs; /* the functions' entries; read during the call alone */
+	u32 count;
+	bool at_entry, at_return;
+};
+/* -EINVAL: no function is at an address, or it cannot be traced; -EOPNOTSUPP: this kernel has no return hooks; -ENOMEM. */
+int port_functions_attach(const struct port_functions_spec *spec, port_functions_fn fn, void *priv, struct port_event **out);
+int port_function_find(const char *name, u64 *addr); /* the first one of that name that can be traced; -ESRCH */
+
 void port_event_detach(struct port_event *e);
 /* How often a kprobe's hit was missed (nested in another probe, or a return probe without a free instance); else 0. */
 u64 port_event_missed(struct port_event *e);

@@ -31,9 +31,13 @@ struct file;
 struct mm_struct;
 struct mutex;
 struct ns_common;
+struct module;
 struct page;
 struct perf_event;
 struct pid;
+struct pt_regs;
+struct rethook;
+struct rethook_node;
 struct vm_area_struct;
 
 /* work.c: the module's own worker pool, and the count of deferred things, for quiescing. */
@@ -100,6 +104,24 @@ unsigned long modbpf_ksym_function(const char *name);
 unsigned long modbpf_ksym_ftrace_site(unsigned long entry);
 /* The function around addr is closed to the function tracer: the kernel made it notrace. False when that cannot be told. */
 bool modbpf_ksym_notrace(unsigned long addr);
+
+/* The first function of this name that the function tracer can be put in; 0: none. */
+unsigned long modbpf_ksym_traceable(const char *name);
+/* The module that has the address, with a reference; NULL: the kernel itself; -EINVAL: it is going; -EOPNOTSUPP: that cannot be told. */
+struct module *modbpf_ksym_module_at(unsigned long addr);
+/* Return hooks of the kernel's, with their own headers' prototypes. */
+bool modbpf_ksym_has_rethook(void);
+#ifdef MODBPF_HAVE_RETHOOK_POOL
+struct rethook *modbpf_ksym_rethook_alloc(void *data, void (*handler)(struct rethook_node *, void *, unsigned long, struct pt_regs *),
+					  int size, int count); /* or an error */
+#else
+struct rethook *modbpf_ksym_rethook_alloc(void *data, void (*handler)(struct rethook_node *, void *, struct pt_regs *)); /* or NULL */
+void modbpf_ksym_rethook_add_node(struct rethook *rh, struct rethook_node *node);
+#endif
+void modbpf_ksym_rethook_free(struct rethook *rh);
+struct rethook_node *modbpf_ksym_rethook_try_get(struct rethook *rh);
+void modbpf_ksym_rethook_recycle(struct rethook_node *node);
+void modbpf_ksym_rethook_hook(struct rethook_node *node, struct pt_regs *regs);
 
 /* event.c: the head of each kind's own structure. */
 struct port_event {

@@ -14,11 +14,13 @@
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/list.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/perf_event.h>
 #include <linux/pid.h>
 #include <linux/proc_ns.h>
+#include <linux/rethook.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task_stack.h>
 #include <linux/set_memory.h>
@@ -38,6 +40,15 @@ DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_name, kallsyms_lookup_name);
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, kallsyms_on_each_match_symbol);
 DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size_offset);
 DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
+DEFINE_STATIC_CALL_NULL(modbpf___module_address, __module_address);
+DEFINE_STATIC_CALL_NULL(modbpf_rethook_alloc, rethook_alloc);
+DEFINE_STATIC_CALL_NULL(modbpf_rethook_free, rethook_free);
+DEFINE_STATIC_CALL_NULL(modbpf_rethook_try_get, rethook_try_get);
+DEFINE_STATIC_CALL_NULL(modbpf_rethook_recycle, rethook_recycle);
+DEFINE_STATIC_CALL_NULL(modbpf_rethook_hook, rethook_hook);
+#ifndef MODBPF_HAVE_RETHOOK_POOL
+DEFINE_STATIC_CALL_NULL(modbpf_rethook_add_node, rethook_add_node);
+#endif
 DEFINE_STATIC_CALL_NULL(modbpf_ns_match, ns_match);
 DEFINE_STATIC_CALL_NULL(modbpf_pidfd_pid, pidfd_pid);
 DEFINE_STATIC_CALL_NULL(modbpf_mmput_async, mmput_async);
@@ -79,7 +90,17 @@ enum ksym {
 	STRNCPY_FROM_USER,
 	KALLSYMS_LOOKUP_SIZE_OFFSET,
 	FTRACE_LOCATION_RANGE,
-	NS_MATCH,
+	MODULE_ADDRESS,
+	RETHOOK_ALLOC,
+	RETHOOK_FREE,
+	RETHOOK_TRY_GET,
+	RETHOOK_RECYCLE,
+	RETHOOK_HOOK,
+#ifndef MODBPF_HAVE_RETHOOK_POOL
+	RETHOOK_ADD_NODE,
+#endif
+	RETHOOK_END,
+	NS_MATCH = RETHOOK_END,
 	PIDFD_PID,
 	MMPUT_ASYNC,
 	BUILD_ID_PARSE,
@@ -116,6 +137,15 @@ static const char *const names[KSYM_COUNT] = {
 	[STRNCPY_FROM_USER] = "strncpy_from_user_nofault",
 	[KALLSYMS_LOOKUP_SIZE_OFFSET] = "kallsyms_lookup_size_offset",
 	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
+	[MODULE_ADDRESS] = "__module_address",
+	[RETHOOK_ALLOC] = "rethook_alloc",
+	[RETHOOK_FREE] = "rethook_free",
+	[RETHOOK_TRY_GET] = "rethook_try_get",
+	[RETHOOK_RECYCLE] = "rethook_recycle",
+	[RETHOOK_HOOK] = "rethook_hook",
+#ifndef MODBPF_HAVE_RETHOOK_POOL
+	[RETHOOK_ADD_NODE] = "rethook_add_node",
+#endif
 	[NS_MATCH] = "ns_match",
 	[PIDFD_PID] = "pidfd_pid",
 	[MMPUT_ASYNC] = "mmput_async",
@@ -143,6 +173,15 @@ static void bind(void)
 	BIND(KALLSYMS_ON_EACH_MATCH_SYMBOL, kallsyms_on_each_match_symbol);
 	BIND(KALLSYMS_LOOKUP_SIZE_OFFSET, kallsyms_lookup_size_offset);
 	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
+	BIND(MODULE_ADDRESS, __module_address);
+	BIND(RETHOOK_ALLOC, rethook_alloc);
+	BIND(RETHOOK_FREE, rethook_free);
+	BIND(RETHOOK_TRY_GET, rethook_try_get);
+	BIND(RETHOOK_RECYCLE, rethook_recycle);
+	BIND(RETHOOK_HOOK, rethook_hook);
+#ifndef MODBPF_HAVE_RETHOOK_POOL
+	BIND(RETHOOK_ADD_NODE, rethook_add_node);
+#endif
 	BIND(NS_MATCH, ns_match);
 	BIND(PIDFD_PID, pidfd_pid);
 	BIND(MMPUT_ASYNC, mmput_async);
@@ -245,6 +284,88 @@ unsigned long modbpf_ksym_ftrace_site(unsigned long entry)
 {
 	/* An endbr64 may stand before it. */
 	return found[FTRACE_LOCATION_RANGE] ? static_call(modbpf_ftrace_location_range)(entry, entry + 4) : 0;
+}
+
+static int first_traceable(void *data, unsigned long addr)
+{
+	if (!modbpf_ksym_ftrace_site(addr))
+		return 0;
+	*(unsigned long *)data = addr;
+	return 1;
+}
+
+unsigned long modbpf_ksym_traceable(const char *name)
+{
+	unsigned long at = 0;
+
+	if (found[KALLSYMS_ON_EACH_MATCH_SYMBOL])
+		static_call(modbpf_kallsyms_on_each_match_symbol)(first_traceable, name, &at);
+	if (!at)
+		first_traceable(&at, port_ksym_lookup(name)); /* a module's, or there is no list of all that bear a name */
+	return at;
+}
+
+struct module *modbpf_ksym_module_at(unsigned long addr)
+{
+	struct module *mod;
+
+	if (addr >= found[TEXT_START] && addr < found[TEXT_END])
+		return NULL;
+	if (!found[MODULE_ADDRESS])
+		return ERR_PTR(-EOPNOTSUPP);
+	preempt_disable();
+	mod = static_call(modbpf___module_address)(addr);
+	if (mod && !try_module_get(mod))
+		mod = ERR_PTR(-EINVAL);
+	preempt_enable();
+	return mod;
+}
+
+bool modbpf_ksym_has_rethook(void)
+{
+	unsigned int i;
+
+	for (i = RETHOOK_ALLOC; i < RETHOOK_END; i++)
+		if (!found[i])
+			return false;
+	return true;
+}
+
+#ifdef MODBPF_HAVE_RETHOOK_POOL
+struct rethook *modbpf_ksym_rethook_alloc(void *data, rethook_handler_t handler, int size, int count)
+{
+	return static_call(modbpf_rethook_alloc)(data, handler, size, count);
+}
+#else
+struct rethook *modbpf_ksym_rethook_alloc(void *data, rethook_handler_t handler)
+{
+	return static_call(modbpf_rethook_alloc)(data, handler);
+}
+
+void modbpf_ksym_rethook_add_node(struct rethook *rh, struct rethook_node *node)
+{
+	static_call(modbpf_rethook_add_node)(rh, node);
+}
+#endif
+
+void modbpf_ksym_rethook_free(struct rethook *rh)
+{
+	static_call(modbpf_rethook_free)(rh);
+}
+
+notrace struct rethook_node *modbpf_ksym_rethook_try_get(struct rethook *rh)
+{
+	return static_call(modbpf_rethook_try_get)(rh);
+}
+
+notrace void modbpf_ksym_rethook_recycle(struct rethook_node *node)
+{
+	static_call(modbpf_rethook_recycle)(node);
+}
+
+notrace void modbpf_ksym_rethook_hook(struct rethook_node *node, struct pt_regs *regs)
+{
+	static_call(modbpf_rethook_hook)(node, regs, true);
 }
 
 int port_vmlinux_btf(const void **data, size_t *size)

@@ -17,6 +17,10 @@ int refuse(const char *what) {
 
 int port_kprobe_attach(const port_kprobe_spec *, port_kprobe_fn, void *, port_event **) { return refuse("a kprobe"); }
 int port_uprobe_attach(const port_uprobe_spec *, port_uprobe_fn, void *, port_event **) { return refuse("a uprobe"); }
+int port_functions_attach(const port_functions_spec *, port_functions_fn, void *, port_event **) {
+    return refuse("a probe at many functions");
+}
+int port_function_find(const char *, u64 *) { return -ESRCH; }
 int port_uprobe_path(port_event *, char *, u32) { return -EOPNOTSUPP; }
 u32 port_uprobe_pid(port_event *) { return 0; }
 int port_tracepoint_attach(u32, port_tracepoint_fn, void *, port_event **) { return refuse("a tracepoint"); }
