@@ -159,10 +159,13 @@ bool load(session &s, const char *path) {
 
 const char *after_attach_error(int e, const std::string &section) {
     bool known = false;
-    for (const char *prefix : {"kprobe/", "kretprobe/", "uprobe", "uretprobe", "tp/", "tracepoint/", "raw_tp/", "raw_tracepoint/"})
+    for (const char *prefix : {"kprobe/", "kretprobe/", "kprobe.multi/", "kretprobe.multi/", "uprobe", "uretprobe", "tp/", "tracepoint/",
+                               "raw_tp/", "raw_tracepoint/"})
         known |= section.starts_with(prefix);
     if (!known)
         return "; modbpf attaches the sections kprobe/, kretprobe/, uprobe/, uretprobe/, tp/ and raw_tp/";
+    if (section.starts_with("u"))
+        return e == ENOENT ? "; there is no such file, or no such function in it" : "";
     bool probe = section.starts_with("k");
     if (e == ENOENT)
         return probe ? "; this kernel has no such function: /proc/kallsyms lists those that it has"
