@@ -87,6 +87,9 @@ struct pid *modbpf_ksym_pidfd_pid(const struct file *file); /* -EBADF, -EOPNOTSU
 /* The task's stack, kept by a reference: 0, -EFAULT (it has none any more), -EOPNOTSUPP (a reference could not be given back). */
 int modbpf_ksym_task_stack_get(struct task_struct *task);
 void modbpf_ksym_task_stack_put(struct task_struct *task);
+/* Drops a reference of rcu_users, in any context where nothing is locked, where it was found. */
+bool modbpf_ksym_has_task_put(void);
+void modbpf_ksym_task_put(struct task_struct *task);
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n); /* 0 or -errno; no fault does harm */
 /* Gives back an address space from any context, where it was found. */
 bool modbpf_ksym_has_mmput(void);

@@ -22,6 +22,7 @@
 #include <linux/proc_ns.h>
 #include <linux/rethook.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
@@ -61,6 +62,7 @@ DEFINE_STATIC_CALL_NULL(modbpf_mmput_async, mmput_async);
 #endif
 DEFINE_STATIC_CALL_NULL(modbpf_build_id_parse_safe, build_id_parse_safe);
 DEFINE_STATIC_CALL_NULL(modbpf_put_task_stack, put_task_stack);
+DEFINE_STATIC_CALL_NULL(modbpf_put_task_struct_rcu_user, put_task_struct_rcu_user);
 DEFINE_STATIC_CALL_NULL(modbpf_copy_to_kernel_nofault, copy_to_kernel_nofault);
 DEFINE_STATIC_CALL_NULL(modbpf_perf_event_read_local, perf_event_read_local);
 DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
@@ -105,6 +107,7 @@ enum ksym {
 	MMPUT_ASYNC,
 	BUILD_ID_PARSE,
 	PUT_TASK_STACK,
+	PUT_TASK_RCU_USER,
 	COPY_TO_KERNEL,
 	PERF_EVENT_READ_LOCAL,
 	PERF_SAMPLE_RATE,
@@ -151,6 +154,7 @@ static const char *const names[KSYM_COUNT] = {
 	[MMPUT_ASYNC] = "mmput_async",
 	[BUILD_ID_PARSE] = BUILD_ID_NAME,
 	[PUT_TASK_STACK] = "put_task_stack",
+	[PUT_TASK_RCU_USER] = "put_task_struct_rcu_user",
 	[COPY_TO_KERNEL] = "copy_to_kernel_nofault",
 	[PERF_EVENT_READ_LOCAL] = "perf_event_read_local",
 	[PERF_SAMPLE_RATE] = "sysctl_perf_event_sample_rate",
@@ -187,6 +191,7 @@ static void bind(void)
 	BIND(MMPUT_ASYNC, mmput_async);
 	BIND(BUILD_ID_PARSE, build_id_parse_safe);
 	BIND(PUT_TASK_STACK, put_task_stack);
+	BIND(PUT_TASK_RCU_USER, put_task_struct_rcu_user);
 	BIND(COPY_TO_KERNEL, copy_to_kernel_nofault);
 	BIND(PERF_EVENT_READ_LOCAL, perf_event_read_local);
 	BIND(SET_MEMORY_RO, set_memory_ro);
@@ -480,6 +485,16 @@ notrace int modbpf_ksym_task_stack_get(struct task_struct *task)
 notrace void modbpf_ksym_task_stack_put(struct task_struct *task)
 {
 	static_call(modbpf_put_task_stack)(task);
+}
+
+notrace bool modbpf_ksym_has_task_put(void)
+{
+	return found[PUT_TASK_RCU_USER];
+}
+
+notrace void modbpf_ksym_task_put(struct task_struct *task)
+{
+	static_call(modbpf_put_task_struct_rcu_user)(task);
 }
 
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n)

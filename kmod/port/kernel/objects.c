@@ -24,15 +24,16 @@ static void queue_dead(struct irq_work *irq);
 static DECLARE_WORK(free_tasks_work, free_tasks);
 static struct irq_work dead_irq = IRQ_WORK_INIT_HARD(queue_dead);
 
-/* Control groups whose reference is to be dropped: as many of a CPU as one interrupt brings. */
-#define DEFERRED_CGROUPS 256
-struct deferred_cgroups {
+/* Tasks and control groups whose reference is to be dropped: as many of a CPU as one interrupt brings. */
+#define DEFERRED_DROPS 256
+#define DEFERRED_TASK 1ul /* in the address: a task, else a control group */
+struct deferred_drops {
 	struct irq_work irq;
 	unsigned int count;
-	struct cgroup *of[DEFERRED_CGROUPS];
+	unsigned long of[DEFERRED_DROPS];
 };
-static void put_cgroups(struct irq_work *irq);
-static DEFINE_PER_CPU(struct deferred_cgroups, deferred_cgroups);
+static void drop_deferred(struct irq_work *irq);
+static DEFINE_PER_CPU(struct deferred_drops, deferred_drops);
 
 static void free_tasks(struct work_struct *work)
 {
@@ -51,17 +52,73 @@ static void queue_dead(struct irq_work *irq)
 	queue_work(modbpf_wq, &free_tasks_work);
 }
 
+/* One at a time, so that an NMI may add more. */
+static void drop_deferred(struct irq_work *irq)
+{
+	struct deferred_drops *d = container_of(irq, struct deferred_drops, irq);
+	unsigned int n;
+
+	while ((n = READ_ONCE(d->count)) != 0) {
+		unsigned long object = xchg(&d->of[n - 1], 0);
+
+		if (cmpxchg(&d->count, n, n - 1) != n) { /* an NMI came: what it took for free is behind this one */
+			xchg(&d->of[n - 1], object);
+			continue;
+		}
+		if (object & DEFERRED_TASK)
+			modbpf_ksym_task_put((struct task_struct *)(object & ~DEFERRED_TASK));
+		else if (object)
+			css_put(&((struct cgroup *)object)->self);
+	}
+}
+
+/* Interrupts are off: only an NMI comes in between. */
+static notrace void drop_later(unsigned long object)
+{
+	struct deferred_drops *d = this_cpu_ptr(&deferred_drops);
+	unsigned int n;
+
+	do {
+		n = READ_ONCE(d->count);
+		if (n == DEFERRED_DROPS) { /* kept for ever, which harms less than a lock taken twice */
+			port_bug(__FILE__, __LINE__, "references dropped in one interrupt");
+			return;
+		}
+	} while (cmpxchg(&d->count, n, n + 1) != n);
+	xchg(&d->of[n], object);
+	modbpf_count_deferred();
+	irq_work_queue(&d->irq);
+}
+
+static notrace bool must_drop_later(void)
+{
+	return in_nmi() || irqs_disabled();
+}
+
+/*
+ * As in the kernel's BPF it is rcu_users that is held: who holds one keeps the task from what follows its end. Where the function
+ * that drops it was not found, the structure alone is held.
+ */
 notrace u64 port_task_get(u64 task)
 {
 	struct task_struct *t = (struct task_struct *)task;
 
-	return refcount_inc_not_zero(&t->usage) ? task : 0;
+	return refcount_inc_not_zero(modbpf_ksym_has_task_put() ? &t->rcu_users : &t->usage) ? task : 0;
 }
 
-notrace void port_task_put(u64 task)
+/* All but the last: what follows that is the kernel's. */
+static notrace bool dec_not_one(refcount_t *refs)
 {
-	struct task_struct *t = (struct task_struct *)task;
+	int n = atomic_read(&refs->refs);
 
+	while (n != 1)
+		if (atomic_try_cmpxchg_release(&refs->refs, &n, n - 1))
+			return true;
+	return false;
+}
+
+static notrace void put_usage(struct task_struct *t)
+{
 	BUILD_BUG_ON(sizeof(struct llist_node) > sizeof(t->rcu));
 	if (!refcount_dec_and_test(&t->usage))
 		return;
@@ -72,6 +129,20 @@ notrace void port_task_put(u64 task)
 	modbpf_count_deferred();
 	llist_add((struct llist_node *)&t->rcu, &dead_tasks);
 	irq_work_queue(&dead_irq);
+}
+
+notrace void port_task_put(u64 task)
+{
+	struct task_struct *t = (struct task_struct *)task;
+
+	if (!modbpf_ksym_has_task_put())
+		put_usage(t);
+	else if (dec_not_one(&t->rcu_users))
+		return;
+	else if (must_drop_later())
+		drop_later(task | DEFERRED_TASK);
+	else
+		modbpf_ksym_task_put(t);
 }
 
 notrace u64 port_task_from_pid(s32 pid)
@@ -87,24 +158,6 @@ notrace u64 port_task_from_pid(s32 pid)
 	return task;
 }
 
-/* One at a time, so that an NMI may add more. */
-static void put_cgroups(struct irq_work *irq)
-{
-	struct deferred_cgroups *d = container_of(irq, struct deferred_cgroups, irq);
-	unsigned int n;
-
-	while ((n = READ_ONCE(d->count)) != 0) {
-		struct cgroup *cgroup = xchg(&d->of[n - 1], NULL);
-
-		if (cmpxchg(&d->count, n, n - 1) != n) { /* an NMI came: what it took for free is behind this one */
-			xchg(&d->of[n - 1], cgroup);
-			continue;
-		}
-		if (cgroup)
-			css_put(&cgroup->self);
-	}
-}
-
 notrace u64 port_cgroup_get(u64 cgroup)
 {
 	return css_tryget(&((struct cgroup *)cgroup)->self) ? cgroup : 0;
@@ -112,24 +165,10 @@ notrace u64 port_cgroup_get(u64 cgroup)
 
 notrace void port_cgroup_put(u64 cgroup)
 {
-	struct deferred_cgroups *d;
-	unsigned int n;
-
-	if (!in_nmi() && !irqs_disabled()) {
+	if (must_drop_later())
+		drop_later(cgroup);
+	else
 		css_put(&((struct cgroup *)cgroup)->self);
-		return;
-	}
-	d = this_cpu_ptr(&deferred_cgroups); /* interrupts are off: only an NMI comes in between */
-	do {
-		n = READ_ONCE(d->count);
-		if (n == DEFERRED_CGROUPS) { /* kept for ever, which harms less than a lock taken twice */
-			port_bug(__FILE__, __LINE__, "control groups dropped in one interrupt");
-			return;
-		}
-	} while (cmpxchg(&d->count, n, n + 1) != n);
-	xchg(&d->of[n], (struct cgroup *)cgroup);
-	modbpf_count_deferred();
-	irq_work_queue(&d->irq);
 }
 
 notrace u64 port_cgroup_ancestor(u64 cgroup, int level)
@@ -179,7 +218,7 @@ void __init modbpf_objects_init(void)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		per_cpu_ptr(&deferred_cgroups, cpu)->irq = IRQ_WORK_INIT_HARD(put_cgroups);
+		per_cpu_ptr(&deferred_drops, cpu)->irq = IRQ_WORK_INIT_HARD(drop_deferred);
 }
 
 void modbpf_objects_flush(void)
@@ -189,5 +228,5 @@ void modbpf_objects_flush(void)
 	irq_work_sync(&dead_irq);
 	flush_work(&free_tasks_work);
 	for_each_possible_cpu(cpu)
-		irq_work_sync(&per_cpu(deferred_cgroups, cpu).irq);
+		irq_work_sync(&per_cpu(deferred_drops, cpu).irq);
 }
