@@ -95,6 +95,8 @@ MODBPF_HELPER(btf_find_by_name_kind);
 MODBPF_HELPER(kallsyms_lookup_name);
 // vma.cpp
 MODBPF_HELPER(find_vma);
+// path.cpp
+MODBPF_HELPER(d_path);
 // perf.cpp
 MODBPF_HELPER(perf_event_output);
 MODBPF_HELPER(perf_event_read);

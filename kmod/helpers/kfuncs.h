@@ -17,6 +17,16 @@ namespace modbpf {
 MODBPF_KFUNC(iter_num_new);
 MODBPF_KFUNC(iter_num_next);
 MODBPF_KFUNC(iter_num_destroy);
+// iter_task.cpp
+MODBPF_KFUNC(iter_task_new);
+MODBPF_KFUNC(iter_task_next);
+MODBPF_KFUNC(iter_task_destroy);
+MODBPF_KFUNC(iter_css_new);
+MODBPF_KFUNC(iter_css_next);
+MODBPF_KFUNC(iter_css_destroy);
+// path.cpp
+MODBPF_KFUNC(path_d_path);
+MODBPF_KFUNC(copy_from_user_str);
 // sections.cpp
 MODBPF_KFUNC(rcu_read_lock);
 MODBPF_KFUNC(rcu_read_unlock);

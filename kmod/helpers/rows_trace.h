@@ -78,7 +78,7 @@ inline constexpr row trace_rows[] = {
      .on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
     row{BPF_FUNC_get_task_stack, ret::integer, {btf_id, uninit_mem, const_size_or_zero, anything}, length,
      tracing_progs, 0, bpf_get_task_stack}.typed({"task_struct"}),
-    row{BPF_FUNC_d_path, ret::integer, {btf_id, out_mem, const_size_or_zero}, 0, typed_progs, 0, nullptr}
+    row{BPF_FUNC_d_path, ret::integer, {btf_id, out_mem, const_size_or_zero}, 0, typed_progs, 0, bpf_d_path}
      .typed({"path"}).only(hook_rule::d_path),
     {BPF_FUNC_copy_from_user, ret::integer, {uninit_mem, const_size_or_zero, anything}, sleeps, tracing_progs, 0,
      bpf_copy_from_user},

@@ -227,6 +227,8 @@ int port_send_signal(u32 sig, bool thread);
 int port_probe_write_user(u64 dst, const void *src, size_t n);
 /* Reads another task's memory, faulting it in: bytes read, or -errno. task: a task descriptor that is held. Task context. */
 long port_read_task_memory(u64 task, void *dst, u64 src, size_t n);
+/* The text of a struct path at that address, as d_path() gives it: bytes with the NUL. -ENAMETOOLONG, -EFAULT, -ERANGE: no address of the kernel's. Task context. */
+long port_path_text(u64 path, char *buf, size_t size);
 /* The task's saved user registers (struct pt_regs). Any. */
 u64 port_task_regs(u64 task);
 /* pid and tgid of the current task in the pid namespace that is this file (device and inode) if it is the task's own: 0, or -EINVAL
@@ -245,6 +247,14 @@ void port_cgroup_put(u64 cgroup);
 u64 port_cgroup_ancestor(u64 cgroup, int level); /* held */
 u64 port_cgroup_from_id(u64 id); /* in the unified hierarchy; held */
 bool port_task_under_cgroup(u64 task, u64 cgroup);
+/* Steps of iterators, inside RCU: from one that is held, or was given by the last step. 0: behind the last. */
+u64 port_process_first(void); /* the idle task; the others follow in the order of their birth */
+u64 port_process_next(u64 task);
+u64 port_thread_next(u64 task); /* of the same process */
+/* Parts of control groups (struct cgroup_subsys_state): below `from` and itself, each before or behind what is below it; or upwards. at: 0 to
+ * begin. */
+enum port_css_order { PORT_CSS_PRE, PORT_CSS_POST, PORT_CSS_UP };
+u64 port_css_next(u64 from, u64 at, enum port_css_order order);
 size_t port_cpumask_size(void); /* bytes of the kernel's struct cpumask */
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };

@@ -290,6 +290,11 @@ void port_cgroup_put(u64) {}
 u64 port_cgroup_ancestor(u64, int) { return 0; }
 u64 port_cgroup_from_id(u64) { return 0; }
 bool port_task_under_cgroup(u64, u64) { return false; }
+u64 port_process_first() { return 0; }
+u64 port_process_next(u64) { return 0; }
+u64 port_thread_next(u64) { return 0; }
+u64 port_css_next(u64, u64, port_css_order) { return 0; }
+long port_path_text(u64, char *, size_t) { return -EFAULT; }
 size_t port_cpumask_size(void) { return 1024; } // Debian's NR_CPUS is 8192
 
 int port_ns_pid_tgid(u64 dev, u64 ino, u32 *pid, u32 *tgid) {

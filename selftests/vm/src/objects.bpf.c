@@ -80,4 +80,123 @@ int BPF_PROG(on_new, struct task_struct *task)
 	return 0;
 }
 
+struct cgroup_subsys_state {
+	int id;
+} __attribute__((preserve_access_index));
+struct cgroup {
+	struct cgroup_subsys_state self;
+} __attribute__((preserve_access_index));
+struct bpf_iter_task {
+	__u64 __opaque[3];
+} __attribute__((aligned(8)));
+struct bpf_iter_css {
+	__u64 __opaque[3];
+} __attribute__((aligned(8)));
+struct pt_regs;
+
+extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task, unsigned int flags) __ksym;
+extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym;
+extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym;
+extern int bpf_iter_css_new(struct bpf_iter_css *it, struct cgroup_subsys_state *start, unsigned int flags) __ksym;
+extern struct cgroup_subsys_state *bpf_iter_css_next(struct bpf_iter_css *it) __ksym;
+extern void bpf_iter_css_destroy(struct bpf_iter_css *it) __ksym;
+extern struct cgroup *bpf_cgroup_from_id(__u64 id) __ksym;
+extern struct cgroup *bpf_cgroup_ancestor(struct cgroup *cgrp, int level) __ksym;
+extern void bpf_cgroup_release(struct cgroup *cgrp) __ksym;
+extern int bpf_copy_from_user_str(void *dst, __u32 size, const void *from, __u64 flags) __ksym;
+
+struct {
+	/* By flags: how many were given, how many of the target's, and what is wrong. */
+	int tasks[3], mine[3], task_error;
+	/* By flags: how many, the root's place among them (from 1), and what is wrong. */
+	int groups[5], root_at[5], css_error;
+} walks SEC(".data.walks");
+
+const volatile __u64 group; /* a group of control with others below it */
+
+#define NR_GETPGID 121
+
+static void walk_tasks(struct task_struct *current, unsigned int flags)
+{
+	struct bpf_iter_task it;
+	struct task_struct *t;
+
+	bpf_iter_task_new(&it, current, flags);
+	while ((t = bpf_iter_task_next(&it))) {
+		if (flags > 2)
+			continue;
+		walks.tasks[flags]++;
+		walks.mine[flags] += t->tgid == target;
+	}
+	bpf_iter_task_destroy(&it);
+}
+
+static void walk_groups(struct cgroup *from, struct cgroup *top, unsigned int flags)
+{
+	struct bpf_iter_css it;
+	struct cgroup_subsys_state *css;
+
+	bpf_iter_css_new(&it, &from->self, flags);
+	while ((css = bpf_iter_css_next(&it))) {
+		if (flags > 4)
+			continue;
+		walks.groups[flags]++;
+		if (css == &top->self)
+			walks.root_at[flags] = walks.groups[flags];
+	}
+	bpf_iter_css_destroy(&it);
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_call, struct pt_regs *regs, long id)
+{
+	struct bpf_iter_task it;
+	struct bpf_iter_css css;
+	struct cgroup *from, *root;
+
+	if (id != NR_GETPGID || bpf_get_current_pid_tgid() >> 32 != target)
+		return 0;
+	walk_tasks(bpf_get_current_task_btf(), 0);
+	walk_tasks(bpf_get_current_task_btf(), 1);
+	walk_tasks(bpf_get_current_task_btf(), 2);
+	walks.task_error = bpf_iter_task_new(&it, bpf_get_current_task_btf(), 3);
+	bpf_iter_task_destroy(&it);
+	from = bpf_cgroup_from_id(group);
+	if (!from)
+		return 0;
+	root = bpf_cgroup_ancestor(from, 0);
+	if (root) {
+		walk_groups(from, from, 2);
+		walk_groups(from, from, 3);
+		walk_groups(from, root, 4);
+		walks.css_error = bpf_iter_css_new(&css, &from->self, 1);
+		bpf_iter_css_destroy(&css);
+		bpf_cgroup_release(root);
+	}
+	bpf_cgroup_release(from);
+	return 0;
+}
+
+struct {
+	unsigned long from;
+	int whole, cut, padded, bad, flags;
+	char text[16], zeros[16];
+} strings SEC(".data.strings");
+
+SEC("syscall")
+int on_string(void *ctx)
+{
+	char text[16] = {}, half[4] = {};
+
+	strings.whole = bpf_copy_from_user_str(text, sizeof(text), (void *)strings.from, 0);
+	__builtin_memcpy(strings.text, text, sizeof(text));
+	strings.cut = bpf_copy_from_user_str(half, sizeof(half), (void *)strings.from, 0);
+	__builtin_memset(text, 'x', sizeof(text));
+	strings.padded = bpf_copy_from_user_str(text, sizeof(text), (void *)strings.from, 1);
+	__builtin_memcpy(strings.zeros, text, sizeof(text));
+	strings.bad = bpf_copy_from_user_str(text, sizeof(text), (void *)8, 0);
+	strings.flags = bpf_copy_from_user_str(text, sizeof(text), (void *)strings.from, 2);
+	return 0;
+}
+
 char _license[] SEC("license") = "GPL";

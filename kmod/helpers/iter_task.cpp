@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The open-coded iterators over tasks and over control groups (kernel functions bpf_iter_task_*, bpf_iter_css_*). They lie on the program's
+// stack, and the verifier keeps the program inside one RCU section from new() to destroy(). Any context.
+#include "helpers/kfuncs.h"
+#include "port/port.h"
+
+namespace modbpf {
+
+namespace {
+
+enum : u32 { BPF_TASK_ITER_ALL_PROCS, BPF_TASK_ITER_ALL_THREADS, BPF_TASK_ITER_PROC_THREADS };
+enum : u32 { BPF_CGROUP_ITER_DESCENDANTS_PRE = 2, BPF_CGROUP_ITER_DESCENDANTS_POST, BPF_CGROUP_ITER_ANCESTORS_UP };
+
+/// struct bpf_iter_task: the process, the task that next() gives (0: drained), and what is walked.
+struct task_iter {
+    u64 process, next;
+    u32 flags, unused;
+};
+static_assert(sizeof(task_iter) == 24);
+
+/// struct bpf_iter_css: where the walk began (0: drained), what was given last.
+struct css_iter {
+    u64 start, last;
+    u32 flags, unused;
+};
+static_assert(sizeof(css_iter) == 24);
+
+}  // namespace
+
+/// iter_task_new(it, task or null, flags)
+u64 kfunc_iter_task_new(u64 r1, u64 r2, u64 r3, u64, u64) {
+    auto &it = *ptr_of<task_iter>(r1);
+    u32 flags = static_cast<u32>(r3);
+    it = {};
+    if (flags > BPF_TASK_ITER_PROC_THREADS || (flags == BPF_TASK_ITER_PROC_THREADS && !r2))
+        return kfunc_errno(EINVAL);
+    it.process = flags == BPF_TASK_ITER_PROC_THREADS ? r2 : port_process_first();
+    it.next = it.process;
+    it.flags = flags;
+    return 0;
+}
+
+u64 kfunc_iter_task_next(u64 r1, u64, u64, u64, u64) {
+    auto &it = *ptr_of<task_iter>(r1);
+    u64 task = it.next;
+    if (!task)
+        return 0;
+    if (it.flags != BPF_TASK_ITER_ALL_PROCS) {
+        it.next = port_thread_next(task);
+        if (it.next || it.flags == BPF_TASK_ITER_PROC_THREADS)
+            return task;
+    }
+    it.process = port_process_next(it.process);
+    it.next = it.process;
+    return task;
+}
+
+u64 kfunc_iter_task_destroy(u64, u64, u64, u64, u64) { return 0; }
+
+/// iter_css_new(it, css, flags)
+u64 kfunc_iter_css_new(u64 r1, u64 r2, u64 r3, u64, u64) {
+    auto &it = *ptr_of<css_iter>(r1);
+    u32 flags = static_cast<u32>(r3);
+    it = {};
+    if (flags < BPF_CGROUP_ITER_DESCENDANTS_PRE || flags > BPF_CGROUP_ITER_ANCESTORS_UP)
+        return kfunc_errno(EINVAL);
+    it = {r2, 0, flags, 0};
+    return 0;
+}
+
+u64 kfunc_iter_css_next(u64 r1, u64, u64, u64, u64) {
+    auto &it = *ptr_of<css_iter>(r1);
+    if (!it.start)
+        return 0;
+    port_css_order order = it.flags == BPF_CGROUP_ITER_DESCENDANTS_PRE    ? PORT_CSS_PRE
+                           : it.flags == BPF_CGROUP_ITER_DESCENDANTS_POST ? PORT_CSS_POST
+                                                                          : PORT_CSS_UP;
+    it.last = port_css_next(it.start, it.last, order);
+    return it.last;
+}
+
+u64 kfunc_iter_css_destroy(u64, u64, u64, u64, u64) { return 0; }
+
+}  // namespace modbpf
