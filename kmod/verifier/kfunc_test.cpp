@@ -14,7 +14,7 @@ struct kernel_like {
     u32 iter_new, iter_next, iter_destroy;
     u32 from_pid, acquire, release, rcu_lock, rcu_unlock, preempt_disable, preempt_enable;
     u32 clone, slice, slice_rdwr, from_skb, size;
-    u32 user_str, unlisted, exec, crash;
+    u32 user_str, unlisted, exec, crash, test_tp;
     u32 not_func;
 
     kernel_like() {
@@ -44,6 +44,7 @@ struct kernel_like {
         size = func("bpf_dynptr_size", u, {{"p", dyn}});
         user_str = func("bpf_copy_from_user_str", i, {{"dst", voidp}, {"dst__sz", u}, {"unsafe_ptr__ign", voidp}, {"flags", w}});
         unlisted = func("schedule", 0, {});
+        test_tp = func("bpf_modify_return_test_tp", i, {{"nonce", i}});
         exec = func("bpf_get_task_exe_file", ptr(b.composite(K::structure, "file", 8, {{"f", w, 0}})), {{"task", task}});
         crash = func("crash_kexec", 0, {{"regs", ptr(b.composite(K::structure, "pt_regs", 8, {{"r15", w, 0}}))}});
         not_func = i;
@@ -129,11 +130,10 @@ TEST(Kfunc, IsVerifiedAndThenRefused) {
     o.type = BPF_PROG_TYPE_KPROBE;
     prog sections = prog{kcall(k().rcu_lock), kcall(k().rcu_unlock)};
     EXPECT_EQ(check(sections + ret0, o).err, 0);
-    prog sleeps = prog{mov(r2, 8), mov(r4, 0), mov_x(r1, r10), add(r1, -8), kcall(k().user_str)};
-    ASSERT_FALSE(find_kfunc("vmlinux", "bpf_copy_from_user_str", BPF_PROG_TYPE_KPROBE, 0)->fn);
-    auto out = check(sections + sleeps + ret0, o);
+    ASSERT_FALSE(find_kfunc("vmlinux", "bpf_modify_return_test_tp", BPF_PROG_TYPE_KPROBE, 0)->fn);
+    auto out = check(sections + prog{mov(r1, 1), kcall(k().test_tp)} + ret0, o);
     EXPECT_EQ(out.err, ENOTSUPP);
-    EXPECT_NE(out.log.find("kfunc bpf_copy_from_user_str is not supported by modbpf"), std::string::npos) << out.log;
+    EXPECT_NE(out.log.find("kfunc bpf_modify_return_test_tp is not supported by modbpf"), std::string::npos) << out.log;
 }
 
 TEST(Kfunc, AtMost256) {
