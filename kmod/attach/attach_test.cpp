@@ -30,6 +30,7 @@ int port_kprobe_attach(const port_kprobe_spec *s, port_kprobe_fn fn, void *priv,
     events.push_back(*out);
     return 0;
 }
+u64 port_kprobe_addr(port_event *) { return 0x1004; }
 int port_uprobe_attach(const port_uprobe_spec *s, port_uprobe_fn fn, void *priv, port_event **out) {
     if (s->path[0] != '/')
         return -ENOENT;
@@ -249,6 +250,7 @@ TEST_F(attach, link_with_cookie) {
     EXPECT_STREQ(name, "vfs_read");
     EXPECT_EQ(i.perf_event.kprobe.name_len, 9u);
     EXPECT_EQ(i.perf_event.kprobe.missed, 5u);
+    EXPECT_EQ(i.perf_event.kprobe.addr, 0x1004u); // where the port says that it is
     EXPECT_EQ(i.perf_event.kprobe.cookie, 0x1234u);
     i.perf_event.kprobe.name_len = 4;
     EXPECT_EQ(get_info(l, i), -ENOSPC);

@@ -36,14 +36,14 @@ status kprobe_open(perf_event *e, u64 ufunc, u64 addr_or_offset) {
     if (e->symbol[0]) {
         spec.symbol = e->symbol;
         spec.offset = e->offset = addr_or_offset;
-        u64 base = port_ksym_lookup(e->symbol);
-        e->addr = base ? base + e->offset : 0;
     } else {
-        spec.addr = e->addr = addr_or_offset;
+        spec.addr = addr_or_offset;
     }
     spec.retprobe = e->what == perf_event::kind::kretprobe;
-    int rc = port_kprobe_attach(&spec, on_hit, e, &e->hook);
-    return rc ? status(error(-rc)) : status();
+    if (int rc = port_kprobe_attach(&spec, on_hit, e, &e->hook))
+        return error(-rc);
+    e->addr = port_kprobe_addr(e->hook);
+    return {};
 }
 
 }  // namespace modbpf

@@ -375,6 +375,7 @@ struct port_kprobe_spec {
 	int maxactive; /* return probes: 0 = the default */
 };
 int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, void *priv, struct port_event **out);
+u64 port_kprobe_addr(struct port_event *e); /* where it is: behind the endbr64 of a function that has one */
 
 /* record: as laid out in events/<category>/<name>/format; size in bytes. id: tracefs events/.../id. */
 typedef void (*port_tracepoint_fn)(void *priv, void *record, size_t size, void *regs);

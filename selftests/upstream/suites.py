@@ -191,8 +191,11 @@ def sources(bpf):
 
 
 def files_of(box, test):
-    """The object files that a test of test_progs opens by name; the others are inside the program."""
-    names = {os.path.basename(n) for n in re.findall(r'"([\w./]+\.bpf\.o)"', sources(box.bpf).get(test, ""))}
+    """The object files that a test of test_progs opens by name (the others are inside the program), and the programs that it starts."""
+    text = sources(box.bpf).get(test, "")
+    names = {os.path.basename(n) for n in re.findall(r'"([\w./]+\.bpf\.o)"', text)} | set(re.findall(r'"\./([\w.]+)', text))
+    if "urandom_read" in names:
+        names.add("liburandom_read.so")
     made = {"core_reloc": r"(btf__core_reloc_|test_core_reloc_)", "btf_dump": r"btf_dump_test_case_"}  # names that are put together
     for of, pattern in made.items():
         if of in test:

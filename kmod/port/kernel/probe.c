@@ -24,6 +24,7 @@ struct kprobe_event {
 	port_kprobe_fn fn;
 	void *priv;
 	u64 func; /* entry of the probed function, 0 when the probe is elsewhere; set before the probe is armed */
+	u64 addr; /* of the probe */
 	union {
 		struct kprobe kp;
 		struct kretprobe rp;
@@ -138,6 +139,7 @@ static int add_kprobe(struct kprobe_event *e, const struct port_kprobe_spec *spe
 	e->event.detach = kprobe_detach;
 	e->event.missed = kprobe_missed;
 	e->func = entry_of(&e->kp);
+	e->addr = (unsigned long)e->kp.addr;
 	ret = within_module((unsigned long)e->kp.addr, THIS_MODULE) ? -EINVAL : enable_kprobe(&e->kp);
 	if (ret)
 		unregister_kprobe(&e->kp);
@@ -157,10 +159,16 @@ static int add_kretprobe(struct kprobe_event *e, const struct port_kprobe_spec *
 	e->event.detach = kretprobe_detach;
 	e->event.missed = kretprobe_missed;
 	e->func = entry_of(&e->rp.kp);
+	e->addr = (unsigned long)e->rp.kp.addr;
 	ret = within_module((unsigned long)e->rp.kp.addr, THIS_MODULE) ? -EINVAL : enable_kretprobe(&e->rp);
 	if (ret)
 		unregister_kretprobe(&e->rp);
 	return ret;
+}
+
+u64 port_kprobe_addr(struct port_event *event)
+{
+	return container_of(event, struct kprobe_event, event)->addr;
 }
 
 /*

@@ -16,6 +16,7 @@ int refuse(const char *what) {
 } // namespace
 
 int port_kprobe_attach(const port_kprobe_spec *, port_kprobe_fn, void *, port_event **) { return refuse("a kprobe"); }
+u64 port_kprobe_addr(port_event *) { return 0; }
 int port_uprobe_attach(const port_uprobe_spec *, port_uprobe_fn, void *, port_event **) { return refuse("a uprobe"); }
 int port_functions_attach(const port_functions_spec *, port_functions_fn, void *, port_event **) {
     return refuse("a probe at many functions");
