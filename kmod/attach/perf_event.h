@@ -68,7 +68,8 @@ result<ref<perf_event>> perf_event_from_fd(int fd);
 /// Attaches p to the event (takes its own reference). EINVAL: wrong kind; EEXIST: has one; E2BIG: 64 on this tracepoint;
 /// EACCES: reads beyond the record.
 status perf_event_set_prog(perf_event *e, program *p, u64 cookie);
-/// Ends what perf_event_set_prog began; afterwards no run for this event is under way. Task context.
+/// Ends what perf_event_set_prog began; afterwards no run for this event is under way, but that of a program that sleeps in user space's
+/// task, which can end later. Task context.
 void perf_event_clear_prog(perf_event *e);
 /// The id of its program; 0: it has none. Task context.
 u32 perf_event_prog_id(perf_event *e);
