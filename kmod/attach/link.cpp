@@ -20,17 +20,23 @@ const char *type_name(u32 type) {
     case BPF_LINK_TYPE_TRACING: return "tracing";
     case BPF_LINK_TYPE_KPROBE_MULTI: return "kprobe_multi";
     case BPF_LINK_TYPE_UPROBE_MULTI: return "uprobe_multi";
+    case BPF_LINK_TYPE_ITER: return "iter";
     default: return "perf";
     }
 }
 
 void show_fdinfo(void *obj, port_seq *seq) {
     auto *l = static_cast<bpf_link *>(obj);
-    const u8 *t = l->prog->tag.bytes;
+    ref<program> p = l->current_prog();
+    const u8 *t = p->tag.bytes;
     bool raw_tp = l->type == BPF_LINK_TYPE_RAW_TRACEPOINT, tracing = l->type == BPF_LINK_TYPE_TRACING;
     port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", type_name(l->type), l->id);
     port_seq_printf(seq, "prog_tag:\t%02x%02x%02x%02x%02x%02x%02x%02x\nprog_id:\t%u\n", t[0], t[1], t[2], t[3], t[4], t[5], t[6],
-                    t[7], l->prog->id);
+                    t[7], p->id);
+    if (l->type == BPF_LINK_TYPE_ITER) {
+        port_seq_printf(seq, "target_name:\t%s\n", l->aim.target->name);
+        l->aim.target->show_fdinfo(l->aim, seq);
+    }
     if (raw_tp)
         port_seq_printf(seq, "tp_name:\t%s\n", l->tp_name);
     if (tracing)
@@ -176,6 +182,12 @@ long link_fill_info(bpf_link *l, bpf_link_info &info) {
         return uprobe_multi_fill_info(l, info);
     if (l->type == BPF_LINK_TYPE_RAW_TRACEPOINT)
         return put_name(info.raw_tracepoint.tp_name, &info.raw_tracepoint.tp_name_len, l->tp_name);
+    if (l->type == BPF_LINK_TYPE_ITER) {
+        long rc = put_name(info.iter.target_name, &info.iter.target_name_len, l->aim.target->name);
+        if (!rc)
+            l->aim.target->fill_info(l->aim, info);
+        return rc;
+    }
     const perf_event *e = l->event.get();
     if (e->what == perf_event::kind::counter) {
         info.perf_event.type = BPF_PERF_EVENT_EVENT;

@@ -5,6 +5,7 @@
 // (fds alone hold them) detaches in task context, before close() returns.
 #pragma once
 
+#include "attach/iter.h"
 #include "attach/multi.h"
 #include "attach/perf_event.h"
 #include "attach/trampoline.h"
@@ -22,17 +23,23 @@ struct bpf_link : refcounted<bpf_link> {
     u32 id = 0;          ///< in the link id registry
     u32 settled = 0;     ///< attached: may be found by id
     u32 type = 0;        ///< BPF_LINK_TYPE_*
-    ref<program> prog;
+    ref<program> prog; ///< ITER: under prog_lock once settled, since LINK_UPDATE changes it
+    mutex prog_lock{"link_prog"}; ///< task context
     u64 cookie = 0;
     ref<perf_event> event;       ///< PERF_EVENT
     port_event *hook = nullptr;  ///< RAW_TRACEPOINT, KPROBE_MULTI, UPROBE_MULTI
     own<multi_probe> multi;      ///< KPROBE_MULTI, UPROBE_MULTI
     ref<tracer> traces;          ///< TRACING
+    iter_aim aim;                ///< ITER
     char tp_name[tp_name_len]{};
     u32 nargs = 0;
     u8 arg_sizes[PORT_RAW_TP_MAX_ARGS]{};
     reap_item reap{};
 
+    ref<program> current_prog() {
+        mutex_guard g(prog_lock);
+        return prog;
+    }
     static void dispose(bpf_link *l);
 };
 

@@ -79,7 +79,7 @@ static_assert(sizeof(btf_load_attr) == 40);
 
 struct link_create_attr {
     u32 prog_fd, target_fd, attach_type, flags;
-    u64 cookie;      ///< perf_event.bpf_cookie
+    u64 cookie;      ///< perf_event.bpf_cookie, iter_info
     u64 more[4];     ///< fields of attach types that are not here
     u32 last;        ///< uprobe_multi.pid
 };
@@ -110,6 +110,10 @@ struct task_fd_query_attr {
     u64 probe_offset, probe_addr;
 };
 static_assert(sizeof(task_fd_query_attr) == 48);
+
+struct iter_create_attr {
+    u32 link_fd, flags;
+};
 
 struct enable_stats_attr {
     u32 type;
@@ -189,6 +193,7 @@ long cmd_raw_tracepoint_open(const attr_view &a);
 long cmd_link_create(const attr_view &a);
 long cmd_link_update(const attr_view &a);
 long cmd_link_detach(const attr_view &a);
+long cmd_iter_create(const attr_view &a);
 // query_cmd.cpp
 long cmd_task_fd_query(const attr_view &a);
 

@@ -87,6 +87,11 @@ long cmd_link_create(const attr_view &v) {
         return -EINVAL;
     if ((*p)->type->type == BPF_PROG_TYPE_TRACING && a.attach_type == BPF_TRACE_RAW_TP)
         return (*p)->runs() ? raw_tp_link_create(move(*p), 0, a.more[0]) : -ENOTSUPP; // tracing.cookie
+    if ((*p)->type->type == BPF_PROG_TYPE_TRACING && a.attach_type == BPF_TRACE_ITER) {
+        if (a.target_fd || a.flags)
+            return -EINVAL;
+        return (*p)->runs() ? iter_link_create(move(*p), a.cookie, static_cast<u32>(a.more[0])) : -ENOTSUPP; // iter_info, iter_info_len
+    }
     if (stands_at_function(**p)) {
         if (a.target_fd || static_cast<u32>(a.cookie)) // tracing.target_btf_id: extensions alone take another target
             return -EINVAL;
@@ -105,7 +110,7 @@ long cmd_link_create(const attr_view &v) {
     return perf_link_create(move(*p), static_cast<int>(a.target_fd), a.cookie);
 }
 
-/// No link of ours can change its program, so that a request that is right in itself ends as Linux's: EINVAL.
+/// Links of iterators alone can change their program; for the others a request that is right in itself ends as Linux's: EINVAL.
 long cmd_link_update(const attr_view &v) {
     const auto &a = v.as<link_update_attr>();
     if (a.flags & ~BPF_F_REPLACE)
@@ -116,12 +121,24 @@ long cmd_link_update(const attr_view &v) {
     result<ref<program>> fresh = prog_from_fd(static_cast<int>(a.new_prog_fd));
     if (!fresh)
         return fresh.code();
+    ref<program> old;
     if (a.flags & BPF_F_REPLACE) {
-        result<ref<program>> old = prog_from_fd(static_cast<int>(a.old_prog_fd));
-        if (!old)
-            return old.code();
+        result<ref<program>> named = prog_from_fd(static_cast<int>(a.old_prog_fd));
+        if (!named)
+            return named.code();
+        old = move(*named);
+    } else if (a.old_prog_fd) {
+        return -EINVAL;
     }
-    return -EINVAL;
+    return (*l)->type == BPF_LINK_TYPE_ITER ? iter_link_update(l->get(), move(*fresh), old.get()) : -EINVAL;
+}
+
+long cmd_iter_create(const attr_view &v) {
+    const auto &a = v.as<iter_create_attr>();
+    if (a.flags)
+        return -EINVAL;
+    result<ref<bpf_link>> l = link_from_fd(static_cast<int>(a.link_fd));
+    return l.ok() ? iter_new_fd(l->get()) : l.code();
 }
 
 /// Perf event and raw tracepoint links cannot be detached by force, in Linux neither.

@@ -94,7 +94,7 @@ long link_info(const attr_view &v, bpf_link *l) {
         return -EFAULT;
     i.type = l->type;
     i.id = l->id;
-    i.prog_id = l->prog->id;
+    i.prog_id = l->current_prog()->id;
     long rc = link_fill_info(l, i);
     return rc ? rc : put_info(v, &i, n);
 }

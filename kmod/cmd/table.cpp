@@ -41,6 +41,7 @@ constexpr command commands[] = {
     {BPF_LINK_GET_FD_BY_ID, "link_get_fd_by_id", cmd_link_fd_by_id, END(get_id_attr, id), command_needs::sys_admin},
     {BPF_LINK_GET_NEXT_ID, "link_get_next_id", cmd_link_next_id, END(get_id_attr, next_id), command_needs::sys_admin, next_id_early},
     {BPF_ENABLE_STATS, "enable_stats", cmd_enable_stats, END(enable_stats_attr, type), command_needs::sys_admin},
+    {BPF_ITER_CREATE, "iter_create", cmd_iter_create, END(iter_create_attr, flags)},
     {BPF_LINK_DETACH, "link_detach", cmd_link_detach, END(link_fd_attr, link_fd)},
     {BPF_PROG_BIND_MAP, "prog_bind_map", cmd_prog_bind_map, END(prog_bind_map_attr, flags)},
 };

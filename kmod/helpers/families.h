@@ -20,6 +20,8 @@ MODBPF_HELPER(map_push_elem);
 MODBPF_HELPER(map_pop_elem);
 MODBPF_HELPER(map_peek_elem);
 MODBPF_HELPER(map_lookup_percpu_elem);
+// seq.cpp
+MODBPF_HELPER(seq_write);
 // spin_lock.cpp
 MODBPF_HELPER(spin_lock);
 MODBPF_HELPER(spin_unlock);
@@ -81,6 +83,7 @@ MODBPF_HELPER(strtoul);
 // trace.cpp
 MODBPF_HELPER(trace_printk);
 MODBPF_HELPER(trace_vprintk);
+MODBPF_HELPER(seq_printf);
 MODBPF_HELPER(snprintf);
 // stack.cpp
 MODBPF_HELPER(get_stackid);

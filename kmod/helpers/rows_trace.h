@@ -73,8 +73,8 @@ inline constexpr row trace_rows[] = {
      typed_progs, perf_arrays, nullptr}.typed({"xdp_buff"}),
     {BPF_FUNC_get_current_ancestor_cgroup_id, ret::integer, {anything}, bpf, base_progs, 0, bpf_get_current_ancestor_cgroup_id},
     row{BPF_FUNC_seq_printf, ret::integer, {btf_id, const_mem, const_size, const_mem | or_null, const_size_or_zero},
-     gpl, tracing, 0, nullptr}.on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
-    row{BPF_FUNC_seq_write, ret::integer, {btf_id, const_mem, const_size_or_zero}, gpl, tracing, 0, nullptr}
+     gpl, tracing, 0, bpf_seq_printf}.on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
+    row{BPF_FUNC_seq_write, ret::integer, {btf_id, const_mem, const_size_or_zero}, gpl, tracing, 0, bpf_seq_write}
      .on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
     row{BPF_FUNC_get_task_stack, ret::integer, {btf_id, uninit_mem, const_size_or_zero, anything}, length,
      tracing_progs, 0, bpf_get_task_stack}.typed({"task_struct"}),

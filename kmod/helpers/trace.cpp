@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// trace_printk, trace_vprintk, snprintf. Scratch memory is per CPU, in levels: a program in an interrupt or NMI may
+// trace_printk, trace_vprintk, snprintf, seq_printf. Scratch memory is per CPU, in levels: a program in an interrupt or NMI may
 // print while the interrupted one does; the fourth level gets EBUSY.
 #include "helpers/families.h"
 #include "helpers/format.h"
 #include "helpers/helper.h"
+#include "helpers/seq.h"
 
 namespace modbpf {
 
@@ -64,13 +65,16 @@ status helpers_init() {
     print_cpus = port_percpu_alloc(sizeof(print_cpu), 8, PORT_SLEEPING);
     if (!print_cpus)
         return error(ENOMEM);
-    status locks = spin_locks_init();
-    if (!locks.ok())
+    status others = spin_locks_init();
+    if (others.ok())
+        others = seqs_init();
+    if (!others.ok())
         helpers_exit();
-    return locks;
+    return others;
 }
 
 void helpers_exit() {
+    seqs_exit();
     spin_locks_exit();
     port_percpu_free(print_cpus);
     print_cpus = nullptr;
@@ -86,6 +90,31 @@ u64 bpf_trace_vprintk(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
     if (bad_args(r3, bytes))
         return helper_errno(-EINVAL);
     return helper_errno(print_line(ptr_of<const char>(r1), static_cast<u32>(r2), ptr_of<const u64>(r3), bytes / 8));
+}
+
+/// The text goes to its place at once; where it does not fit, what is there of it does not count.
+u64 bpf_seq_printf(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
+    u32 bytes = static_cast<u32>(r5);
+    if (bad_args(r4, bytes))
+        return helper_errno(-EINVAL);
+    const char *fmt = ptr_of<const char>(r2);
+    u32 room_of_fmt = static_cast<u32>(r3), fmt_size = 0, arg_count = bytes / 8;
+    while (fmt_size < room_of_fmt && fmt[fmt_size])
+        fmt_size++;
+    port_seq *seq = open_seq(r1);
+    if (fmt_size == room_of_fmt || !seq)
+        return helper_errno(-EINVAL);
+    const u64 *args = ptr_of<const u64>(r4);
+    print_scope scope;
+    print_level *l = scope.level();
+    if (!l)
+        return helper_errno(-EBUSY);
+    if (result<u32> r = format_collect(fmt, fmt_size, args, arg_count, &l->scratch); !r.ok())
+        return helper_errno(r.code());
+    char *at;
+    size_t room = port_seq_room(seq, &at);
+    port_seq_commit(seq, format_render(at, static_cast<u32>(room), fmt, fmt_size, args, arg_count, &l->scratch));
+    return helper_errno(port_seq_overflowed(seq) ? -EOVERFLOW : 0);
 }
 
 u64 bpf_snprintf(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {

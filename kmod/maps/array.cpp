@@ -205,6 +205,30 @@ void each_percpu_value(map *m, void (*fn)(map *m, void *value)) {
             fn(m, as_percpu(m)->at(i, cpu));
 }
 
+bool at_index(map *m, map_cursor *c, bool next, map_element *out) {
+    c->bucket += next;
+    if (c->bucket >= m->params.max_entries)
+        return false;
+    out->number = c->bucket;
+    out->key = &out->number;
+    return true;
+}
+
+bool walk_array(map *m, map_cursor *c, bool next, map_element *out) {
+    if (!at_index(m, c, next, out))
+        return false;
+    out->value = lookup_array(m, out->key);
+    return true;
+}
+
+void copy_array_element(map *m, const map_element *e, void *value) {
+    load_value(m, value, e->value, m->params.value_size);
+}
+
+void copy_percpu_element(map *m, const map_element *e, void *value) {
+    (void)lookup_percpu_user(m, &e->number, value, 0);
+}
+
 int mmap_array(map *map, port_vma *vma) {
     array_map *m = as_array(map);
     if (!(m->params.flags & BPF_F_MMAPABLE))
@@ -301,6 +325,8 @@ constinit const map_ops array_ops = {
     .batch = true,
     .key_of = key_of_value,
     .each_value = each_array_value,
+    .walk = walk_array,
+    .copy_element = copy_array_element,
     .mmap = mmap_array,
     .value_address = value_address,
     .memory = memory_array,
@@ -324,6 +350,8 @@ constinit const map_ops percpu_array_ops = {
     .next_key = array_next_key,
     .batch = true,
     .each_value = each_percpu_value,
+    .walk = at_index,
+    .copy_element = copy_percpu_element,
     .memory = memory_percpu,
 };
 

@@ -449,6 +449,8 @@ constinit const map_ops hash_ops = {
     .lookup_batch = hash_lookup_batch,
     .key_of = hash_key_of,
     .each_value = hash_each_value,
+    .walk = hash_walk,
+    .copy_element = hash_copy_element,
     .memory = hash_memory,
 };
 
@@ -473,6 +475,8 @@ constinit const map_ops percpu_hash_ops = {
     .lookup_batch = hash_lookup_batch,
     .key_of = hash_key_of,
     .each_value = hash_each_value,
+    .walk = hash_walk,
+    .copy_element = hash_copy_element,
     .memory = hash_memory,
 };
 

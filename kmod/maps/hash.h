@@ -126,7 +126,13 @@ void hash_each_value(map *m, void (*fn)(map *m, void *value));
 // hash_of_maps.cpp
 map *hash_inner_map(const hash_map *m, u32 i);
 
+// hash_walk.cpp
+bool hash_walk(map *m, map_cursor *c, bool next, map_element *out);
+void hash_copy_element(map *m, const map_element *e, void *value);
+
 // hash_user.cpp
+/// The value of element i in the user's layout. Any context.
+void hash_copy_out(hash_map *m, u32 i, void *value, u64 flags);
 long hash_next_key(map *m, const void *key, void *next);
 long hash_lookup_user(map *m, const void *key, void *value, u64 flags);
 long hash_lookup_and_delete(map *m, const void *key, void *value, u64 flags);

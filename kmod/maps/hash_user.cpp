@@ -9,22 +9,6 @@ namespace {
 
 constexpr u32 buckets_between_rescheds = 1024;
 
-/// The value of element i in the user's layout.
-void copy_out(hash_map *m, u32 i, void *value, u64 flags) {
-    if (is_map_in_map(m->params.type)) {
-        u32 id = hash_inner_map(m, i)->id;
-        __builtin_memcpy(value, &id, sizeof(id));
-        return;
-    }
-    if (!m->percpu()) {
-        load_value(m, value, m->value_in(m->elem(i)), m->params.value_size, flags);
-        return;
-    }
-    u8 *out = static_cast<u8 *>(value);
-    for (u32 cpu = 0, n = port_cpu_count(); cpu < n; cpu++, out += m->cpu_value_size)
-        load_value(m, out, m->pool.value(i, cpu), m->cpu_value_size);
-}
-
 /// The first key of the first bucket from `bucket` on that has one.
 long first_key_from(hash_map *m, u32 bucket, void *next) {
     for (; bucket <= m->bucket_mask; bucket++) {
@@ -79,7 +63,7 @@ long copy_bucket(hash_map *m, hash_bucket &b, u8 *keys, u8 *values, u32 room, bo
         return -ENOSPC;
     for (u32 i = b.first; !(i & hash_map::chain_end); i = m->elem(i)->next) {
         copy_value(keys, m->elem(i)->key, m->params.key_size);
-        copy_out(m, i, values, flags);
+        hash_copy_out(m, i, values, flags);
         keys += m->params.key_size;
         values += value_size;
     }
@@ -93,6 +77,21 @@ long copy_bucket(hash_map *m, hash_bucket &b, u8 *keys, u8 *values, u32 room, bo
 }
 
 }  // namespace
+
+void hash_copy_out(hash_map *m, u32 i, void *value, u64 flags) {
+    if (is_map_in_map(m->params.type)) {
+        u32 id = hash_inner_map(m, i)->id;
+        __builtin_memcpy(value, &id, sizeof(id));
+        return;
+    }
+    if (!m->percpu()) {
+        load_value(m, value, m->value_in(m->elem(i)), m->params.value_size, flags);
+        return;
+    }
+    u8 *out = static_cast<u8 *>(value);
+    for (u32 cpu = 0, n = port_cpu_count(); cpu < n; cpu++, out += m->cpu_value_size)
+        load_value(m, out, m->pool.value(i, cpu), m->cpu_value_size);
+}
 
 long hash_next_key(map *map, const void *key, void *next) {
     hash_map *m = as_hash(map);
@@ -128,7 +127,7 @@ long hash_lookup_user(map *map, const void *key, void *value, u64 flags) {
     u32 i = m->find(key, m->hash_key(key));
     if (i == hash_map::none)
         return -ENOENT;
-    copy_out(m, i, value, flags);
+    hash_copy_out(m, i, value, flags);
     return 0;
 }
 
@@ -146,7 +145,7 @@ long hash_lookup_and_delete(map *map, const void *key, void *value, u64 flags) {
         u32 i = m->find_locked(b, key, hash, &before);
         if (i == hash_map::none)
             return -ENOENT;
-        copy_out(m, i, value, flags);
+        hash_copy_out(m, i, value, flags);
         m->unlink(b, before, i);
         m->give_back(s.cpu(), i);
         return 0;

@@ -305,6 +305,8 @@ constinit const map_ops lru_hash_ops = {
     .lookup_batch = hash_lookup_batch,
     .key_of = hash_key_of,
     .each_value = hash_each_value,
+    .walk = hash_walk,
+    .copy_element = hash_copy_element,
     .memory = memory,
 };
 
@@ -329,6 +331,8 @@ constinit const map_ops lru_percpu_hash_ops = {
     .lookup_batch = hash_lookup_batch,
     .key_of = hash_key_of,
     .each_value = hash_each_value,
+    .walk = hash_walk,
+    .copy_element = hash_copy_element,
     .memory = memory,
 };
 

@@ -46,6 +46,18 @@ struct map;
 /// What map_ops::for_each calls for an element: other than 0 ends the walk. The element may be removed meanwhile, also by the call itself.
 using element_fn = u64 (*)(void *priv, map *m, const void *key, void *value);
 
+/// A place in a walk over a map's elements that goes on from one system call to the next. Zeros: the beginning.
+struct map_cursor {
+    u32 bucket = 0; ///< arrays: the index
+    u32 skip = 0;   ///< elements of the bucket that are behind us
+    u32 next = 0;   ///< hash maps: the element that follows, while the walk goes on
+};
+struct map_element {
+    const void *key = nullptr; ///< arrays: `number`
+    void *value = nullptr;     ///< of per-CPU maps null
+    u32 number = 0;            ///< of the element in its map
+};
+
 /// Null members mean that the operation does not exist for the type; the command layer then answers as Linux does.
 /// Long results are 0 (or a documented value) or -errno.
 struct map_ops {
@@ -95,6 +107,12 @@ struct map_ops {
     const void *(*key_of)(map *m, void *value, u32 *index);
     /// Calls fn for each piece of memory that is or was a value. Task context.
     void (*each_value)(map *m, void (*fn)(map *m, void *value));
+
+    // Iterators: types whose elements a program can be shown one by one. Task context; an element may go meanwhile, its memory stays.
+    /// The element at the cursor; next: the one behind it, where the call before found an element. False: no more.
+    bool (*walk)(map *m, map_cursor *c, bool next, map_element *out);
+    /// Its value in the user's layout, as a look-up gives it.
+    void (*copy_element)(map *m, const map_element *e, void *value);
 
     // Files.
     int (*mmap)(map *m, port_vma *vma);

@@ -301,6 +301,7 @@ struct port_file_ops {
 	unsigned int (*poll)(void *obj, struct port_poll *poll); /* NULL: always ready; returns PORT_POLL_* */
 	void (*show_fdinfo)(void *obj, struct port_seq *seq);
 	long (*ioctl)(void *obj, unsigned int cmd, u64 arg);     /* NULL: ENOTTY */
+	long (*read)(void *obj, u64 to, size_t size);            /* NULL: EINVAL; task: bytes written to user memory, or -errno */
 };
 #define PORT_POLL_IN 0x0041u /* EPOLLIN | EPOLLRDNORM */
 #define PORT_POLL_OUT 0x0104u /* EPOLLOUT | EPOLLWRNORM */
@@ -355,6 +356,19 @@ void port_module_pin(void);
 void port_module_unpin(void);
 
 void port_seq_printf(struct port_seq *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A text of its own, which programs see as the kernel's struct seq_file. One user at a time. It has overflowed when count == size. */
+struct port_seq *port_seq_create(void); /* task: without a buffer; or NULL */
+int port_seq_buffer(struct port_seq *s, size_t size); /* task, once: -ENOMEM */
+void port_seq_destroy(struct port_seq *s); /* task; NULL is allowed */
+size_t port_seq_count(const struct port_seq *s);
+bool port_seq_overflowed(const struct port_seq *s);
+/* from: what user space has read already; index: of the current object. For programs that look at them. */
+void port_seq_set(struct port_seq *s, size_t from, size_t count, s64 index);
+int port_seq_to_user(const struct port_seq *s, size_t from, u64 to, size_t n); /* task: -EFAULT */
+/* Bytes that are free at *at; then how many of them were needed: as many as there are, or more, is too much. Any context. */
+size_t port_seq_room(struct port_seq *s, char **at);
+void port_seq_commit(struct port_seq *s, size_t n);
 
 /* ---- events: attach and detach in task context --------------------------------------------------------- */
 
@@ -514,6 +528,25 @@ struct port_build_id {
 	u64 ip;
 };
 void port_build_ids(struct port_build_id *ids, u32 n, bool user);
+
+/* ---- walks over the kernel's objects, for iterators: task context ---------------------------------------- */
+
+enum port_walk_kind { PORT_WALK_TASKS, PORT_WALK_FILES, PORT_WALK_MAPPINGS };
+enum port_walk_of { PORT_WALK_ALL, PORT_WALK_THREAD, PORT_WALK_PROCESS }; /* the numbers are Linux's */
+struct port_walk;
+/* In the caller's pid namespace. pid: of the thread or the process. -EOPNOTSUPP: there are no such objects here. */
+int port_walk_create(enum port_walk_kind kind, enum port_walk_of of, u32 pid, struct port_walk **out);
+void port_walk_destroy(struct port_walk *w); /* stopped; NULL is allowed */
+/*
+ * The object where the walk is, which is held until next or stop: its words are addresses of the kernel's own structures: task; task,
+ * number, file; task, mapping (whose address space is locked for reading). False: the end, where nothing is held.
+ */
+#define PORT_WALK_WORDS 3
+bool port_walk_start(struct port_walk *w, u64 words[PORT_WALK_WORDS]);
+bool port_walk_next(struct port_walk *w, u64 words[PORT_WALK_WORDS]); /* at an object */
+void port_walk_stop(struct port_walk *w); /* at an object: the next start comes to it again */
+/* The process that a pidfd names, in the caller's namespace; 0: it is not in there. -EBADF. */
+int port_pidfd_process(int fd, u32 *pid);
 
 /* ---- kernel information ------------------------------------------------------------------------------- */
 

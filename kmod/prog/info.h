@@ -72,6 +72,12 @@ struct bpf_link_info {
             u32 path_size, count, flags, pid;
         } uprobe_multi;
         struct {
+            u64 target_name;
+            u32 target_name_len;
+            u32 map_id;   ///< bpf_map_elem
+            u32 tid, pid; ///< task, task_file, task_vma: one of them, or none
+        } iter;
+        struct {
             u32 type, pad;
             union {
                 struct {

@@ -102,7 +102,7 @@ constinit const prog_type_info tracing_type = {
     .raw_ctx = true,
     .test_run = true,
     .verify_only = true,
-    .runs_attach = entry_exit | on(BPF_TRACE_RAW_TP, BPF_MODIFY_RETURN),
+    .runs_attach = entry_exit | on(BPF_TRACE_RAW_TP, BPF_MODIFY_RETURN, BPF_TRACE_ITER),
 };
 
 constinit const prog_type_info lsm_type = {

@@ -140,6 +140,8 @@ constexpr iter_arg iter_args[] = {
     {"ksym", 8, false, false, false, "kallsym_iter"},
 };
 
+constexpr const char *running_targets[] = {"bpf_map_elem", "task", "task_file", "task_vma"};
+
 constexpr const char *tcp_members[] = {
     "ssthresh", "cong_avoid", "set_state", "cwnd_event", "in_ack_event", "pkts_acked", "min_tso_segs", "cong_control", "undo_cwnd",
     "sndbuf_expand", "init", "release",
@@ -240,22 +242,29 @@ namespace {
 
 constexpr const char *iter_prefix = "bpf_iter_";
 
-bool is_target_of(const char *func, const iter_arg &a) {
-    return !strncmp(func, iter_prefix, strlen(iter_prefix)) && !strcmp(func + strlen(iter_prefix), a.target);
+bool is_target(const char *func, const char *target) {
+    return !strncmp(func, iter_prefix, strlen(iter_prefix)) && !strcmp(func + strlen(iter_prefix), target);
 }
 
 }  // namespace
 
 bool is_iterator_target(const char *func) {
     for (const iter_arg &a : iter_args)
-        if (is_target_of(func, a))
+        if (is_target(func, a.target))
+            return true;
+    return false;
+}
+
+bool iterator_runs(const char *func) {
+    for (const char *target : running_targets)
+        if (is_target(func, target))
             return true;
     return false;
 }
 
 const iter_arg *find_iter_arg(const char *func, u32 off) {
     for (const iter_arg &a : iter_args)
-        if (a.off == off && is_target_of(func, a))
+        if (a.off == off && is_target(func, a.target))
             return &a;
     return nullptr;
 }

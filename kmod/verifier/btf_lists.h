@@ -59,6 +59,7 @@ struct iter_arg {
     const char *structure;  ///< of an object
 };
 bool is_iterator_target(const char *func);
+bool iterator_runs(const char *func); ///< modbpf has the target, too
 const iter_arg *find_iter_arg(const char *func, u32 off);
 
 /// struct_ops: which structures of operations programs may fill in.

@@ -115,6 +115,8 @@ struct verified_program {
     vec<line_info> lines;
     const char *warns_of = nullptr; ///< a helper that may do harm, or null
     u32 max_ctx_offset = 0;        ///< one past the highest context byte accessed
+    u32 max_rdonly_access = 0;     ///< the same of an iterator's key
+    u32 max_rdwr_access = 0;       ///< and of its value
     char absent[64]{};             ///< what the program needs and modbpf cannot run, e.g. "helper bpf_sk_fullsock"; "": it can run
     bool uses_get_func_ip = false;
     bool uses_attach_cookie = false;

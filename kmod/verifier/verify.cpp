@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // verify(): the stages in order, and what is reported whatever their outcome.
+#include "verifier/btf_lists.h"
 #include "verifier/btf_target.h"
 #include "verifier/marks.h"
 
@@ -34,6 +35,10 @@ void note_absent_maps(env &e) {
     }
 }
 
+bool stands_at_iterator(const env &e) {
+    return e.req.type->type == BPF_PROG_TYPE_TRACING && e.req.expected_attach_type == BPF_TRACE_ITER && !e.req.attach.extension;
+}
+
 status run_stages(env &e) {
     TRY(e.insns.resize_zeroed(e.req.insns.size()));
     TRY(e.aux.resize_zeroed(e.req.insns.size()));
@@ -54,6 +59,8 @@ status run_stages(env &e) {
     note_absent_maps(e);
     if (e.req.type->verify_only && !(e.req.type->runs_attach && in_attach_set(e.req.type->runs_attach, e.req.expected_attach_type)))
         note_absent(e, "program type", e.req.type->name);
+    if (stands_at_iterator(e) && !iterator_runs(e.target.name))
+        note_absent(e, "iterator", e.target.name);
     if (e.req.attach.extension)
         note_absent(e, "program type", "ext");
     else if (e.req.attach.prog)

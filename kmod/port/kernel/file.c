@@ -69,6 +69,15 @@ static long file_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ops_of(file)->ioctl(file->private_data, cmd, arg);
 }
 
+static ssize_t file_read(struct file *file, char __user *to, size_t size, loff_t *pos)
+{
+	long n = ops_of(file)->read(file->private_data, (u64)(unsigned long)to, size);
+
+	if (n > 0)
+		*pos += n;
+	return n;
+}
+
 /*
  * What counts as a writable mapping must not change during its life: VM_WRITE does (mprotect), VM_MAYWRITE does not.
  * The core forbids later writing to what was mapped read-only, so the two agree when the mapping is made.
@@ -122,6 +131,7 @@ int port_file_class_register(const struct port_file_ops *ops)
 		.mmap = ops->mmap ? file_mmap : NULL,
 		.poll = ops->poll ? file_poll : NULL,
 		.show_fdinfo = ops->show_fdinfo ? file_show_fdinfo : NULL,
+		.read = ops->read ? file_read : NULL,
 		.unlocked_ioctl = ops->ioctl ? file_ioctl : NULL,
 		.compat_ioctl = ops->ioctl ? compat_ptr_ioctl : NULL,
 	};

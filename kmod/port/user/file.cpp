@@ -50,9 +50,15 @@ struct port_poll {
     bool waited;
 };
 
+/// Programs read it as the kernel's struct seq_file: its first members stand where that has them, and it is not smaller.
 struct port_seq {
     char *buf;
-    size_t size, len;
+    size_t size;
+    size_t from;
+    size_t len; ///< what was written; of fdinfo, what would have been
+    size_t pad_until;
+    s64 index;
+    u8 rest[256];
 };
 
 struct port_vma {
@@ -437,7 +443,8 @@ long port_user_fdinfo(int fd, char *buf, size_t size) {
     port_file *f = get_file(fd);
     if (!f)
         return -EBADF;
-    port_seq seq = {buf, size, 0};
+    port_seq seq = {};
+    seq.buf = buf, seq.size = size;
     if (size)
         buf[0] = 0;
     if (f->ops->show_fdinfo)
@@ -458,6 +465,57 @@ void port_seq_printf(port_seq *s, const char *fmt, ...) {
     va_end(args);
     s->len += n > 0 ? static_cast<size_t>(n) : 0;
 }
+
+port_seq *port_seq_create() { return static_cast<port_seq *>(port_alloc(sizeof(port_seq), PORT_SLEEPING)); }
+
+int port_seq_buffer(port_seq *s, size_t size) {
+    s->buf = static_cast<char *>(port_alloc(size, PORT_SLEEPING));
+    s->size = s->buf ? size : 0;
+    return s->buf ? 0 : -ENOMEM;
+}
+
+void port_seq_destroy(port_seq *s) {
+    if (s)
+        port_free(s->buf);
+    port_free(s);
+}
+
+size_t port_seq_count(const port_seq *s) { return s->len; }
+bool port_seq_overflowed(const port_seq *s) { return s->len == s->size; }
+
+void port_seq_set(port_seq *s, size_t from, size_t count, s64 index) {
+    s->from = from;
+    s->len = count;
+    s->index = index;
+}
+
+int port_seq_to_user(const port_seq *s, size_t from, u64 to, size_t n) {
+    return port_copy_to_user(to, s->buf + from, n) ? -EFAULT : 0;
+}
+
+size_t port_seq_room(port_seq *s, char **at) {
+    *at = s->buf + s->len;
+    return s->size - s->len;
+}
+
+void port_seq_commit(port_seq *s, size_t n) { s->len = n < s->size - s->len ? s->len + n : s->size; }
+
+long port_user_read(int fd, void *to, size_t size) {
+    port_file *f = get_file(fd);
+    if (!f)
+        return -EBADF;
+    long n = f->ops->read ? f->ops->read(f->obj, reinterpret_cast<u64>(to), size) : -EINVAL;
+    put_file(f);
+    return n;
+}
+
+// ---- walks: a process knows nothing of the kernel's objects ----
+
+int port_walk_create(port_walk_kind, port_walk_of, u32, port_walk **) { return -EOPNOTSUPP; }
+void port_walk_destroy(port_walk *) {}
+bool port_walk_start(port_walk *, u64 *) { return false; }
+bool port_walk_next(port_walk *, u64 *) { return false; }
+void port_walk_stop(port_walk *) {}
 
 // ---- poll ----
 

@@ -54,6 +54,14 @@ void port_user_end_owner(port_owner_kind kind, u64 owner) {
     __atomic_store_n(&watches[kind].ending, 0, __ATOMIC_RELEASE);
 }
 
+int port_pidfd_process(int fd, u32 *pid) {
+    int found = pid_of(fd);
+    if (found < 0)
+        return -EBADF;
+    *pid = static_cast<u32>(found);
+    return 0;
+}
+
 int port_owner_get(port_owner_kind kind, int fd, u64 *owner) {
     if (kind == PORT_OWNER_TASK) {
         int pid = pid_of(fd);

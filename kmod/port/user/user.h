@@ -31,6 +31,8 @@ long port_user_mmap(void *addr, size_t size, int prot, int flags, int fd, u64 of
 void port_user_unmapped(void *addr, size_t size);
 /* ioctl on an object's fd: the result or -errno. */
 long port_user_ioctl(int fd, unsigned int cmd, u64 arg);
+/* read of an object's fd: bytes or -errno. */
+long port_user_read(int fd, void *to, size_t size);
 /* The class's fdinfo text into buf (cut to size, terminated). -> full length, -EBADF. */
 long port_user_fdinfo(int fd, char *buf, size_t size);
 /* Name of the class, or NULL. */

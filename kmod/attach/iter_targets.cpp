@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The targets of iterators, and their table.
+#include "attach/iter.h"
+#include "attach/shadow.h"
+#include "maps/value.h"
+#include "prog/files.h"
+
+namespace modbpf {
+
+namespace {
+
+// ---- bpf_map_elem: {map, key, value} ----------------------------------------------------------------------------------------
+
+/// What the program reads and writes must be inside key and value.
+long attach_map(const program &p, const iter_link_info &asked, iter_aim *aim) {
+    if (!asked.map.map_fd)
+        return -EBADF;
+    result<held_file<map>> m = hold_file<map>(static_cast<int>(asked.map.map_fd), map_file_ops);
+    if (!m)
+        return m.code();
+    map *of = m->get();
+    if (!of->ops->walk)
+        return -EINVAL;
+    u32 value_size = of->percpu() ? of->user_value_size() : of->params.value_size;
+    if (p.verified->max_rdonly_access > of->params.key_size || p.verified->max_rdwr_access > value_size)
+        return -EACCES;
+    aim->of = user_map(of);
+    return 0;
+}
+
+void map_info(const iter_aim &aim, bpf_link_info &info) { info.iter.map_id = aim.of->id; }
+void map_fdinfo(const iter_aim &aim, port_seq *seq) { port_seq_printf(seq, "map_id:\t%u\n", aim.of->id); }
+
+/// Linux gives the program the value itself, but for per-CPU maps. Here it gets a copy, too, where special fields are, which it must not
+/// change, and where programs may not write, because the verifier then relies on the value.
+status open_map(iter_session &s) {
+    const map &m = *s.aim.of.get();
+    s.shadow = TRY(shadow_of(m));
+    bool copied = m.percpu() || m.fields || !m.prog_may_write();
+    if (!copied)
+        return {};
+    s.copy = static_cast<u8 *>(port_alloc(m.user_value_size(), PORT_SLEEPING));
+    if (!s.copy)
+        return error(ENOMEM);
+    if (m.percpu() || !m.prog_may_write())
+        return {};
+    s.before = static_cast<u8 *>(port_alloc(m.params.value_size, PORT_SLEEPING));
+    return s.before ? status() : status(error(ENOMEM));
+}
+
+bool tell_element(iter_session &s, bool at) {
+    map *m = s.aim.of.get();
+    s.words[0] = addr_of(s.shadow);
+    s.words[1] = s.words[2] = 0;
+    if (!at)
+        return false;
+    if (s.copy)
+        m->ops->copy_element(m, &s.element, s.copy);
+    if (s.before)
+        memcpy(s.before, s.copy, m->params.value_size);
+    s.words[1] = addr_of(s.element.key);
+    s.words[2] = addr_of(s.copy ? s.copy : s.element.value);
+    return true;
+}
+
+bool walk_map(iter_session &s, bool next) {
+    map *m = s.aim.of.get();
+    return tell_element(s, m->ops->walk(m, &s.cursor, next, &s.element));
+}
+
+void write_back(iter_session &s) {
+    map *m = s.aim.of.get();
+    if (s.before && s.words[2] && memcmp(s.before, s.copy, m->params.value_size))
+        store_value(m, s.element.value, s.copy, m->params.value_size);
+}
+
+// ---- task: {task}; task_file: {task, fd, file}; task_vma: {task, vma} -------------------------------------------------------
+
+long attach_task(const program &, const iter_link_info &asked, iter_aim *aim) {
+    const auto &t = asked.task;
+    if (!!t.tid + !!t.pid + !!t.pid_fd > 1)
+        return -EINVAL;
+    aim->walk_of = t.tid ? PORT_WALK_THREAD : t.pid || t.pid_fd ? PORT_WALK_PROCESS : PORT_WALK_ALL;
+    aim->pid = t.tid ? t.tid : t.pid;
+    return t.pid_fd ? port_pidfd_process(static_cast<int>(t.pid_fd), &aim->pid) : 0;
+}
+
+void task_info(const iter_aim &aim, bpf_link_info &info) {
+    if (aim.walk_of == PORT_WALK_THREAD)
+        info.iter.tid = aim.pid;
+    if (aim.walk_of == PORT_WALK_PROCESS)
+        info.iter.pid = aim.pid;
+}
+
+void task_fdinfo(const iter_aim &aim, port_seq *seq) {
+    static constexpr const char *names[] = {"ALL", "TID", "PID"};
+    port_seq_printf(seq, "task_type:\t%s\n", names[aim.walk_of]);
+    if (aim.walk_of != PORT_WALK_ALL)
+        port_seq_printf(seq, "%s:\t%u\n", aim.walk_of == PORT_WALK_THREAD ? "tid" : "pid", aim.pid);
+}
+
+status open_walk(iter_session &s) {
+    int rc = port_walk_create(s.aim.target->walk, s.aim.walk_of, s.aim.pid, &s.walk);
+    return rc ? status(error(-rc)) : status();
+}
+
+constexpr iter_target tasks(const char *name, port_walk_kind kind) {
+    return {
+        .name = name,
+        .programs_may_sleep = true,
+        .walk = kind,
+        .attach = attach_task,
+        .fill_info = task_info,
+        .show_fdinfo = task_fdinfo,
+        .open = open_walk,
+        .start = [](iter_session &s) { return port_walk_start(s.walk, s.words); },
+        .next = [](iter_session &s) { return port_walk_next(s.walk, s.words); },
+        .stop = [](iter_session &s) { port_walk_stop(s.walk); },
+        .shown = nullptr,
+    };
+}
+
+constexpr iter_target targets[] = {
+    tasks("task", PORT_WALK_TASKS),
+    tasks("task_file", PORT_WALK_FILES),
+    tasks("task_vma", PORT_WALK_MAPPINGS),
+    {
+        .name = "bpf_map_elem",
+        .programs_may_sleep = false,
+        .walk = {},
+        .attach = attach_map,
+        .fill_info = map_info,
+        .show_fdinfo = map_fdinfo,
+        .open = open_map,
+        .start = [](iter_session &s) { return walk_map(s, false); },
+        .next = [](iter_session &s) { return walk_map(s, true); },
+        .stop = [](iter_session &) {},
+        .shown = write_back,
+    },
+};
+
+constexpr char prefix[] = "bpf_iter_";
+constexpr u32 prefix_len = sizeof(prefix) - 1;
+
+}  // namespace
+
+const iter_target *find_iter_target(const char *function) {
+    if (strncmp(function, prefix, prefix_len))
+        return nullptr;
+    for (const iter_target &t : targets)
+        if (!strcmp(function + prefix_len, t.name))
+            return &t;
+    return nullptr;
+}
+
+span<const iter_target> all_iter_targets() { return targets; }
+
+}  // namespace modbpf
