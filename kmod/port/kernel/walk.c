@@ -174,7 +174,7 @@ static struct vm_area_struct *behind_seen(struct port_walk *w)
 	return vma;
 }
 
-static void leave_mm(struct port_walk *w)
+static void drop_mm(struct port_walk *w)
 {
 	mmap_read_unlock(w->mm);
 	mmput(w->mm);
@@ -182,7 +182,7 @@ static void leave_mm(struct port_walk *w)
 	w->vma = NULL;
 }
 
-static bool enter_mm(struct port_walk *w)
+static bool take_mm(struct port_walk *w)
 {
 	w->mm = get_task_mm(w->task);
 	if (!w->mm)
@@ -202,11 +202,11 @@ static bool mapping_from_task(struct port_walk *w)
 
 	w->stopped = false;
 	while (task_at(w, true)) {
-		if (enter_mm(w)) {
+		if (take_mm(w)) {
 			w->vma = half && w->tid == tid ? behind_seen(w) : find_vma(w->mm, 0);
 			if (w->vma)
 				return true;
-			leave_mm(w);
+			drop_mm(w);
 		}
 		drop_task(w);
 		w->tid++;
@@ -238,7 +238,7 @@ static bool mapping_behind(struct port_walk *w)
 	}
 	if (w->vma)
 		return true;
-	leave_mm(w);
+	drop_mm(w);
 	drop_task(w);
 	w->tid++;
 	return w->of != PORT_WALK_THREAD && mapping_from_task(w);
@@ -309,7 +309,7 @@ void port_walk_stop(struct port_walk *w)
 		w->seen_start = ~0UL; /* no mapping starts there: this one comes again */
 		w->seen_end = w->vma->vm_end;
 		w->stopped = true;
-		leave_mm(w);
+		drop_mm(w);
 	}
 	if (w->task)
 		drop_task(w);
