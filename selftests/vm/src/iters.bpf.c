@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// For 24-iters.sh: tasks, their open files and mappings, and elements of a map, as text.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+struct seq_file {
+	unsigned long count;
+};
+struct task_struct {
+	int pid, tgid;
+	char comm[16];
+};
+struct file {
+	void *f_op;
+};
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+};
+struct bpf_map {
+	__u32 id, key_size, max_entries;
+	char name[16];
+	void *btf;
+};
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	__u64 session_id, seq_num;
+};
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+struct bpf_iter__task_vma {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	struct vm_area_struct *vma;
+};
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key, *value;
+};
+#pragma clang attribute pop
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 5000);
+	__type(key, __u32);
+	__type(value, __u64);
+} numbers SEC(".maps");
+
+struct {
+	int ends, sleepers; /* how often the end was told; programs that slept */
+	__u64 address;      /* of a word of the reader's */
+	int copied;
+} shared;
+
+SEC("iter/task")
+int tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (!task) {
+		shared.ends++;
+		return 0;
+	}
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%llu %d %d %s\n", ctx->meta->seq_num, task->tgid, task->pid, task->comm);
+	return 0;
+}
+
+SEC("iter.s/task")
+int sleeping(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	__u64 word = 0;
+
+	if (!task)
+		return 0;
+	shared.sleepers++;
+	if (!bpf_copy_from_user_task(&word, sizeof(word), (void *)shared.address, task, 0) && word == 0x1234567812345678)
+		shared.copied++;
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%d\n", task->pid);
+	return 0;
+}
+
+SEC("iter/task_file")
+int files(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+
+	if (!task || !file)
+		return 0;
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%d %d %d\n", task->tgid, ctx->fd, file->f_op != 0);
+	return 0;
+}
+
+SEC("iter/task_vma")
+int mappings(struct bpf_iter__task_vma *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct vm_area_struct *vma = ctx->vma;
+
+	if (!task || !vma)
+		return 0;
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%d %08llx-%08llx\n", task->tgid, vma->vm_start, vma->vm_end);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int elements(struct bpf_iter__bpf_map_elem *ctx)
+{
+	__u32 *key = ctx->key;
+	__u64 *value = ctx->value;
+	struct bpf_map *map = ctx->map;
+
+	if (!key || !value || !map)
+		return 0;
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%u %llu %u %u %s %d\n", *key, *value, map->max_entries, map->key_size, map->name, map->btf != 0);
+	*value += 1;
+	return 0;
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Iterators against what /proc says of this process: threads, open files, mappings; and elements of a map. Then readers beside processes
+// that come and go.
+// usage: iters OBJECT
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <set>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tap.h"
+
+struct shared {
+    int ends, sleepers;
+    unsigned long address;
+    int copied;
+};
+using lines = std::vector<std::string>;
+
+static lines split(const std::string &text) {
+    lines all;
+    std::istringstream in(text);
+    for (std::string s; std::getline(in, s);)
+        all.push_back(s);
+    return all;
+}
+
+/// Everything that the fd gives, read in pieces; `error`: what read() said last.
+static std::string slurp(int fd, size_t piece, int *error) {
+    std::string text;
+    std::vector<char> buf(piece);
+    ssize_t n;
+    while ((n = read(fd, buf.data(), piece)) > 0)
+        text.append(buf.data(), static_cast<size_t>(n));
+    *error = n < 0 ? errno : 0;
+    return text;
+}
+
+static std::string file(const std::string &path) {
+    int fd = open(path.c_str(), O_RDONLY), error;
+    std::string text = slurp(fd, 65536, &error);
+    close(fd);
+    return text;
+}
+
+static bpf_link *attach(bpf_object *o, const char *name, bpf_iter_link_info info, bool any = false) {
+    LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+    bpf_link *l = bpf_program__attach_iter(bpf_object__find_program_by_name(o, name), any ? nullptr : &opts);
+    if (!l)
+        ok(false, "%s: attached: %s", name, strerror(errno));
+    return l;
+}
+
+static lines run(bpf_object *o, const char *name, bpf_iter_link_info info, size_t piece = 4096) {
+    bpf_link *l = attach(o, name, info);
+    if (!l)
+        return {};
+    int fd = bpf_iter_create(bpf_link__fd(l)), error = 0;
+    if (fd < 0)
+        ok(false, "%s: an iterator: %s", name, strerror(errno));
+    std::string text = slurp(fd, piece, &error);
+    if (error)
+        ok(false, "%s: read: %s", name, strerror(error));
+    close(fd);
+    bpf_link__destroy(l);
+    return split(text);
+}
+
+static bpf_iter_link_info of(unsigned tid, unsigned pid, unsigned pid_fd = 0) {
+    bpf_iter_link_info i = {};
+    i.task.tid = tid, i.task.pid = pid, i.task.pid_fd = pid_fd;
+    return i;
+}
+
+static void test_tasks(bpf_object *o) {
+    unsigned self = static_cast<unsigned>(getpid());
+    std::atomic<bool> done{false};
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 5; i++)
+        threads.emplace_back([&] {
+            while (!done)
+                usleep(10000);
+        });
+    lines one = run(o, "tasks", of(self, 0)), mine = run(o, "tasks", of(0, self)), all = run(o, "tasks", of(0, 0), 100);
+    ok(one.size() == 1 && one[0].find(std::to_string(self) + " " + std::to_string(self) + " iters") == 2, "task: one thread");
+    ok(mine.size() == 6, "task: the threads of a process: %zu", mine.size());
+    int pidfd = static_cast<int>(syscall(SYS_pidfd_open, self, 0));
+    ok(run(o, "tasks", of(0, 0, static_cast<unsigned>(pidfd))) == mine, "task: a process by its pidfd");
+    close(pidfd);
+    bool numbered = true, init = false;
+    size_t own = 0;
+    for (size_t i = 0; i < all.size(); i++) {
+        unsigned long long n;
+        int tgid, pid;
+        numbered &= sscanf(all[i].c_str(), "%llu %d %d", &n, &tgid, &pid) == 3 && n == i;
+        init |= pid == 1;
+        own += tgid == static_cast<int>(self);
+    }
+    ok(numbered && init && own == 6 && all.size() > 20, "task: all %zu of them, numbered", all.size());
+    ok(run(o, "tasks", of(0x3fffff, 0)).empty(), "task: none of a pid that is nobody's");
+    bpf_iter_link_info two = of(self, self);
+    LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &two, .link_info_len = sizeof(two));
+    ok(!bpf_program__attach_iter(bpf_object__find_program_by_name(o, "tasks"), &opts) && errno == EINVAL, "task: a thread and a process: EINVAL");
+    done = true;
+    for (auto &t : threads)
+        t.join();
+}
+
+static void test_sleeping(bpf_object *o, unsigned long *address, int *copied) {
+    static unsigned long word = 0x1234567812345678;
+    *address = reinterpret_cast<unsigned long>(&word);
+    *copied = 0;
+    lines all = run(o, "sleeping", of(0, 0));
+    ok(all.size() > 20 && *copied >= 1, "sleepable: memory of %d tasks of %zu", *copied, all.size());
+}
+
+static void test_files(bpf_object *o) {
+    int pipes[2];
+    if (pipe(pipes))
+        return;
+    int high = dup2(pipes[0], 200);
+    std::string self = std::to_string(getpid());
+    std::set<std::string> expected;
+    bpf_link *l = attach(o, "files", of(0, static_cast<unsigned>(getpid())));
+    int it = bpf_iter_create(bpf_link__fd(l)), error;
+    DIR *d = opendir("/proc/self/fd");
+    while (dirent *e = readdir(d))
+        if (e->d_name[0] != '.' && atoi(e->d_name) != dirfd(d))
+            expected.insert(self + " " + e->d_name + " 1");
+    closedir(d);
+    lines seen = split(slurp(it, 64, &error));
+    ok(std::set<std::string>(seen.begin(), seen.end()) == expected && seen.size() == expected.size(), "task_file: %zu of %zu open files", seen.size(),
+       expected.size());
+    close(it);
+    bpf_link__destroy(l);
+    close(high), close(pipes[0]), close(pipes[1]);
+    ok(run(o, "files", of(0, 0), 100).size() > 10, "task_file: those of everybody");
+}
+
+static void test_mappings(bpf_object *o) {
+    for (size_t piece : {100u, 65536u}) {
+        bpf_link *l = attach(o, "mappings", of(0, static_cast<unsigned>(getpid())));
+        int it = bpf_iter_create(bpf_link__fd(l)), error;
+        int first = bpf_iter_create(bpf_link__fd(l));
+        (void)slurp(first, piece, &error); // whatever memory reading needs is there
+        close(first);
+        std::string maps = file("/proc/self/maps"), self = std::to_string(getpid());
+        lines expected, seen = split(slurp(it, piece, &error));
+        for (const std::string &m : split(maps))
+            if (m.find("[vsyscall]") == std::string::npos)
+                expected.push_back(self + " " + m.substr(0, m.find(' ')));
+        size_t common = 0;
+        std::set<std::string> have(seen.begin(), seen.end());
+        for (const std::string &e : expected)
+            common += have.count(e);
+        // The heap may have grown between the two.
+        ok(have.size() == seen.size() && common + 1 >= expected.size() && seen.size() <= expected.size() + 1 && seen.size() + 1 >= expected.size(),
+           "task_vma: %zu of %zu mappings, %zu bytes at once", common, expected.size(), piece);
+        close(it);
+        bpf_link__destroy(l);
+    }
+    if (!getenv("MODBPF_BACKEND")) // Linux shows the mappings of a single thread again and again
+        ok(run(o, "mappings", of(static_cast<unsigned>(getpid()), 0), 100).size() > 10, "task_vma: those of a thread, once");
+    ok(run(o, "mappings", of(0, 0), 100).size() > 50, "task_vma: those of everybody");
+}
+
+static void test_elements(bpf_object *o) {
+    int map = bpf_object__find_map_fd_by_name(o, "numbers");
+    for (unsigned i = 0; i < 3000; i++) {
+        unsigned long v = i * 2ul;
+        bpf_map_update_elem(map, &i, &v, 0);
+    }
+    bpf_iter_link_info info = {};
+    info.map.map_fd = static_cast<unsigned>(map);
+    lines seen = run(o, "elements", info, 1000);
+    std::set<unsigned> keys;
+    bool right = true;
+    for (const std::string &s : seen) {
+        unsigned key;
+        unsigned long v;
+        right &= sscanf(s.c_str(), "%u %lu", &key, &v) == 2 && v == key * 2ul && s.find(" 5000 4 numbers ") != std::string::npos;
+        keys.insert(key);
+    }
+    unsigned last = 2999;
+    unsigned long v = 0;
+    bpf_map_lookup_elem(map, &last, &v);
+    ok(right && keys.size() == 3000 && seen.size() == 3000 && v == 5999, "bpf_map_elem: %zu elements, written to", seen.size());
+    bpf_link *l = attach(o, "elements", info);
+    bpf_link_info i = {};
+    unsigned len = sizeof(i);
+    char name[20] = {};
+    i.iter.target_name = reinterpret_cast<unsigned long>(name), i.iter.target_name_len = sizeof(name);
+    ok(!bpf_obj_get_info_by_fd(bpf_link__fd(l), &i, &len) && i.type == BPF_LINK_TYPE_ITER && !strcmp(name, "bpf_map_elem") && i.iter.map.map_id,
+       "link: its info");
+    int it = bpf_iter_create(bpf_link__fd(l));
+    ok(lseek(it, 0, SEEK_SET) == -1 && errno == ESPIPE, "file: cannot be sought in");
+    char path[64], target[64] = {};
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", it);
+    ok(readlink(path, target, sizeof(target) - 1) > 0 && !strcmp(target, "anon_inode:bpf_iter"), "file: its name: %s", target);
+    ok(syscall(SYS_read, it, 8, 100) == -1 && errno == EFAULT, "file: EFAULT");
+    close(it);
+    bpf_link__destroy(l);
+}
+
+/// Readers of everything beside processes that live for a moment.
+static void test_churn(bpf_object *o) {
+    std::atomic<bool> done{false};
+    std::thread churn([&] {
+        while (!done) {
+            pid_t p = fork();
+            if (!p) {
+                std::thread([] { usleep(100); }).join();
+                munmap(mmap(nullptr, 65536, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 65536);
+                _exit(0);
+            }
+            while (waitpid(p, nullptr, 0) < 0 && errno == EINTR)
+                ;
+        }
+    });
+    size_t seen = 0;
+    for (int i = 0; i < 10; i++)
+        for (const char *name : {"tasks", "files", "mappings", "sleeping"})
+            seen += run(o, name, of(0, 0), i % 2 ? 200 : 65536).size();
+    done = true;
+    churn.join();
+    ok(seen > 1000, "churn: %zu objects", seen);
+}
+
+int main(int argc, char **argv) {
+    if (argc != 2)
+        return 2;
+    libbpf_set_print([](libbpf_print_level, const char *, va_list) { return 0; });
+    bpf_object *o = bpf_object__open(argv[1]);
+    if (!ok(o && !bpf_object__load(o), "loaded"))
+        return 1;
+    void *variables = mmap(nullptr, sizeof(shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_object__find_map_fd_by_name(o, ".bss"), 0);
+    if (!ok(variables != MAP_FAILED, "the programs' variables"))
+        return 1;
+    auto *s = static_cast<shared *>(variables);
+    test_tasks(o);
+    ok(s->ends >= 4, "the end was told: %d times", s->ends);
+    test_sleeping(o, &s->address, &s->copied);
+    test_files(o);
+    test_mappings(o);
+    test_elements(o);
+    test_churn(o);
+    return tap_exit();
+}
