@@ -233,6 +233,18 @@ TEST(TypedContext, Rows) {
         }
 }
 
+// How long keys and values have to be, for whoever attaches the program.
+TEST(TypedContext, BuffersOfIterators) {
+    options o{.type = tracing, .kernel = &*k().types, .attach = BPF_TRACE_ITER};
+    o.target = {.btf_id = k().iter_elem, .types = &*k().types};
+    prog reads = prog{mov_x(r6, r1), ldx(BPF_DW, r2, r6, 16), jmp(BPF_JEQ, r2, 0, 1), ldx(BPF_W, r3, r2, 12), ldx(BPF_DW, r2, r6, 24),
+                      jmp(BPF_JEQ, r2, 0, 1), ldx(BPF_H, r3, r2, 100)} + leave;
+    auto out = check(reads, o);
+    ASSERT_EQ(out.err, 0) << out.log;
+    EXPECT_EQ(out.program->max_rdonly_access, 16u);
+    EXPECT_EQ(out.program->max_rdwr_access, 102u);
+}
+
 // Some cannot run here yet: whoever wants more than the verdict is told what is missing.
 TEST(TypedContext, IsAbsent) {
     options o{.type = tracing, .kernel = &*k().types, .attach = BPF_TRACE_FENTRY};
@@ -240,11 +252,13 @@ TEST(TypedContext, IsAbsent) {
     EXPECT_EQ(check(leave, o).err, 0);
     o.attach = BPF_TRACE_ITER;
     o.target.btf_id = k().iter_task;
+    EXPECT_EQ(check(leave, o).err, 0);
+    o.target.btf_id = k().iter_absent;
     EXPECT_EQ(check(leave, o).err, ENOTSUPP);
     o.verify_only = true;
     auto out = check(leave, o);
     ASSERT_EQ(out.err, 0) << out.log;
-    EXPECT_STREQ(out.program->absent, "program type tracing");
+    EXPECT_STREQ(out.program->absent, "iterator bpf_iter_tcp");
 }
 
 }  // namespace modbpf::test

@@ -13,7 +13,7 @@ struct small_kernel {
     // Functions and other targets.
     u32 plain, many, modify, exit_fn, deny, variadic, big_ret, syscall_like;
     u32 hook_int, hook_void, hook_bool, hook_disabled, hook_sleeps, hook_untrusted;
-    u32 tp_trace, tp_error, not_tp, iter_task, iter_elem, iter_unknown;
+    u32 tp_trace, tp_error, not_tp, iter_task, iter_elem, iter_unknown, iter_absent;
     u32 tcp_ops, dummy_ops, other_ops;
     // Variables.
     u32 var_int, var_struct, var_percpu_int, var_percpu_struct, var_void;
@@ -73,6 +73,7 @@ struct small_kernel {
         iter_task = b.func("bpf_iter_task", b.proto(i, {{"meta", ptr(meta), 0}, {"task", self_ptr, 0}}));
         iter_elem = b.func("bpf_iter_bpf_map_elem", b.proto(i, {{"meta", ptr(meta), 0}, {"map", ptr(map), 0}, {"key", ptr(0), 0}, {"value", ptr(0), 0}}));
         iter_unknown = b.func("bpf_iter_nothing", b.proto(i, {{"meta", ptr(meta), 0}}));
+        iter_absent = b.func("bpf_iter_tcp", b.proto(i, {{"meta", ptr(meta), 0}}));
         u32 op = ptr(b.proto(0, {{"sk", ptr(sock), 0}})), op_int = ptr(b.proto(i, {{"sk", ptr(sock), 0}}));
         tcp_ops = structure("tcp_congestion_ops", 32, {{"init", op, 0}, {"ssthresh", op_int, 64}, {"get_info", op_int, 128}, {"flags", w, 192}});
         u32 state = structure("bpf_dummy_ops_state", 8, {{"val", i, 0}});
