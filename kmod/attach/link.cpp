@@ -85,6 +85,19 @@ long fill_uprobe(const perf_event *e, u64 cookie, bpf_link_info &info) {
     return 0;
 }
 
+/// Whoever opens the name of an iterator's link reads what its program prints.
+int open_pinned(void *obj, const port_file_ops **as, void **opened) {
+    auto *l = static_cast<bpf_link *>(obj);
+    if (l->type != BPF_LINK_TYPE_ITER)
+        return -EIO;
+    result<own<iter_session>> s = iter_open(l);
+    if (!s)
+        return static_cast<int>(s.code());
+    *as = &iter_file_ops;
+    *opened = s->release();
+    return 0;
+}
+
 }  // namespace
 
 bpf_link::~bpf_link() {
@@ -105,6 +118,7 @@ constinit const port_file_ops link_file_ops = {
     .name = "bpf_link",
     .release = release,
     .hold = [](void *obj) { static_cast<bpf_link *>(obj)->get(); },
+    .open = open_pinned,
     .mmap = nullptr,
     .vma_open = nullptr,
     .vma_close = nullptr,

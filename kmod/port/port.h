@@ -293,6 +293,8 @@ struct port_file_ops {
 	const char *name;
 	void (*release)(void *obj);                              /* task: last close; drops the file's reference */
 	void (*hold)(void *obj);                                 /* task: one more reference for release(); NULL: cannot be pinned */
+	/* Task: its name was opened as a file; what that file is instead, with a reference of its own: 0 or -errno. NULL: EIO. */
+	int (*open)(void *obj, const struct port_file_ops **as, void **opened);
 	int (*mmap)(void *obj, struct port_vma *vma);            /* NULL: ENODEV */
 	/* NULL allowed: one more / one fewer mapping. As in Linux, vma_open is not called for the mapping that mmap() itself
 	 * makes, and vma_close is called for each mapping that goes; `writable` is port_vma_may_write() at that time. */

@@ -158,6 +158,11 @@ const struct port_file_ops *modbpf_class_at(unsigned int index)
 	return classes[index].ops;
 }
 
+const struct file_operations *modbpf_class_fops(const struct port_file_ops *ops)
+{
+	return &class_of(ops)->fops;
+}
+
 int modbpf_class_index(const struct port_file_ops *ops, unsigned int *index)
 {
 	struct file_class *c = class_of(ops);

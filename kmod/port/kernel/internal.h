@@ -58,6 +58,7 @@ bool modbpf_fail_nth(void); /* memory.c: true when this allocation must fail */
 
 /* file.c: a class of files by its index, below PORT_FILE_CLASSES; the index of one whose objects can be pinned: 0, -EINVAL. */
 const struct port_file_ops *modbpf_class_at(unsigned int index);
+const struct file_operations *modbpf_class_fops(const struct port_file_ops *ops); /* of a registered class */
 int modbpf_class_index(const struct port_file_ops *ops, unsigned int *index);
 
 int modbpf_pin_init(void); /* pin.c: the file system */

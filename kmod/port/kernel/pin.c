@@ -328,9 +328,23 @@ void modbpf_pin_exit(void)
 
 /* ---- the core's side ------------------------------------------------------------------------------------- */
 
+/* Objects are no files, but some are what files are made from: the file is one of that class then. */
 static int object_open(struct inode *inode, struct file *file)
 {
-	return -EIO;
+	const struct port_file_ops *ops = class_of(inode), *as;
+	const struct file_operations *fops;
+	void *opened;
+	int ret;
+
+	if (!ops->open)
+		return -EIO;
+	ret = ops->open(inode->i_private, &as, &opened);
+	if (ret)
+		return ret;
+	fops = modbpf_class_fops(as);
+	replace_fops(file, fops_get(fops));
+	file->private_data = opened;
+	return 0;
 }
 
 static const struct file_operations object_fops = {

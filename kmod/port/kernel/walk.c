@@ -41,7 +41,7 @@ struct port_walk {
 
 static void drop_task(struct port_walk *w)
 {
-	port_task_put((u64)(unsigned long)w->task);
+	put_task_struct(w->task);
 	w->task = NULL;
 }
 
@@ -101,7 +101,7 @@ static struct task_struct *any_task_at(struct port_walk *w, bool own_files)
 		if (t && !(own_files && shares_files(t)))
 			return t;
 		if (t)
-			port_task_put((u64)(unsigned long)t);
+			put_task_struct(t);
 		w->tid++;
 	}
 	return NULL;

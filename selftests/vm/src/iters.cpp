@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Iterators against what /proc says of this process: threads, open files, mappings; and elements of a map. Then readers beside processes
 // that come and go.
-// usage: iters OBJECT
+// usage: iters OBJECT FOLDER   (an empty one)
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -238,8 +239,25 @@ static void test_churn(bpf_object *o) {
     ok(seen > 1000, "churn: %zu objects", seen);
 }
 
+/// A link with a name: each who opens it gets a walk of his own.
+static void test_pinned(bpf_object *o, const std::string &folder) {
+    if (!ok(!mount("iters", folder.c_str(), "bpf", 0, nullptr), "pinned: mounted"))
+        return;
+    bpf_link *l = attach(o, "tasks", of(0, static_cast<unsigned>(getpid())));
+    std::string path = folder + "/tasks";
+    ok(l && !bpf_link__pin(l, path.c_str()), "pinned: a link");
+    bpf_link__disconnect(l);
+    bpf_link__destroy(l);
+    int a = open(path.c_str(), O_RDONLY | O_CLOEXEC), b = open(path.c_str(), O_RDONLY | O_CLOEXEC), error = 0;
+    std::string first = slurp(a, 7, &error), second = slurp(b, 4096, &error);
+    ok(a >= 0 && b >= 0 && !error && first == second && split(first).size() == 1, "pinned: read twice: %s", first.c_str());
+    ok(!unlink(path.c_str()) && lseek(b, 0, SEEK_SET) < 0, "pinned: removed while it is open");
+    close(a), close(b);
+    ok(!umount(folder.c_str()), "pinned: unmounted");
+}
+
 int main(int argc, char **argv) {
-    if (argc != 2)
+    if (argc != 3)
         return 2;
     libbpf_set_print([](libbpf_print_level, const char *, va_list) { return 0; });
     bpf_object *o = bpf_object__open(argv[1]);
@@ -256,5 +274,6 @@ int main(int argc, char **argv) {
     test_mappings(o);
     test_elements(o);
     test_churn(o);
+    test_pinned(o, argv[2]);
     return tap_exit();
 }
