@@ -136,7 +136,6 @@ user_map::~user_map() {
 iter_session::~iter_session() {
     port_walk_destroy(walk);
     port_seq_destroy(meta.seq);
-    port_free(shadow);
     port_free(copy);
     port_free(before);
 }

@@ -8,6 +8,7 @@
 // Behaviour and errno: Linux 6.12 (bpf_iter.c, map_iter.c, task_iter.c).
 #pragma once
 
+#include "attach/shadow.h"
 #include "helpers/seq.h"
 #include "maps/map.h"
 #include "prog/info.h"
@@ -102,10 +103,11 @@ struct iter_session {
     bool ended = false;    ///< the program was told of the end
 
     port_walk *walk = nullptr;
+    shadows shown;     ///< what the program sees of maps, programs and links
+    u32 at_id = 1;     ///< bpf_map, bpf_prog, bpf_link: of the object, or one behind the last
     // bpf_map_elem
     map_cursor cursor{};
     map_element element{};
-    void *shadow = nullptr;   ///< what the program sees as its struct bpf_map
     u8 *copy = nullptr;       ///< the value as shown, where the program does not get the map's own
     u8 *before = nullptr;     ///< the same, untouched: what the program changed is written back
 };

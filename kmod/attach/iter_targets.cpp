@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The targets of iterators, and their table.
 #include "attach/iter.h"
-#include "attach/shadow.h"
+#include "attach/link.h"
 #include "maps/value.h"
 #include "prog/files.h"
+#include "prog/state.h"
 
 namespace modbpf {
 
@@ -35,7 +36,8 @@ void map_fdinfo(const iter_aim &aim, port_seq *seq) { port_seq_printf(seq, "map_
 /// change, and where programs may not write, because the verifier then relies on the value.
 status open_map(iter_session &s) {
     const map &m = *s.aim.of.get();
-    s.shadow = TRY(shadow_of(m));
+    TRY(s.shown.make_map());
+    s.shown.show(m);
     bool copied = m.percpu() || m.fields || !m.prog_may_write();
     if (!copied)
         return {};
@@ -50,7 +52,7 @@ status open_map(iter_session &s) {
 
 bool tell_element(iter_session &s, bool at) {
     map *m = s.aim.of.get();
-    s.words[0] = addr_of(s.shadow);
+    s.words[0] = addr_of(s.shown.map.get());
     s.words[1] = s.words[2] = 0;
     if (!at)
         return false;
@@ -72,6 +74,51 @@ void write_back(iter_session &s) {
     map *m = s.aim.of.get();
     if (s.before && s.words[2] && memcmp(s.before, s.copy, m->params.value_size))
         store_value(m, s.element.value, s.copy, m->params.value_size);
+}
+
+// ---- bpf_map: {map}; bpf_prog: {prog}; bpf_link: {link}: all that have ids, by rising ids ------------------------------------
+
+long attach_all(const program &, const iter_link_info &, iter_aim *) { return 0; }
+void no_info(const iter_aim &, bpf_link_info &) {}
+void no_fdinfo(const iter_aim &, port_seq *) {}
+
+template <class T> bool visible(const T &) { return true; }
+bool visible(const bpf_link &l) { return __atomic_load_n(&l.settled, __ATOMIC_ACQUIRE); }
+
+/// The object at the place, or the next one. What is shown is a copy: nothing is held.
+template <class T> bool show_from(iter_session &s, id_table<T> &table) {
+    s.words[0] = 0;
+    for (u32 id = s.at_id; table.next(&id); id++) {
+        ref<T> object(adopt, table.get(id));
+        if (!object || !visible(*object))
+            continue;
+        s.at_id = id;
+        s.words[0] = addr_of(s.shown.show(*object));
+        return true;
+    }
+    s.at_id = ~0u; // behind the last: new ones are not waited for
+    return false;
+}
+template <class T> bool show_next(iter_session &s, id_table<T> &table) {
+    s.at_id++;
+    return show_from(s, table);
+}
+
+using step_fn = bool (*)(iter_session &s);
+constexpr iter_target registry(const char *name, status (*open)(iter_session &), step_fn start, step_fn next) {
+    return {
+        .name = name,
+        .programs_may_sleep = false,
+        .walk = {},
+        .attach = attach_all,
+        .fill_info = no_info,
+        .show_fdinfo = no_fdinfo,
+        .open = open,
+        .start = start,
+        .next = next,
+        .stop = [](iter_session &) {},
+        .shown = nullptr,
+    };
 }
 
 // ---- task: {task}; task_file: {task, fd, file}; task_vma: {task, vma} -------------------------------------------------------
@@ -137,6 +184,12 @@ constexpr iter_target targets[] = {
         .stop = [](iter_session &) {},
         .shown = write_back,
     },
+    registry("bpf_map", [](iter_session &s) { return s.shown.make_map(); }, [](iter_session &s) { return show_from(s, core->maps); },
+             [](iter_session &s) { return show_next(s, core->maps); }),
+    registry("bpf_prog", [](iter_session &s) { return s.shown.make_prog(); }, [](iter_session &s) { return show_from(s, core->progs); },
+             [](iter_session &s) { return show_next(s, core->progs); }),
+    registry("bpf_link", [](iter_session &s) { return s.shown.make_link(); }, [](iter_session &s) { return show_from(s, core->links); },
+             [](iter_session &s) { return show_next(s, core->links); }),
 };
 
 constexpr char prefix[] = "bpf_iter_";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Iterators in process: links, and what read() gives, over elements of maps.
+#include "btf/format.h"
 #include "cmd/core_test.h"
 
 #include "verifier/btf_lists.h"
@@ -242,3 +243,107 @@ TEST_F(iterators, what_the_verifier_lets_run_has_a_target) {
     EXPECT_FALSE(iterator_runs("bpf_iter_tcp"));
     EXPECT_EQ(find_iter_target("bpf_iter_tcp"), nullptr);
 }
+
+namespace {
+
+ref<btf> kernel_types() {
+    result<ref<btf>> types = btf::vmlinux();
+    return move(*types);
+}
+
+u32 offset_of(const char *structure, const char *member) {
+    ref<btf> types = kernel_types();
+    const btf_type *t = types->type(types->find(structure, btf_kind::structure));
+    for (u32 i = 0; t && i < t->vlen(); i++)
+        if (!strcmp(types->string(types->tail<btf_member>(t)[i].name_off), member))
+            return types->tail<btf_member>(t)[i].bit_offset(t->kind_flag()) / 8;
+    ADD_FAILURE() << structure << "." << member;
+    return 0;
+}
+
+/// Writes the number at the end of the way from the object, and a mark at the end of the walk.
+std::vector<bpf_insn> number_writer(std::vector<u32> way) {
+    std::vector<bpf_insn> p = {
+        load_word(6, 1, 0), load_word(6, 6, 0), // r6 = ctx->meta->seq
+        load_word(2, 1, 8), mov_imm(3, end_mark),
+        {BPF_JMP | BPF_JEQ | BPF_K, 2, 0, static_cast<s16>(way.size()), 0},
+    };
+    for (size_t i = 0; i + 1 < way.size(); i++)
+        p.push_back(load_word(2, 2, static_cast<s16>(way[i])));
+    p.push_back(load_word(3, 2, static_cast<s16>(way.back()), BPF_W));
+    std::vector<bpf_insn> tail = {
+        {BPF_STX | BPF_MEM | BPF_W, 10, 3, -4, 0}, move_reg(2, 10), {BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -4},
+        mov_imm(3, 4), move_reg(1, 6), call(127), // seq_write
+        mov_imm(0, 0), exit_insn(),
+    };
+    p.insert(p.end(), tail.begin(), tail.end());
+    return p;
+}
+
+class registries : public iterators {
+protected:
+    void TearDown() override {
+        link_.close(), prog_.close();
+        core_test::TearDown();
+    }
+    /// What an iterator over `target` writes, by reads of 8 bytes.
+    std::vector<s32> numbers(const char *target, std::vector<u32> way) {
+        func_ = kernel_types()->find(target, btf_kind::func);
+        prog_ = load_iter(number_writer(way));
+        EXPECT_TRUE(prog_.ok()) << target;
+        link_create_attr l{};
+        l.prog_fd = prog_.u(), l.attach_type = BPF_TRACE_ITER;
+        link_ = fd(bpf(BPF_LINK_CREATE, l, 60));
+        EXPECT_TRUE(link_.ok()) << target << link_.get();
+        return read_all(open(link_), 8);
+    }
+    template <class I> static s32 id_of(const fd &f) {
+        I info{};
+        EXPECT_EQ(get_info(f, info), 0);
+        return static_cast<s32>(info.id);
+    }
+    fd prog_, link_;
+};
+
+TEST_F(registries, shows_all_maps) {
+    std::vector<s32> want;
+    std::vector<fd> maps;
+    for (u32 i = 0; i < 20; i++) {
+        maps.push_back(make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1 + i));
+        if (i % 3) {
+            want.push_back(static_cast<s32>(1 + i));
+            continue;
+        }
+        maps.pop_back();
+        port_user_sweep();
+        port_rcu_barrier();
+    }
+    want.push_back(end_mark);
+    EXPECT_EQ(numbers("bpf_iter_bpf_map", {offset_of("bpf_map", "max_entries")}), want);
+}
+
+TEST_F(registries, shows_all_programs) {
+    fd a = load(BPF_PROG_TYPE_SOCKET_FILTER, return_zero()), b = load(BPF_PROG_TYPE_XDP, return_zero());
+    std::vector<s32> seen = numbers("bpf_iter_bpf_prog", {offset_of("bpf_prog", "aux"), offset_of("bpf_prog_aux", "id")});
+    EXPECT_EQ(seen, (std::vector<s32>{id_of<bpf_prog_info>(a), id_of<bpf_prog_info>(b), id_of<bpf_prog_info>(prog_), end_mark}));
+}
+
+TEST_F(registries, shows_all_links) {
+    std::vector<s32> seen = numbers("bpf_iter_bpf_link", {offset_of("bpf_link", "id")});
+    EXPECT_EQ(seen, (std::vector<s32>{id_of<bpf_link_info>(link_), end_mark}));
+    u32 aux = offset_of("bpf_prog", "aux"), id = offset_of("bpf_prog_aux", "id");
+    seen = numbers("bpf_iter_bpf_link", {offset_of("bpf_link", "prog"), aux, id});
+    EXPECT_EQ(seen, (std::vector<s32>{id_of<bpf_prog_info>(prog_), end_mark}));
+}
+
+TEST_F(registries, new_objects_behind_the_end_are_not_waited_for) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 5);
+    EXPECT_EQ(numbers("bpf_iter_bpf_map", {offset_of("bpf_map", "max_entries")}), (std::vector<s32>{5, end_mark}));
+    fd it = open(link_);
+    EXPECT_EQ(read_all(it).size(), 2u);
+    fd later = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 6);
+    char c;
+    EXPECT_EQ(read(it, &c, 1), 0);
+}
+
+}  // namespace

@@ -1,64 +1,80 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "attach/shadow.h"
 
-#include "btf/btf.h"
+#include "attach/link.h"
 #include "btf/format.h"
+#include "prog/prog.h"
 
 namespace modbpf {
 
-namespace {
-
-struct shadow_member {
-    const char *name;
-    const void *value;
-    u32 size;
-};
+status shadow::make(const char *structure) {
+    types_ = TRY(btf::vmlinux());
+    type_ = types_->type(types_->find(structure, btf_kind::structure));
+    if (!type_ || !type_->size_or_type)
+        return error(ENOENT);
+    bytes_ = static_cast<u8 *>(port_alloc(type_->size_or_type, PORT_SLEEPING));
+    return bytes_ ? status() : status(error(ENOMEM));
+}
 
 /// Whole bytes at the member's offset, as many as it has and fit the structure.
-void fill_member(const btf &types, const btf_type *t, const shadow_member &from, u8 *to) {
-    const auto *members = types.tail<btf_member>(t);
-    for (u32 i = 0; i < t->vlen(); i++) {
-        const char *name = types.string(members[i].name_off);
-        u32 bits = members[i].bit_offset(t->kind_flag()), size = 0;
-        if (!name || strcmp(name, from.name) || bits % 8 || !types.size_of(members[i].type, &size))
+void shadow::set(const char *member, const void *value, u32 size) {
+    const auto *members = types_->tail<btf_member>(type_);
+    bool kind_flag = type_->kind_flag();
+    for (u32 i = 0; i < type_->vlen(); i++) {
+        const char *name = types_->string(members[i].name_off);
+        u32 bits = members[i].bit_offset(kind_flag), whole = 0;
+        if (!name || strcmp(name, member))
             continue;
-        if (bits / 8 + size <= t->size_or_type)
-            memcpy(to + bits / 8, from.value, min(size, from.size));
+        if (bits % 8 || members[i].bitfield_size(kind_flag) || !types_->size_of(members[i].type, &whole))
+            return;
+        if (bits / 8 + whole <= type_->size_or_type)
+            memcpy(bytes_ + bits / 8, value, min(whole, size));
         return;
     }
 }
 
-result<void *> shadow(const char *structure, span<const shadow_member> members) {
-    ref<btf> types = TRY(btf::vmlinux());
-    const btf_type *t = types->type(types->find(structure, btf_kind::structure));
-    if (!t || !t->size_or_type)
-        return error(ENOENT);
-    auto *made = static_cast<u8 *>(port_alloc(t->size_or_type, PORT_SLEEPING));
-    if (!made)
-        return error(ENOMEM);
-    for (const shadow_member &m : members)
-        fill_member(*types, t, m, made);
-    return static_cast<void *>(made);
+status shadows::make_prog() {
+    TRY(prog.make("bpf_prog"));
+    return prog_aux.make("bpf_prog_aux");
 }
 
-template <class T> shadow_member member(const char *name, const T &value) { return {name, &value, sizeof(T)}; }
+status shadows::make_link() {
+    TRY(link.make("bpf_link"));
+    return make_prog();
+}
 
-}  // namespace
-
-result<void *> shadow_of(const map &m) {
+void *shadows::show(const modbpf::map &m) {
     const map_params &p = m.params;
-    const shadow_member members[] = {
-        member("id", m.id),
-        member("name", p.name),
-        member("map_type", p.type),
-        member("key_size", p.key_size),
-        member("value_size", p.value_size),
-        member("max_entries", p.max_entries),
-        member("map_flags", p.flags),
-        member("map_extra", p.extra),
-        member("numa_node", p.numa_node),
-    };
-    return shadow("bpf_map", members);
+    map.set("id", m.id);
+    map.set("name", p.name);
+    map.set("map_type", p.type);
+    map.set("key_size", p.key_size);
+    map.set("value_size", p.value_size);
+    map.set("max_entries", p.max_entries);
+    map.set("map_flags", p.flags);
+    map.set("map_extra", p.extra);
+    map.set("numa_node", p.numa_node);
+    return map.get();
+}
+
+void *shadows::show(const program &p) {
+    prog_aux.set("id", p.id);
+    prog_aux.set("name", p.name);
+    prog_aux.set("load_time", p.load_time_ns);
+    prog_aux.set("attach_btf_id", p.attach_btf_id);
+    prog_aux.set("prog", addr_of(prog.get()));
+    prog.set("type", p.type->type);
+    prog.set("expected_attach_type", p.expected_attach_type);
+    prog.set("tag", p.tag.bytes);
+    prog.set("aux", addr_of(prog_aux.get()));
+    return prog.get();
+}
+
+void *shadows::show(bpf_link &l) {
+    link.set("id", l.id);
+    link.set("type", l.type);
+    link.set("prog", addr_of(show(*l.current_prog())));
+    return link.get();
 }
 
 }  // namespace modbpf

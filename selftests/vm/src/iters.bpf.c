@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// For 24-iters.sh: tasks, their open files and mappings, and elements of a map, as text.
+// For 24-iters.sh: tasks, their open files and mappings, elements of a map, and all maps, programs and links, as text.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -25,6 +25,18 @@ struct bpf_map {
 	char name[16];
 	void *btf;
 };
+struct bpf_prog_aux {
+	__u32 id;
+	char name[16];
+};
+struct bpf_prog {
+	enum bpf_attach_type expected_attach_type;
+	struct bpf_prog_aux *aux;
+};
+struct bpf_link {
+	__u32 id;
+	struct bpf_prog *prog;
+};
 struct bpf_iter_meta {
 	struct seq_file *seq;
 	__u64 session_id, seq_num;
@@ -48,6 +60,18 @@ struct bpf_iter__bpf_map_elem {
 	struct bpf_iter_meta *meta;
 	struct bpf_map *map;
 	void *key, *value;
+};
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+};
+struct bpf_iter__bpf_prog {
+	struct bpf_iter_meta *meta;
+	struct bpf_prog *prog;
+};
+struct bpf_iter__bpf_link {
+	struct bpf_iter_meta *meta;
+	struct bpf_link *link;
 };
 #pragma clang attribute pop
 
@@ -127,5 +151,35 @@ int elements(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	BPF_SEQ_PRINTF(ctx->meta->seq, "%u %llu %u %u %s %d\n", *key, *value, map->max_entries, map->key_size, map->name, map->btf != 0);
 	*value += 1;
+	return 0;
+}
+
+SEC("iter/bpf_map")
+int maps(struct bpf_iter__bpf_map *ctx)
+{
+	struct bpf_map *map = ctx->map;
+
+	if (map)
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%u %u %u %s\n", map->id, map->key_size, map->max_entries, map->name);
+	return 0;
+}
+
+SEC("iter/bpf_prog")
+int progs(struct bpf_iter__bpf_prog *ctx)
+{
+	struct bpf_prog *prog = ctx->prog;
+
+	if (prog)
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%u %u %s\n", prog->aux->id, prog->expected_attach_type, prog->aux->name);
+	return 0;
+}
+
+SEC("iter/bpf_link")
+int links(struct bpf_iter__bpf_link *ctx)
+{
+	struct bpf_link *link = ctx->link;
+
+	if (link)
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%u %s\n", link->id, link->prog->aux->name);
 	return 0;
 }

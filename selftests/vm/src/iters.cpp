@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Iterators against what /proc says of this process: threads, open files, mappings; and elements of a map. Then readers beside processes
+// Iterators against what /proc says of this process: threads, open files, mappings; elements of a map; all maps, programs and links. Then readers beside processes
 // that come and go.
 // usage: iters OBJECT FOLDER   (an empty one)
 #include <bpf/bpf.h>
@@ -239,6 +239,38 @@ static void test_churn(bpf_object *o) {
     ok(seen > 1000, "churn: %zu objects", seen);
 }
 
+/// How many of the lines are this one.
+static long among(const lines &all, const std::string &line) { return std::count(all.begin(), all.end(), line); }
+
+/// What there is, whole and in parts: each has its line, once, by rising numbers.
+static void test_registries(bpf_object *o) {
+    bpf_map_info m = {};
+    unsigned len = sizeof(m);
+    bpf_obj_get_info_by_fd(bpf_object__find_map_fd_by_name(o, "numbers"), &m, &len);
+    lines seen = run(o, "maps", {});
+    ok(among(seen, std::to_string(m.id) + " 4 5000 numbers") == 1, "bpf_map: this one among %zu", seen.size());
+    ok(run(o, "maps", {}, 7) == seen, "bpf_map: by pieces");
+    bpf_prog_info p = {};
+    len = sizeof(p);
+    bpf_obj_get_info_by_fd(bpf_program__fd(bpf_object__find_program_by_name(o, "progs")), &p, &len);
+    seen = run(o, "progs", {});
+    ok(among(seen, std::to_string(p.id) + " " + std::to_string(BPF_TRACE_ITER) + " progs") == 1, "bpf_prog: this one among %zu", seen.size());
+    ok(run(o, "progs", {}, 7) == seen, "bpf_prog: by pieces");
+    bpf_link *other = attach(o, "maps", {}, true);
+    bpf_link_info l = {};
+    len = sizeof(l);
+    bpf_obj_get_info_by_fd(bpf_link__fd(other), &l, &len);
+    seen = run(o, "links", {});
+    unsigned last = 0, id = 0;
+    bool rising = true;
+    for (const std::string &s : seen) {
+        rising &= sscanf(s.c_str(), "%u", &id) == 1 && id > last;
+        last = id;
+    }
+    ok(among(seen, std::to_string(l.id) + " maps") == 1 && rising, "bpf_link: another's among %zu", seen.size());
+    bpf_link__destroy(other);
+}
+
 /// A link with a name: each who opens it gets a walk of his own.
 static void test_pinned(bpf_object *o, const std::string &folder) {
     if (!ok(!mount("iters", folder.c_str(), "bpf", 0, nullptr), "pinned: mounted"))
@@ -274,6 +306,7 @@ int main(int argc, char **argv) {
     test_mappings(o);
     test_elements(o);
     test_churn(o);
+    test_registries(o);
     test_pinned(o, argv[2]);
     return tap_exit();
 }
