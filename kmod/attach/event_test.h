@@ -90,4 +90,25 @@ inline void store(const fd &m, u64 v) {
     EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, m, &key, &v), 0);
 }
 
+inline fd load_for(const std::vector<bpf_insn> &insns, u32 attach_type, u32 flags = 0) {
+    prog_load_attr a = load_attr(BPF_PROG_TYPE_KPROBE, insns);
+    a.expected_attach_type = attach_type;
+    a.prog_flags = flags;
+    return fd(bpf_load(a));
+}
+
+/// Makes an fd again and again, letting the first, second, ... allocation fail: ENOMEM each time, until there are no more.
+template <class F> void each_allocation_fails(F make) {
+    for (u64 n = 1;; n++) {
+        ASSERT_LT(n, 100u);
+        port_fail_nth_set(n);
+        fd made(make());
+        if (port_fail_nth_set(0) < n) {
+            EXPECT_TRUE(made.ok());
+            return;
+        }
+        EXPECT_EQ(made.get(), -ENOMEM);
+    }
+}
+
 }  // namespace modbpf::test

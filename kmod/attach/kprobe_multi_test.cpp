@@ -12,13 +12,6 @@ using namespace modbpf::test;
 
 namespace {
 
-fd load_for(const std::vector<bpf_insn> &insns, u32 attach_type, u32 flags = 0) {
-    prog_load_attr a = load_attr(BPF_PROG_TYPE_KPROBE, insns);
-    a.expected_attach_type = attach_type;
-    a.prog_flags = flags;
-    return fd(bpf_load(a));
-}
-
 struct many {
     std::vector<const char *> names{"f3", "f1", "f2"};
     std::vector<u64> addrs{}, cookies{30, 10, 20};
@@ -169,17 +162,7 @@ TEST_F(kprobe_multi, information) {
 
 TEST_F(kprobe_multi, failing_allocations) {
     fd p = load_for(return_zero(), BPF_TRACE_KPROBE_MULTI);
-    for (u64 n = 1;; n++) {
-        ASSERT_LT(n, 100u);
-        port_fail_nth_set(n);
-        many m;
-        fd l(m.link(p));
-        if (port_fail_nth_set(0) < n) {
-            EXPECT_TRUE(l.ok());
-            break;
-        }
-        EXPECT_EQ(l.get(), -ENOMEM);
-    }
+    each_allocation_fails([&] { return many().link(p); });
 }
 
 TEST(sort, of_places) {

@@ -27,12 +27,6 @@ std::vector<bpf_insn> store_result(const fd &m, u32 helper) {
 /// map[0] = the context's first word: the probed task's r15
 std::vector<bpf_insn> store_register(const fd &m) { return store_r6(m, {{BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_1, 0, 0}}); }
 
-fd load_for(const std::vector<bpf_insn> &insns, u32 attach_type, u32 flags = 0) {
-    prog_load_attr a = load_attr(BPF_PROG_TYPE_KPROBE, insns);
-    a.expected_attach_type = attach_type;
-    a.prog_flags = flags;
-    return fd(bpf_load(a));
-}
 constexpr u32 sleepable = 1u << 4;
 
 class uprobes : public core_test {
@@ -233,17 +227,7 @@ TEST_F(uprobes, many_link_information) {
 
 TEST_F(uprobes, failing_allocations) {
     fd p = load_for(return_zero(), BPF_TRACE_UPROBE_MULTI);
-    for (u64 n = 1;; n++) {
-        ASSERT_LT(n, 100u);
-        port_fail_nth_set(n);
-        many m;
-        fd l(m.link(p));
-        if (port_fail_nth_set(0) < n) {
-            EXPECT_TRUE(l.ok());
-            break;
-        }
-        EXPECT_EQ(l.get(), -ENOMEM);
-    }
+    each_allocation_fails([&] { return many().link(p); });
 }
 
 struct query : task_fd_query_attr {

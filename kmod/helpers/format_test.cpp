@@ -7,6 +7,8 @@
 #include "port/user/user.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <thread>
 
 using namespace modbpf;
 using std::string;
@@ -288,6 +290,32 @@ TEST_F(format, second_pass_trusts_nothing) {
     EXPECT_EQ(n, 512u);
     string unterminated(3, '%');
     EXPECT_EQ(format_render(out, sizeof(out), unterminated.data(), 3, args, 1, &scratch), 1u);
+}
+
+/// Programs that may sleep print without a CPU of their own: each keeps its text apart from those that come in between.
+TEST_F(format, many_tasks_of_one_cpu) {
+    cpu_set_t one, before;
+    sched_getaffinity(0, sizeof(before), &before);
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<size_t>(sched_getcpu()), &one);
+    sched_setaffinity(0, sizeof(one), &one);
+    std::vector<std::thread> threads;
+    u32 wrong = 0;
+    for (char who : {'a', 'b', 'c', 'd'})
+        threads.emplace_back([&wrong, who] {
+            string own(100, who);
+            u64 args[1] = {addr_of(own.c_str())};
+            char out[128];
+            for (int i = 0; i < 50000; i++) {
+                u64 n = bpf_snprintf(addr_of(out), sizeof(out), text("%s"), addr_of(args), sizeof(args));
+                if (n != 101 || own != out)
+                    __atomic_fetch_add(&wrong, 1, __ATOMIC_RELAXED);
+            }
+        });
+    for (std::thread &th : threads)
+        th.join();
+    sched_setaffinity(0, sizeof(before), &before);
+    EXPECT_EQ(wrong, 0u);
 }
 
 }  // namespace

@@ -31,9 +31,17 @@ public:
     }
     ~print_scope() { __atomic_fetch_sub(&cpu_->depth, 1, __ATOMIC_RELAXED); }
     print_scope(const print_scope &) = delete;
-    print_level *level() const { return level_; }
+    /// Takes in what the format reads through pointers: 0; -EBUSY: too many are printing on this CPU; or what is wrong with the format.
+    long collect(const char *fmt, u32 fmt_size, const u64 *args, u32 arg_count) {
+        if (!level_)
+            return -EBUSY;
+        result<u32> r = format_collect(fmt, fmt_size, args, arg_count, &level_->scratch);
+        return r.ok() ? 0 : r.code();
+    }
+    print_level *operator->() const { return level_; } ///< behind collect()
 
 private:
+    preempt_guard here_; ///< first: a program that may sleep can be preempted by another that prints on this CPU
     print_cpu *cpu_;
     print_level *level_;
 };
@@ -45,13 +53,10 @@ long print_line(const char *fmt, u32 fmt_size, const u64 *args, u32 arg_count) {
     if (n == fmt_size)
         return -EINVAL;
     print_scope scope;
-    print_level *l = scope.level();
-    if (!l)
-        return -EBUSY;
-    if (result<u32> r = format_collect(fmt, n, args, arg_count, &l->scratch); !r.ok())
-        return r.code();
-    u32 len = format_render(l->line, format_line_max, fmt, n, args, arg_count, &l->scratch);
-    port_trace_line(l->line);
+    if (long rc = scope.collect(fmt, n, args, arg_count))
+        return rc;
+    u32 len = format_render(scope->line, format_line_max, fmt, n, args, arg_count, &scope->scratch);
+    port_trace_line(scope->line);
     return len;
 }
 
@@ -106,14 +111,11 @@ u64 bpf_seq_printf(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
         return helper_errno(-EINVAL);
     const u64 *args = ptr_of<const u64>(r4);
     print_scope scope;
-    print_level *l = scope.level();
-    if (!l)
-        return helper_errno(-EBUSY);
-    if (result<u32> r = format_collect(fmt, fmt_size, args, arg_count, &l->scratch); !r.ok())
-        return helper_errno(r.code());
+    if (long rc = scope.collect(fmt, fmt_size, args, arg_count))
+        return helper_errno(rc);
     char *at;
     size_t room = port_seq_room(seq, &at);
-    port_seq_commit(seq, format_render(at, static_cast<u32>(room), fmt, fmt_size, args, arg_count, &l->scratch));
+    port_seq_commit(seq, format_render(at, static_cast<u32>(room), fmt, fmt_size, args, arg_count, &scope->scratch));
     return helper_errno(port_seq_overflowed(seq) ? -EOVERFLOW : 0);
 }
 
@@ -125,13 +127,10 @@ u64 bpf_snprintf(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
     u32 fmt_size = static_cast<u32>(strlen(fmt)), arg_count = bytes / 8;
     const u64 *args = ptr_of<const u64>(r4);
     print_scope scope;
-    print_level *l = scope.level();
-    if (!l)
-        return helper_errno(-EBUSY);
-    if (result<u32> r = format_collect(fmt, fmt_size, args, arg_count, &l->scratch); !r.ok())
-        return helper_errno(r.code());
+    if (long rc = scope.collect(fmt, fmt_size, args, arg_count))
+        return helper_errno(rc);
     char *out = ptr_of<char>(r1);
-    return format_render(out, static_cast<u32>(r2), fmt, fmt_size, args, arg_count, &l->scratch) + 1ull;
+    return format_render(out, static_cast<u32>(r2), fmt, fmt_size, args, arg_count, &scope->scratch) + 1ull;
 }
 
 }  // namespace modbpf

@@ -63,6 +63,15 @@ static bool is_shared(const struct super_block *sb)
 	return sb->s_fs_info == &shared_key;
 }
 
+static void set_times(struct inode *inode)
+{
+#ifdef MODBPF_HAVE_INODE_TS
+	simple_inode_init_ts(inode);
+#else
+	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
+#endif
+}
+
 /* Whoever makes it holds the superblock by a mount. */
 static struct inode *new_object(struct super_block *sb, const struct inode *dir, umode_t mode)
 {
@@ -71,11 +80,7 @@ static struct inode *new_object(struct super_block *sb, const struct inode *dir,
 	if (!inode)
 		return NULL;
 	inode->i_ino = get_next_ino();
-#ifdef MODBPF_HAVE_INODE_TS
-	simple_inode_init_ts(inode);
-#else
-	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
-#endif
+	set_times(inode);
 	inode_init_owner(no_idmap, inode, dir, mode);
 	if (is_shared(sb))
 		atomic_inc(&sb->s_active);
@@ -212,11 +217,7 @@ static int fill_super(struct super_block *sb, struct fs_context *fc)
 	root->i_mode = S_IFDIR | S_ISVTX | options->mode;
 	root->i_uid = options->uid;
 	root->i_gid = options->gid;
-#ifdef MODBPF_HAVE_INODE_TS
-	simple_inode_init_ts(root);
-#else
-	root->i_atime = root->i_mtime = root->i_ctime = current_time(root);
-#endif
+	set_times(root);
 	root->i_op = &dir_iops;
 	root->i_fop = &simple_dir_operations;
 	set_nlink(root, 2);
