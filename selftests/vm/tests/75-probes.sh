@@ -33,7 +33,7 @@ while now=$(date +%s); [ "$now" -lt $end ] || { [ $worked = 0 ] && [ "$now" -lt 
 done
 touch /tmp/stop; wait $loop
 read -r done refused </tmp/rmmod.count
-if [ "$done" -gt 3 ] && [ "$refused" -gt 3 ] && [ $worked -gt 0 ]; then ok "rmmod: $done times, refused $refused times, $worked users worked"
+if [ "$done" -gt 0 ] && [ "$refused" -gt 0 ] && [ $worked -gt 0 ]; then ok "rmmod: $done times, refused $refused times, $worked users worked"
 else not_ok "rmmod: $done times, refused $refused times, $worked users worked"; fi
 lsmod | grep -q '^modbpf' || insmod /modbpf.ko
 exit $status
