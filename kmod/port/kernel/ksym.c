@@ -33,180 +33,84 @@
 #include <linux/moduleloader.h>
 #endif
 
-/*
- * The prototypes are those of the kernel's own headers: where one changes, this file does not compile. Only their types are
- * used, never the functions, so nothing is left for the linker to find.
- */
-DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_name, kallsyms_lookup_name);
-DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_on_each_match_symbol, kallsyms_on_each_match_symbol);
-DEFINE_STATIC_CALL_NULL(modbpf_kallsyms_lookup_size_offset, kallsyms_lookup_size_offset);
-DEFINE_STATIC_CALL_NULL(modbpf_ftrace_location_range, ftrace_location_range);
-DEFINE_STATIC_CALL_NULL(modbpf___module_address, __module_address);
-DEFINE_STATIC_CALL_NULL(modbpf_rethook_alloc, rethook_alloc);
-DEFINE_STATIC_CALL_NULL(modbpf_rethook_free, rethook_free);
-DEFINE_STATIC_CALL_NULL(modbpf_rethook_try_get, rethook_try_get);
-DEFINE_STATIC_CALL_NULL(modbpf_rethook_recycle, rethook_recycle);
-DEFINE_STATIC_CALL_NULL(modbpf_rethook_hook, rethook_hook);
-#ifndef MODBPF_HAVE_RETHOOK_POOL
-DEFINE_STATIC_CALL_NULL(modbpf_rethook_add_node, rethook_add_node);
-#endif
-DEFINE_STATIC_CALL_NULL(modbpf_ns_match, ns_match);
-DEFINE_STATIC_CALL_NULL(modbpf_pidfd_pid, pidfd_pid);
-DEFINE_STATIC_CALL_NULL(modbpf_mmput_async, mmput_async);
 #ifdef MODBPF_HAVE_BUILD_ID_NOFAULT
 #define build_id_parse_safe build_id_parse_nofault
-#define BUILD_ID_NAME "build_id_parse_nofault"
 #else
 #define build_id_parse_safe build_id_parse
-#define BUILD_ID_NAME "build_id_parse"
 #endif
-DEFINE_STATIC_CALL_NULL(modbpf_build_id_parse_safe, build_id_parse_safe);
-DEFINE_STATIC_CALL_NULL(modbpf_put_task_stack, put_task_stack);
-DEFINE_STATIC_CALL_NULL(modbpf_put_task_struct_rcu_user, put_task_struct_rcu_user);
-DEFINE_STATIC_CALL_NULL(modbpf_copy_to_kernel_nofault, copy_to_kernel_nofault);
-DEFINE_STATIC_CALL_NULL(modbpf_perf_event_read_local, perf_event_read_local);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_ro, set_memory_ro);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_rw, set_memory_rw);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_x, set_memory_x);
-DEFINE_STATIC_CALL_NULL(modbpf_set_memory_nx, set_memory_nx);
-DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_kernel_nofault, strncpy_from_kernel_nofault);
-DEFINE_STATIC_CALL_NULL(modbpf_strncpy_from_user_nofault, strncpy_from_user_nofault);
 #ifdef MODBPF_HAVE_EXECMEM
-DEFINE_STATIC_CALL_NULL(modbpf_execmem_alloc, execmem_alloc);
-DEFINE_STATIC_CALL_NULL(modbpf_execmem_free, execmem_free);
+#define TEXT_FUNCTIONS(X) X(TEXT_ALLOC, execmem_alloc) X(TEXT_FREE, execmem_free)
 #else
-DEFINE_STATIC_CALL_NULL(modbpf_module_alloc, module_alloc);
-DEFINE_STATIC_CALL_NULL(modbpf_module_memfree, module_memfree);
+#define TEXT_FUNCTIONS(X) X(TEXT_ALLOC, module_alloc) X(TEXT_FREE, module_memfree)
+#endif
+#ifdef MODBPF_HAVE_RETHOOK_POOL
+#define RETHOOK_NODE_FUNCTIONS(X)
+#else
+#define RETHOOK_NODE_FUNCTIONS(X) X(RETHOOK_ADD_NODE, rethook_add_node)
 #endif
 
-enum ksym {
-	KALLSYMS_LOOKUP_NAME,
-	KALLSYMS_ON_EACH_MATCH_SYMBOL,
-	SET_MEMORY_RO,
-	SET_MEMORY_RW,
-	SET_MEMORY_X,
-	SET_MEMORY_NX,
-	TEXT_ALLOC,
-	TEXT_FREE,
-	STRNCPY_FROM_KERNEL,
-	STRNCPY_FROM_USER,
-	KALLSYMS_LOOKUP_SIZE_OFFSET,
-	FTRACE_LOCATION_RANGE,
-	MODULE_ADDRESS,
-	RETHOOK_ALLOC,
-	RETHOOK_FREE,
-	RETHOOK_TRY_GET,
-	RETHOOK_RECYCLE,
-	RETHOOK_HOOK,
-#ifndef MODBPF_HAVE_RETHOOK_POOL
-	RETHOOK_ADD_NODE,
-#endif
-	RETHOOK_END,
-	NS_MATCH = RETHOOK_END,
-	PIDFD_PID,
-	MMPUT_ASYNC,
-	BUILD_ID_PARSE,
-	PUT_TASK_STACK,
-	PUT_TASK_RCU_USER,
-	COPY_TO_KERNEL,
-	PERF_EVENT_READ_LOCAL,
-	PERF_SAMPLE_RATE,
-	FTRACE_EVENTS,
-	EVENT_MUTEX,
-	START_BTF,
-	STOP_BTF,
-	TEXT_START,
-	TEXT_END,
-	X86_RETURN_THUNK,
-	PERF_MAX_STACK,
-	KSYM_COUNT,
-};
+/*
+ * The symbols: FUNCTIONS are called, of DATA only the address counts. The prototypes are those of the kernel's own headers: where one
+ * changes, this file does not compile. Only their types are used, never the functions, so nothing is left for the linker to find.
+ */
+#define RETHOOK_FUNCTIONS(X) \
+	X(RETHOOK_ALLOC, rethook_alloc) \
+	X(RETHOOK_FREE, rethook_free) \
+	X(RETHOOK_TRY_GET, rethook_try_get) \
+	X(RETHOOK_RECYCLE, rethook_recycle) \
+	X(RETHOOK_HOOK, rethook_hook) \
+	RETHOOK_NODE_FUNCTIONS(X)
 
-static const char *const names[KSYM_COUNT] = {
-	[KALLSYMS_LOOKUP_NAME] = "kallsyms_lookup_name",
-	[KALLSYMS_ON_EACH_MATCH_SYMBOL] = "kallsyms_on_each_match_symbol",
-	[SET_MEMORY_RO] = "set_memory_ro",
-	[SET_MEMORY_RW] = "set_memory_rw",
-	[SET_MEMORY_X] = "set_memory_x",
-	[SET_MEMORY_NX] = "set_memory_nx",
-#ifdef MODBPF_HAVE_EXECMEM
-	[TEXT_ALLOC] = "execmem_alloc",
-	[TEXT_FREE] = "execmem_free",
-#else
-	[TEXT_ALLOC] = "module_alloc",
-	[TEXT_FREE] = "module_memfree",
-#endif
-	[STRNCPY_FROM_KERNEL] = "strncpy_from_kernel_nofault",
-	[STRNCPY_FROM_USER] = "strncpy_from_user_nofault",
-	[KALLSYMS_LOOKUP_SIZE_OFFSET] = "kallsyms_lookup_size_offset",
-	[FTRACE_LOCATION_RANGE] = "ftrace_location_range",
-	[MODULE_ADDRESS] = "__module_address",
-	[RETHOOK_ALLOC] = "rethook_alloc",
-	[RETHOOK_FREE] = "rethook_free",
-	[RETHOOK_TRY_GET] = "rethook_try_get",
-	[RETHOOK_RECYCLE] = "rethook_recycle",
-	[RETHOOK_HOOK] = "rethook_hook",
-#ifndef MODBPF_HAVE_RETHOOK_POOL
-	[RETHOOK_ADD_NODE] = "rethook_add_node",
-#endif
-	[NS_MATCH] = "ns_match",
-	[PIDFD_PID] = "pidfd_pid",
-	[MMPUT_ASYNC] = "mmput_async",
-	[BUILD_ID_PARSE] = BUILD_ID_NAME,
-	[PUT_TASK_STACK] = "put_task_stack",
-	[PUT_TASK_RCU_USER] = "put_task_struct_rcu_user",
-	[COPY_TO_KERNEL] = "copy_to_kernel_nofault",
-	[PERF_EVENT_READ_LOCAL] = "perf_event_read_local",
-	[PERF_SAMPLE_RATE] = "sysctl_perf_event_sample_rate",
-	[FTRACE_EVENTS] = "ftrace_events",
-	[EVENT_MUTEX] = "event_mutex",
-	[START_BTF] = "__start_BTF",
-	[STOP_BTF] = "__stop_BTF",
-	[TEXT_START] = "_stext",
-	[TEXT_END] = "_etext",
-	[X86_RETURN_THUNK] = "x86_return_thunk",
-	[PERF_MAX_STACK] = "sysctl_perf_event_max_stack",
-};
+#define FUNCTIONS(X) \
+	X(KALLSYMS_LOOKUP_NAME, kallsyms_lookup_name) /* first: it finds the others */ \
+	X(KALLSYMS_ON_EACH_MATCH_SYMBOL, kallsyms_on_each_match_symbol) \
+	X(SET_MEMORY_RO, set_memory_ro) \
+	X(SET_MEMORY_RW, set_memory_rw) \
+	X(SET_MEMORY_X, set_memory_x) \
+	X(SET_MEMORY_NX, set_memory_nx) \
+	TEXT_FUNCTIONS(X) \
+	X(STRNCPY_FROM_KERNEL, strncpy_from_kernel_nofault) \
+	X(STRNCPY_FROM_USER, strncpy_from_user_nofault) \
+	X(KALLSYMS_LOOKUP_SIZE_OFFSET, kallsyms_lookup_size_offset) \
+	X(FTRACE_LOCATION_RANGE, ftrace_location_range) \
+	X(MODULE_ADDRESS, __module_address) \
+	RETHOOK_FUNCTIONS(X) \
+	X(NS_MATCH, ns_match) \
+	X(PIDFD_PID, pidfd_pid) \
+	X(MMPUT_ASYNC, mmput_async) \
+	X(BUILD_ID_PARSE, build_id_parse_safe) \
+	X(PUT_TASK_STACK, put_task_stack) \
+	X(PUT_TASK_RCU_USER, put_task_struct_rcu_user) \
+	X(COPY_TO_KERNEL, copy_to_kernel_nofault) \
+	X(PERF_EVENT_READ_LOCAL, perf_event_read_local)
+
+#define DATA(X) \
+	X(PERF_SAMPLE_RATE, sysctl_perf_event_sample_rate) \
+	X(FTRACE_EVENTS, ftrace_events) \
+	X(EVENT_MUTEX, event_mutex) \
+	X(START_BTF, __start_BTF) \
+	X(STOP_BTF, __stop_BTF) \
+	X(TEXT_START, _stext) \
+	X(TEXT_END, _etext) \
+	X(X86_RETURN_THUNK, x86_return_thunk) \
+	X(PERF_MAX_STACK, sysctl_perf_event_max_stack)
+
+#define INDEX(index, symbol) index,
+enum ksym { FUNCTIONS(INDEX) DATA(INDEX) KSYM_COUNT };
+
+#define NAME(index, symbol) [index] = __stringify(symbol),
+static const char *const names[KSYM_COUNT] = { FUNCTIONS(NAME) DATA(NAME) };
 
 static unsigned long found[KSYM_COUNT] __ro_after_init;
 
-#define BIND(index, name) static_call_update(modbpf_##name, (typeof(&name))found[index])
+#define DEFINE_CALL(index, symbol) DEFINE_STATIC_CALL_NULL(modbpf_##symbol, symbol);
+FUNCTIONS(DEFINE_CALL)
+
+#define BIND(index, symbol) static_call_update(modbpf_##symbol, (typeof(&symbol))found[index]);
 
 static void bind(void)
 {
-	BIND(KALLSYMS_ON_EACH_MATCH_SYMBOL, kallsyms_on_each_match_symbol);
-	BIND(KALLSYMS_LOOKUP_SIZE_OFFSET, kallsyms_lookup_size_offset);
-	BIND(FTRACE_LOCATION_RANGE, ftrace_location_range);
-	BIND(MODULE_ADDRESS, __module_address);
-	BIND(RETHOOK_ALLOC, rethook_alloc);
-	BIND(RETHOOK_FREE, rethook_free);
-	BIND(RETHOOK_TRY_GET, rethook_try_get);
-	BIND(RETHOOK_RECYCLE, rethook_recycle);
-	BIND(RETHOOK_HOOK, rethook_hook);
-#ifndef MODBPF_HAVE_RETHOOK_POOL
-	BIND(RETHOOK_ADD_NODE, rethook_add_node);
-#endif
-	BIND(NS_MATCH, ns_match);
-	BIND(PIDFD_PID, pidfd_pid);
-	BIND(MMPUT_ASYNC, mmput_async);
-	BIND(BUILD_ID_PARSE, build_id_parse_safe);
-	BIND(PUT_TASK_STACK, put_task_stack);
-	BIND(PUT_TASK_RCU_USER, put_task_struct_rcu_user);
-	BIND(COPY_TO_KERNEL, copy_to_kernel_nofault);
-	BIND(PERF_EVENT_READ_LOCAL, perf_event_read_local);
-	BIND(SET_MEMORY_RO, set_memory_ro);
-	BIND(SET_MEMORY_RW, set_memory_rw);
-	BIND(SET_MEMORY_X, set_memory_x);
-	BIND(SET_MEMORY_NX, set_memory_nx);
-	BIND(STRNCPY_FROM_KERNEL, strncpy_from_kernel_nofault);
-	BIND(STRNCPY_FROM_USER, strncpy_from_user_nofault);
-#ifdef MODBPF_HAVE_EXECMEM
-	BIND(TEXT_ALLOC, execmem_alloc);
-	BIND(TEXT_FREE, execmem_free);
-#else
-	BIND(TEXT_ALLOC, module_alloc);
-	BIND(TEXT_FREE, module_memfree);
-#endif
+	FUNCTIONS(BIND)
 }
 
 static unsigned long find_kallsyms(void)
@@ -227,7 +131,7 @@ void modbpf_ksym_init(void)
 
 	found[KALLSYMS_LOOKUP_NAME] = find_kallsyms();
 	if (found[KALLSYMS_LOOKUP_NAME])
-		BIND(KALLSYMS_LOOKUP_NAME, kallsyms_lookup_name);
+		BIND(KALLSYMS_LOOKUP_NAME, kallsyms_lookup_name)
 	for (i = 1; i < KSYM_COUNT; i++) {
 		found[i] = port_ksym_lookup(names[i]);
 		if (!found[i])
@@ -326,14 +230,11 @@ struct module *modbpf_ksym_module_at(unsigned long addr)
 	return mod;
 }
 
+#define AND_FOUND(index, symbol) && found[index]
+
 bool modbpf_ksym_has_rethook(void)
 {
-	unsigned int i;
-
-	for (i = RETHOOK_ALLOC; i < RETHOOK_END; i++)
-		if (!found[i])
-			return false;
-	return true;
+	return true RETHOOK_FUNCTIONS(AND_FOUND);
 }
 
 #ifdef MODBPF_HAVE_RETHOOK_POOL
