@@ -34,6 +34,7 @@ struct ns_common;
 struct module;
 struct page;
 struct perf_event;
+struct path;
 struct pid;
 struct pt_regs;
 struct rethook;
@@ -61,6 +62,7 @@ const struct port_file_ops *modbpf_class_at(unsigned int index);
 const struct file_operations *modbpf_class_fops(const struct port_file_ops *ops); /* of a registered class */
 int modbpf_class_index(const struct port_file_ops *ops, unsigned int *index);
 
+long modbpf_path_text(const struct path *path, char *buf, size_t size); /* path.c: as port_path_text, of a path that is held */
 int modbpf_pin_init(void); /* pin.c: the file system */
 void modbpf_pin_exit(void);
 

@@ -8,19 +8,22 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-long port_path_text(u64 path, char *buf, size_t size)
+long modbpf_path_text(const struct path *path, char *buf, size_t size)
 {
-	struct path copy;
-	char *text;
+	char *text = d_path(path, buf, size);
 	long len;
 
-	len = port_probe_read_kernel(&copy, path, sizeof(copy));
-	if (len)
-		return len;
-	text = d_path(&copy, buf, size);
 	if (IS_ERR(text))
 		return PTR_ERR(text);
 	len = buf + size - text;
 	memmove(buf, text, len);
 	return len;
+}
+
+long port_path_text(u64 path, char *buf, size_t size)
+{
+	struct path copy;
+	int ret = port_probe_read_kernel(&copy, path, sizeof(copy));
+
+	return ret ?: modbpf_path_text(&copy, buf, size);
 }

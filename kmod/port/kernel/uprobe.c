@@ -266,14 +266,7 @@ int port_uprobe_attach(const struct port_uprobe_spec *spec, port_uprobe_fn fn, v
 
 int port_uprobe_path(struct port_event *event, char *buf, u32 size)
 {
-	char *at = d_path(&container_of(event, struct uprobe_event, event)->path, buf, size);
-	int len;
-
-	if (IS_ERR(at))
-		return PTR_ERR(at);
-	len = buf + size - at;
-	memmove(buf, at, len);
-	return len;
+	return modbpf_path_text(&container_of(event, struct uprobe_event, event)->path, buf, size);
 }
 
 u32 port_uprobe_pid(struct port_event *event)

@@ -79,7 +79,7 @@ static struct task_struct *process_thread_at(struct port_walk *w, bool own_files
 		return get_pid_task(find_pid_ns(w->visiting, w->ns), PIDTYPE_PID);
 	t = pid_task(find_pid_ns(w->visiting, w->ns), PIDTYPE_PID);
 	while (t) {
-		t = list_next_or_null_rcu(&t->signal->thread_head, &t->thread_node, struct task_struct, thread_node);
+		t = (struct task_struct *)port_thread_next((u64)t);
 		tid = t ? __task_pid_nr_ns(t, PIDTYPE_PID, w->ns) : 0;
 		if (!tid || (own_files && shares_files(t)))
 			continue;
