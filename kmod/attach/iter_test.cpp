@@ -254,11 +254,9 @@ ref<btf> kernel_types() {
 u32 offset_of(const char *structure, const char *member) {
     ref<btf> types = kernel_types();
     const btf_type *t = types->type(types->find(structure, btf_kind::structure));
-    for (u32 i = 0; t && i < t->vlen(); i++)
-        if (!strcmp(types->string(types->tail<btf_member>(t)[i].name_off), member))
-            return types->tail<btf_member>(t)[i].bit_offset(t->kind_flag()) / 8;
-    ADD_FAILURE() << structure << "." << member;
-    return 0;
+    const btf_member *m = t ? types->member(t, member, strlen(member)) : nullptr;
+    EXPECT_TRUE(m) << structure << "." << member;
+    return m ? m->bit_offset(t->kind_flag()) / 8 : 0;
 }
 
 /// Writes the number at the end of the way from the object, and a mark at the end of the walk.

@@ -18,19 +18,14 @@ status shadow::make(const char *structure) {
 
 /// Whole bytes at the member's offset, as many as it has and fit the structure.
 void shadow::set(const char *member, const void *value, u32 size) {
-    const auto *members = types_->tail<btf_member>(type_);
+    const btf_member *m = types_->member(type_, member, strlen(member));
     bool kind_flag = type_->kind_flag();
-    for (u32 i = 0; i < type_->vlen(); i++) {
-        const char *name = types_->string(members[i].name_off);
-        u32 bits = members[i].bit_offset(kind_flag), whole = 0;
-        if (!name || strcmp(name, member))
-            continue;
-        if (bits % 8 || members[i].bitfield_size(kind_flag) || !types_->size_of(members[i].type, &whole))
-            return;
-        if (bits / 8 + whole <= type_->size_or_type)
-            memcpy(bytes_ + bits / 8, value, min(whole, size));
+    u32 whole = 0;
+    if (!m || m->bit_offset(kind_flag) % 8 || m->bitfield_size(kind_flag) || !types_->size_of(m->type, &whole))
         return;
-    }
+    u32 at = m->bit_offset(kind_flag) / 8;
+    if (at + whole <= type_->size_or_type)
+        memcpy(bytes_ + at, value, min(whole, size));
 }
 
 status shadows::make_prog() {

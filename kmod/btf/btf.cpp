@@ -99,6 +99,16 @@ bool btf::is_named(u32 id, const char *wanted, btf_kind kind) const {
     return n && !strcmp(n, wanted);
 }
 
+const btf_member *btf::member(const btf_type *t, const char *name, size_t len) const {
+    const btf_member *m = tail<btf_member>(t);
+    for (u32 i = 0; i < t->vlen(); i++) {
+        const char *n = string(m[i].name_off);
+        if (n && !strncmp(n, name, len) && !n[len])
+            return &m[i];
+    }
+    return nullptr;
+}
+
 u32 btf::find(const char *wanted, btf_kind kind) const {
     u32 in_base = base_ ? base_->find(wanted, kind) : 0;
     return in_base ? in_base : find_own(wanted, kind);

@@ -45,6 +45,8 @@ struct btf_type {
 /// Bytes behind a btf_type of this kind and vlen; false for a kind that does not exist.
 bool btf_tail_size(btf_kind kind, u32 vlen, u32 *bytes);
 
+struct btf_member;
+
 class btf : public refcounted<btf> {
 public:
     /// Parses and validates as BTF_LOAD does; the log gets Linux's text on refusal. Takes over `data`. EINVAL, E2BIG, ENOMEM...
@@ -69,6 +71,8 @@ public:
     const char *name(u32 id) const;
     /// Data behind a btf_type: members, parameters, array description...
     template <class T> const T *tail(const btf_type *t) const { return reinterpret_cast<const T *>(t + 1); }
+    /// A structure's or union's own member with this name, or null.
+    const btf_member *member(const btf_type *t, const char *name, size_t len) const;
     /// First id with this kind and name, or 0.
     u32 find(const char *name, btf_kind kind) const;
     u32 find_own(const char *name, btf_kind kind) const; ///< not among the base's

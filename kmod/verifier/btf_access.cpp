@@ -57,12 +57,7 @@ bool find_field(const btf &types, u32 holder, const char *path, u32 *start, u32 
         size_t len = 0;
         while (path[len] && path[len] != '.')
             len++;
-        const btf_member *m = types.tail<btf_member>(t), *found = nullptr;
-        for (u32 i = 0; i < t->vlen() && !found; i++) {
-            const char *n = types.string(m[i].name_off);
-            if (n && !strncmp(n, path, len) && !n[len])
-                found = &m[i];
-        }
+        const btf_member *found = types.member(t, path, len);
         u32 size;
         if (!found || !types.size_of(found->type, &size))
             return false;
