@@ -128,11 +128,6 @@ void release(void *obj) { destroy(static_cast<iter_session *>(obj)); }
 
 }  // namespace
 
-user_map::~user_map() {
-    if (m_)
-        map_put_user(m_);
-}
-
 iter_session::~iter_session() {
     port_walk_destroy(walk);
     port_seq_destroy(meta.seq);

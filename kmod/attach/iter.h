@@ -10,7 +10,7 @@
 
 #include "attach/shadow.h"
 #include "helpers/seq.h"
-#include "maps/map.h"
+#include "prog/files.h"
 #include "prog/info.h"
 #include "prog/prog.h"
 
@@ -24,13 +24,20 @@ class user_map {
 public:
     user_map() = default;
     /// Takes one more of each; the caller's file or session keeps the map used meanwhile.
-    explicit user_map(map *m) : m_(m) { m->user_get(), m->get(); }
+    explicit user_map(map *m) : m_(m) { map_get_user(m); }
+    user_map(const user_map &o) : m_(o.m_) {
+        if (m_)
+            map_get_user(m_);
+    }
     user_map(user_map &&o) noexcept : m_(o.m_) { o.m_ = nullptr; }
     user_map &operator=(user_map &&o) noexcept {
         swap(m_, o.m_);
         return *this;
     }
-    ~user_map();
+    ~user_map() {
+        if (m_)
+            map_put_user(m_);
+    }
     map *get() const { return m_; }
     map *operator->() const { return m_; }
 
@@ -76,9 +83,6 @@ struct iter_aim {
     user_map of;
     port_walk_of walk_of = PORT_WALK_ALL;
     u32 pid = 0;
-
-    iter_aim() = default;
-    iter_aim(const iter_aim &o) : target(o.target), of(o.of.get() ? user_map(o.of.get()) : user_map()), walk_of(o.walk_of), pid(o.pid) {}
 };
 
 /// What programs get as ctx->meta: the kernel's struct bpf_iter_meta.

@@ -10,6 +10,11 @@ constinit state *core = nullptr;
 counted::counted() { __atomic_fetch_add(&core->live, 1, __ATOMIC_RELAXED); }
 counted::~counted() { __atomic_fetch_sub(&core->live, 1, __ATOMIC_RELEASE); }
 
+void map_get_user(map *m) {
+    m->get();
+    m->user_get();
+}
+
 void map_put_user(map *m) {
     m->user_put();
     m->put();
@@ -18,11 +23,7 @@ void map_put_user(map *m) {
 namespace {
 
 void map_release(void *obj) { map_put_user(static_cast<map *>(obj)); }
-void map_hold(void *obj) {
-    auto *m = static_cast<map *>(obj);
-    m->get();
-    m->user_get();
-}
+void map_hold(void *obj) { map_get_user(static_cast<map *>(obj)); }
 
 /// Writable mappings count as writers, so that a map cannot be frozen under them.
 int map_mmap(void *obj, port_vma *vma) {

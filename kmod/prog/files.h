@@ -55,6 +55,8 @@ result<ref<btf>> btf_from_fd(int fd);
 inline void map_write_begin(map *m) { __atomic_fetch_add(&m->writers, 1, __ATOMIC_SEQ_CST); }
 inline void map_write_end(map *m) { __atomic_fetch_sub(&m->writers, 1, __ATOMIC_SEQ_CST); }
 inline bool map_frozen(const map *m) { return __atomic_load_n(&m->frozen, __ATOMIC_SEQ_CST); }
+/// A user reference, and the one that it stands on: what an fd, a name or an iterator has of a map.
+void map_get_user(map *m);
 /// Drops a user reference and the reference that it stands on.
 void map_put_user(map *m);
 
