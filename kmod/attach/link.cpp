@@ -14,36 +14,6 @@ void release(void *obj) {
     core->dead.flush(); // close() returns when the program runs no more
 }
 
-const char *type_name(u32 type) {
-    switch (type) {
-    case BPF_LINK_TYPE_RAW_TRACEPOINT: return "raw_tracepoint";
-    case BPF_LINK_TYPE_TRACING: return "tracing";
-    case BPF_LINK_TYPE_KPROBE_MULTI: return "kprobe_multi";
-    case BPF_LINK_TYPE_UPROBE_MULTI: return "uprobe_multi";
-    case BPF_LINK_TYPE_ITER: return "iter";
-    default: return "perf";
-    }
-}
-
-void show_fdinfo(void *obj, port_seq *seq) {
-    auto *l = static_cast<bpf_link *>(obj);
-    ref<program> p = l->current_prog();
-    const u8 *t = p->tag.bytes;
-    bool raw_tp = l->type == BPF_LINK_TYPE_RAW_TRACEPOINT, tracing = l->type == BPF_LINK_TYPE_TRACING;
-    port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", type_name(l->type), l->id);
-    port_seq_printf(seq, "prog_tag:\t%02x%02x%02x%02x%02x%02x%02x%02x\nprog_id:\t%u\n", t[0], t[1], t[2], t[3], t[4], t[5], t[6],
-                    t[7], p->id);
-    if (l->type == BPF_LINK_TYPE_ITER) {
-        port_seq_printf(seq, "target_name:\t%s\n", l->aim.target->name);
-        l->aim.target->show_fdinfo(l->aim, seq);
-    }
-    if (raw_tp)
-        port_seq_printf(seq, "tp_name:\t%s\n", l->tp_name);
-    if (tracing)
-        port_seq_printf(seq, "attach_type:\t%d\ntarget_obj_id:\t%u\ntarget_btf_id:\t%u\n",
-                        static_cast<s32>(l->prog->expected_attach_type), l->prog->attach_types->id, l->prog->attach_btf_id);
-}
-
 /// A name into the user's room of `room` bytes; ENOSPC after cutting it. Both room and address, or neither (EINVAL).
 long put_name(u64 to, u32 *room, const char *name) {
     u32 had = *room;
@@ -83,6 +53,91 @@ long fill_uprobe(const perf_event *e, u64 cookie, bpf_link_info &info) {
     u.offset = static_cast<u32>(e->offset);
     u.cookie = cookie;
     return 0;
+}
+
+long fill_tracepoint(const perf_event *e, u64 cookie, bpf_link_info &info) {
+    auto &t = info.perf_event.tracepoint;
+    long rc = put_name(t.tp_name, &t.name_len, e->symbol);
+    if (rc)
+        return rc;
+    info.perf_event.type = BPF_PERF_EVENT_TRACEPOINT;
+    t.cookie = cookie;
+    return 0;
+}
+
+long fill_perf(bpf_link *l, bpf_link_info &info) {
+    const perf_event *e = l->event.get();
+    if (e->what == perf_event::kind::counter) {
+        info.perf_event.type = BPF_PERF_EVENT_EVENT;
+        info.perf_event.event = {.config = e->config, .type = e->attr_type, .pad = 0, .cookie = l->cookie};
+        return 0;
+    }
+    if (e->in_user_space())
+        return fill_uprobe(e, l->cookie, info);
+    return e->what == perf_event::kind::tracepoint ? fill_tracepoint(e, l->cookie, info) : fill_kprobe(e, l->cookie, info);
+}
+
+long fill_tracing(bpf_link *l, bpf_link_info &info) {
+    info.tracing = {l->prog->expected_attach_type, l->prog->attach_types->id, l->prog->attach_btf_id};
+    return 0;
+}
+void tracing_fdinfo(bpf_link *l, port_seq *seq) {
+    port_seq_printf(seq, "attach_type:\t%d\ntarget_obj_id:\t%u\ntarget_btf_id:\t%u\n", static_cast<s32>(l->prog->expected_attach_type),
+                    l->prog->attach_types->id, l->prog->attach_btf_id);
+}
+
+long fill_raw_tp(bpf_link *l, bpf_link_info &info) {
+    return put_name(info.raw_tracepoint.tp_name, &info.raw_tracepoint.tp_name_len, l->tp_name);
+}
+void raw_tp_fdinfo(bpf_link *l, port_seq *seq) { port_seq_printf(seq, "tp_name:\t%s\n", l->tp_name); }
+
+long fill_iter(bpf_link *l, bpf_link_info &info) {
+    long rc = put_name(info.iter.target_name, &info.iter.target_name_len, l->aim.target->name);
+    if (!rc)
+        l->aim.target->fill_info(l->aim, info);
+    return rc;
+}
+void iter_fdinfo(bpf_link *l, port_seq *seq) {
+    port_seq_printf(seq, "target_name:\t%s\n", l->aim.target->name);
+    l->aim.target->show_fdinfo(l->aim, seq);
+}
+
+/// What links of a type tell of themselves beside what all do.
+struct link_kind {
+    u32 type;
+    const char *name;                               ///< as fdinfo has it
+    long (*fill_info)(bpf_link *l, bpf_link_info &info);
+    void (*show_fdinfo)(bpf_link *l, port_seq *seq); ///< null: nothing more
+};
+constexpr link_kind kinds[] = {
+    {BPF_LINK_TYPE_PERF_EVENT, "perf", fill_perf, nullptr},
+    {BPF_LINK_TYPE_RAW_TRACEPOINT, "raw_tracepoint", fill_raw_tp, raw_tp_fdinfo},
+    {BPF_LINK_TYPE_TRACING, "tracing", fill_tracing, tracing_fdinfo},
+    {BPF_LINK_TYPE_ITER, "iter", fill_iter, iter_fdinfo},
+    {BPF_LINK_TYPE_KPROBE_MULTI, "kprobe_multi", kprobe_multi_fill_info, nullptr},
+    {BPF_LINK_TYPE_UPROBE_MULTI, "uprobe_multi", uprobe_multi_fill_info, nullptr},
+};
+
+const link_kind *kind_of(const bpf_link *l) {
+    for (const link_kind &k : kinds)
+        if (k.type == l->type)
+            return &k;
+    (void)MODBPF_BUG_ON(true);
+    return nullptr;
+}
+
+void show_fdinfo(void *obj, port_seq *seq) {
+    auto *l = static_cast<bpf_link *>(obj);
+    const link_kind *kind = kind_of(l);
+    if (!kind)
+        return;
+    ref<program> p = l->current_prog();
+    const u8 *t = p->tag.bytes;
+    port_seq_printf(seq, "link_type:\t%s\nlink_id:\t%u\n", kind->name, l->id);
+    port_seq_printf(seq, "prog_tag:\t%02x%02x%02x%02x%02x%02x%02x%02x\nprog_id:\t%u\n", t[0], t[1], t[2], t[3], t[4], t[5], t[6],
+                    t[7], p->id);
+    if (kind->show_fdinfo)
+        kind->show_fdinfo(l, seq);
 }
 
 /// Whoever opens the name of an iterator's link reads what its program prints.
@@ -186,39 +241,8 @@ long tracing_link_create(ref<program> p, u64 cookie) {
 }
 
 long link_fill_info(bpf_link *l, bpf_link_info &info) {
-    if (l->type == BPF_LINK_TYPE_TRACING) {
-        info.tracing = {l->prog->expected_attach_type, l->prog->attach_types->id, l->prog->attach_btf_id};
-        return 0;
-    }
-    if (l->type == BPF_LINK_TYPE_KPROBE_MULTI)
-        return kprobe_multi_fill_info(l, info);
-    if (l->type == BPF_LINK_TYPE_UPROBE_MULTI)
-        return uprobe_multi_fill_info(l, info);
-    if (l->type == BPF_LINK_TYPE_RAW_TRACEPOINT)
-        return put_name(info.raw_tracepoint.tp_name, &info.raw_tracepoint.tp_name_len, l->tp_name);
-    if (l->type == BPF_LINK_TYPE_ITER) {
-        long rc = put_name(info.iter.target_name, &info.iter.target_name_len, l->aim.target->name);
-        if (!rc)
-            l->aim.target->fill_info(l->aim, info);
-        return rc;
-    }
-    const perf_event *e = l->event.get();
-    if (e->what == perf_event::kind::counter) {
-        info.perf_event.type = BPF_PERF_EVENT_EVENT;
-        info.perf_event.event = {.config = e->config, .type = e->attr_type, .pad = 0, .cookie = l->cookie};
-        return 0;
-    }
-    if (e->in_user_space())
-        return fill_uprobe(e, l->cookie, info);
-    if (e->what != perf_event::kind::tracepoint)
-        return fill_kprobe(e, l->cookie, info);
-    auto &t = info.perf_event.tracepoint;
-    long rc = put_name(t.tp_name, &t.name_len, e->symbol);
-    if (rc)
-        return rc;
-    info.perf_event.type = BPF_PERF_EVENT_TRACEPOINT;
-    t.cookie = l->cookie;
-    return 0;
+    const link_kind *kind = kind_of(l);
+    return kind ? kind->fill_info(l, info) : -EFAULT;
 }
 
 }  // namespace modbpf
