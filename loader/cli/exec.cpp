@@ -20,7 +20,7 @@ namespace {
 
 const char *const help =
     "Usage: modbpf exec [--backend=device|process|kernel] -- COMMAND [ARGUMENTS]\n\n"
-    "Runs COMMAND so that its bpf() calls, and its perf_event_open() calls for kprobes and tracepoints, are answered by\n"
+    "Runs COMMAND so that its bpf() calls, and its perf_event_open() calls for probes and tracepoints, are answered by\n"
     "modbpf. Works for programs that reach bpf() through libc (bpftool, bpftrace, BCC and libbpf tools); statically\n"
     "linked and set-user-id programs run unchanged, on the kernel's own BPF. What the command pins in /sys/fs/bpf is seen\n"
     "by other commands that are run like this, and stays until it is removed; the rest of the machine does not see it.\n\n"

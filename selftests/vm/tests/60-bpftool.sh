@@ -62,6 +62,7 @@ links=$(modbpf exec -- bpftool link list 2>&1)
 count_is "bpftool: link list" 2 "$(printf '%s\n' "$links" | grep -cE "^[0-9]+: perf_event  prog [0-9]+")"
 l=$(printf '%s\n' "$links" | sed -n "s/^\([0-9]*\): perf_event  prog $p .*/\1/p")
 bt "link show" "^$l: perf_event  prog $p" link show id "$l"
+bt "perf show" "prog_id $p  kprobe  func __x64_sys_swapoff  offset 0" perf show
 b=$(modbpf exec -- bpftool btf list 2>&1 | sed -n 's/^\([0-9]*\): .*prog_ids.*/\1/p')
 bt "btf list" 'prog_ids [0-9]+,[0-9]+  map_ids [0-9,]+' btf list
 bt "btf dump" "STRUCT 'value' size=8 vlen=2" btf dump id "$b"
