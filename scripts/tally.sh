@@ -30,6 +30,29 @@ stage() {
 		{ grep -aE -B1 -A12 '^not ok[ :]|^FAILED: |\[  FAILED  \]|error:|Error [0-9]|gate: |ERROR: ' "$log" || tail -30 "$log"; } | head -60 | sed 's/^/    /'
 	fi
 }
+# A stage of the VM suite. A check of a value that fails there may have met a held-up machine (the guests are emulated, and much in
+# them waits for clocks): its script is run once more, in a fresh VM, and what passes then is told in the verdict as unsteady. What a
+# sound module never causes gets no second try: anything in the kernel log, a leak, a module that does not unload, a guest that dies.
+unsteady=()
+AGAIN_AT_MOST=3
+vm_stage() {
+	local name=$1 log again failed_before=$failed; shift
+	log=build/log/$(tr ' /' '__' <<<"$name").log
+	stage "$name" "$@"
+	[ "$failed" -gt "$failed_before" ] || return 0
+	again=$(awk '/^# script /{s = $3} /^not ok/{print s}' "$log" | sort -u)
+	if grep -qaE '^not ok.*(kernel log|rmmod|insmod|leak)|^FAILED: |^vm: the guest did not finish' "$log" ||
+		[ -z "$again" ] || [ "$(wc -l <<<"$again")" -gt "$AGAIN_AT_MOST" ]; then return 0; fi
+	local failed_first=$failed passed_first=$passed skipped_first=$skipped
+	stage "$name, again" "${@:1:$#-1}" --tests "$(paste -sd, <<<"$again")" "${@: -1}"
+	if [ "$failed" -eq "$failed_first" ]; then
+		unsteady+=("$((failed_first - failed_before)) in $(paste -sd' ' <<<"$again"), $name (log: $log)")
+		passed=$((passed_first + failed_first - failed_before)) failed=$failed_before
+	else
+		passed=$passed_first failed=$failed_first
+	fi
+	skipped=$skipped_first
+}
 # A command that is one test by itself.
 step() {
 	local name=$1; shift
@@ -38,6 +61,7 @@ step() {
 verdict() {
 	echo
 	if [ "$failed" -ne 0 ]; then echo "FAILED: the lines above name the stages and their logs"; fi
+	for u in "${unsteady[@]}"; do echo "UNSTEADY, passed at the second try: $u"; done
 	echo "$passed passed, $failed failed$([ "$skipped" -gt 0 ] && echo ", $skipped skipped")"
 	[ "$failed" -eq 0 ]
 }
