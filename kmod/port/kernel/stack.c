@@ -5,6 +5,9 @@
  * The registers of an event are either the machine's own, of which the unwinder knows all, or those of a call site that perf made
  * up (instruction and stack pointer only): their flags lack the bit that hardware always sets, and the chain is then unwound from
  * here and begins where the stack pointer says.
+ *
+ * A trampoline's image, which the unwinder gets through by its frame pointer and takes for no text, may lie between what ran the program
+ * and the traced function: such frames are left out where a chain begins.
  */
 #include "port/kernel/internal.h"
 
@@ -32,10 +35,22 @@ static notrace bool chain_add(struct chain *c, u64 ip)
 	return true;
 }
 
+static notrace void follow(struct chain *c, struct unwind_state *state)
+{
+	unsigned long ip;
+	bool begun = false;
+
+	for (; !unwind_done(state); unwind_next_frame(state)) {
+		ip = unwind_get_return_address(state);
+		if (ip ? !chain_add(c, ip) : begun)
+			return;
+		begun |= ip != 0;
+	}
+}
+
 static notrace void kernel_chain(struct chain *c, struct pt_regs *regs, void *frame)
 {
 	struct unwind_state state;
-	unsigned long ip;
 
 	if (regs && user_mode(regs))
 		return;
@@ -45,11 +60,7 @@ static notrace void kernel_chain(struct chain *c, struct pt_regs *regs, void *fr
 		unwind_start(&state, current, regs, NULL);
 	else
 		unwind_start(&state, current, NULL, regs ? (void *)regs->sp : frame);
-	for (; !unwind_done(&state); unwind_next_frame(&state)) {
-		ip = unwind_get_return_address(&state);
-		if (!ip || !chain_add(c, ip))
-			return;
-	}
+	follow(c, &state);
 }
 
 /* One frame of the user's: where the caller's is, and where the call returns to. */
@@ -103,14 +114,9 @@ notrace int port_stack_save(void *regs, void *frame, bool user, u32 skip, u64 *i
 static void task_kernel_chain(struct chain *c, struct task_struct *task, void *frame)
 {
 	struct unwind_state state;
-	unsigned long ip;
 
 	unwind_start(&state, task, NULL, task == current ? frame : NULL);
-	for (; !unwind_done(&state); unwind_next_frame(&state)) {
-		ip = unwind_get_return_address(&state);
-		if (!ip || !chain_add(c, ip))
-			return;
-	}
+	follow(c, &state);
 }
 
 notrace int port_task_stack_save(u64 task, void *frame, bool user, u32 skip, u64 *ips, u32 n)

@@ -6,7 +6,7 @@
 
 #define DEPTH 32
 
-enum { KPROBE, TRACEPOINT, RAW_TP, EVENTS };
+enum { KPROBE, TRACEPOINT, RAW_TP, FENTRY, FEXIT, EVENTS };
 
 struct seen {
 	__s64 kernel_id, user_id, kernel_size, user_size, bad_flags;
@@ -59,6 +59,18 @@ SEC("raw_tracepoint/sys_enter")
 int on_raw_tp(struct bpf_raw_tracepoint_args *ctx)
 {
 	return ctx->args[1] == 121 ? look(ctx, RAW_TP) : 0;
+}
+
+SEC("fentry/__x64_sys_getpgid")
+int on_fentry(void *ctx)
+{
+	return look(ctx, FENTRY);
+}
+
+SEC("fexit/__x64_sys_getpgid")
+int on_fexit(void *ctx)
+{
+	return look(ctx, FEXIT);
 }
 
 char LICENSE[] SEC("license") = "GPL";

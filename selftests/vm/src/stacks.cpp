@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Call chains of getpgid() from a kprobe, a tracepoint and a raw tracepoint: the kernel's go through the system call's entry, the user's
-// through the two functions below, whose frames have frame pointers.
+// Call chains of getpgid() from a kprobe, a tracepoint, a raw tracepoint and the function's trampoline: the kernel's go through the system
+// call's entry, the user's through the two functions below, whose frames have frame pointers.
 // usage: stacks OBJECT
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -16,8 +16,8 @@
 #pragma GCC optimize("no-omit-frame-pointer")
 
 constexpr int depth = 32;
-enum { KPROBE, TRACEPOINT, RAW_TP, EVENTS };
-static const char *const names[] = {"kprobe", "tracepoint", "raw_tp"};
+enum { KPROBE, TRACEPOINT, RAW_TP, FENTRY, FEXIT, EVENTS };
+static const char *const names[] = {"kprobe", "tracepoint", "raw_tp", "fentry", "fexit"};
 
 struct seen {
     long kernel_id, user_id, kernel_size, user_size, bad_flags;
@@ -72,13 +72,14 @@ static void check(int fd, const std::vector<symbol> &symbols, const seen &s, int
     ok(s.kernel_size > 0 && s.kernel_size % 8 == 0, "stacks: %s: %ld bytes of kernel chain", name, s.kernel_size);
     for (const unsigned long *chain : {static_cast<const unsigned long *>(kept), s.kernel}) {
         std::string text;
-        bool entry = false;
+        bool entry = false, function = event != FENTRY && event != FEXIT;
         for (int i = 0; i < depth && chain[i]; i++) {
             std::string n = name_of(symbols, chain[i]);
             entry |= n.find("do_syscall_64") != std::string::npos;
+            function |= n == "__x64_sys_getpgid";
             text += " " + n;
         }
-        ok(entry, "stacks: %s: kernel chain:%s", name, text.c_str());
+        ok(entry && function, "stacks: %s: kernel chain:%s", name, text.c_str());
     }
     if (event == KPROBE)
         ok(name_of(symbols, s.kernel[0]) == "__x64_sys_getpgid" && !memcmp(kept, s.kernel, sizeof(kept)),
