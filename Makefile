@@ -85,6 +85,7 @@ include loader/loader.mk
 -include selftests/vm/vm.mk
 -include selftests/upstream/upstream.mk
 include selftests/bench/bench.mk
+include selftests/tools/tools.mk
 
 # ---- options: Kconfig.example through the kernel's own conf ------------------------------------------------
 CONF := $(firstword $(wildcard /lib/modules/*/build/scripts/kconfig/conf))
@@ -205,6 +206,7 @@ help:
 	@echo "make prove      z3 proofs that the verifier's arithmetic loses no number (PROVE=\"--json --filter=TEXT --limit=SECONDS\")"
 	@echo "make bench      the verifier's time, instructions and memory beside the machine's own kernel (ARGS=... : see selftests/bench/verifier --help)"
 	@echo "make test-upstream  upstream's selftests (test_verifier, test_progs, test_maps, veristat) in process and in VMs"
+	@echo "make test-tools libbpf-tools, bpftrace and BCC through modbpf and on the kernel's own BPF, compared (TOOLS='opensnoop*', KERNEL=...)"
 	@echo "make test-kasan the VM suite on a debug kernel (KASAN, lockdep), built once from linux-source"
 	@echo "make vm         a shell in a VM with the module loaded (KERNEL=...)"
 	@echo "make kmod       the module for both kernels; KVER=\$$(uname -r) for one"
