@@ -19,7 +19,7 @@ import time
 
 import judge
 
-QUIET = 0.7  # seconds without CPU time: it waits for events
+QUIET = 8  # times a tenth of a second asleep, and no CPU time used: it waits for events
 TRIES = 2  # of a pair whose outputs differ, before that is the verdict
 
 
@@ -52,25 +52,24 @@ class Tool:
                 self.text += data
 
     def ticks(self):
+        """CPU time that it has used; None while it would use more, or waits for a file. A machine that is itself held up gives it none."""
         try:
             with open(f'/proc/{self.pid}/stat') as f:
                 fields = f.read().rpartition(')')[2].split()
-            return int(fields[11]) + int(fields[12])
+            return int(fields[11]) + int(fields[12]) if fields[0] == 'S' else None
         except (OSError, IndexError):
-            return -1
+            return None
 
     def settle(self, limit):
         """Until it uses no CPU time any more; false when it ended instead."""
         end = time.monotonic() + limit
-        last, since = -2, time.monotonic()
-        while time.monotonic() < end:
+        last, quiet = None, 0
+        while time.monotonic() < end and quiet < QUIET:
             if not self.read(0.1):
                 return False
             now = self.ticks()
-            if now != last:
-                last, since = now, time.monotonic()
-            elif time.monotonic() - since >= QUIET:
-                return True
+            quiet = quiet + 1 if now is not None and now == last else 0
+            last = now
         return True
 
     def finish(self):

@@ -236,11 +236,34 @@ static void part_memory(void) {
     MUST(munmap(at, size));
 }
 
+// A place that tools find by the program's notes: provider wl, name piped, one argument.
+#define PIPED(n)                                                                                                                         \
+    __asm__ volatile("661: nop\n"                                                                                                       \
+                     ".pushsection .note.stapsdt, \"\", \"note\"\n"                                                                     \
+                     ".balign 4\n"                                                                                                      \
+                     ".4byte 663f - 662f, 665f - 664f, 3\n"                                                                             \
+                     "662: .asciz \"stapsdt\"\n"                                                                                        \
+                     "663: .balign 4\n"                                                                                                 \
+                     "664: .8byte 661b, wl_notes_base, 0\n"                                                                             \
+                     ".asciz \"wl\"\n"                                                                                                  \
+                     ".asciz \"piped\"\n"                                                                                               \
+                     ".asciz \"-4@%0\"\n"                                                                                               \
+                     "665: .balign 4\n"                                                                                                 \
+                     ".popsection\n"                                                                                                    \
+                     ".ifndef wl_notes_base\n"                                                                                          \
+                     ".pushsection .stapsdt.base, \"a\", \"progbits\"\n"                                                                \
+                     "wl_notes_base: .space 1\n"                                                                                        \
+                     ".popsection\n"                                                                                                    \
+                     ".endif"                                                                                                           \
+                     :                                                                                                                  \
+                     : "r"(n))
+
 static void part_pipe(void) {
     int ends[2];
     char text[64] = {};
     MUST(pipe(ends));
     for (int i = 0; i < 8; i++) {
+        PIPED(i);
         MUST(write(ends[1], text, sizeof(text)));
         MUST(read(ends[0], text, sizeof(text)));
     }
