@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -60,14 +61,14 @@ class Tool:
         except (OSError, IndexError):
             return None
 
-    def settle(self, limit):
-        """Until it uses no CPU time any more; false when it ended instead."""
+    def settle(self, limit, ready):
+        """Until it has printed what `ready` finds and uses no CPU time any more; false when it ended instead."""
         end = time.monotonic() + limit
         last, quiet = None, 0
         while time.monotonic() < end and quiet < QUIET:
             if not self.read(0.1):
                 return False
-            now = self.ticks()
+            now = self.ticks() if re.search(ready, self.text.decode(errors='replace')) else None
             quiet = quiet + 1 if now is not None and now == last else 0
             last = now
         return True
@@ -92,7 +93,7 @@ class Tool:
 def run(row, through, env):
     t0 = time.monotonic()
     tool = Tool(through + row['command'], env)
-    alive = tool.settle(row['limit'])
+    alive = tool.settle(row['limit'], row['ready'])
     ready = time.monotonic() - t0
     worked = ''
     if alive and row['workload']:
