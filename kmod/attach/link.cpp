@@ -78,12 +78,12 @@ long fill_perf(bpf_link *l, bpf_link_info &info) {
 }
 
 long fill_tracing(bpf_link *l, bpf_link_info &info) {
-    info.tracing = {l->prog->expected_attach_type, l->prog->attach_types->id, l->prog->attach_btf_id};
+    info.tracing = {l->prog->expected_attach_type, l->target_types, l->target_btf_id};
     return 0;
 }
 void tracing_fdinfo(bpf_link *l, port_seq *seq) {
     port_seq_printf(seq, "attach_type:\t%d\ntarget_obj_id:\t%u\ntarget_btf_id:\t%u\n", static_cast<s32>(l->prog->expected_attach_type),
-                    l->prog->attach_types->id, l->prog->attach_btf_id);
+                    l->target_types, l->target_btf_id);
 }
 
 long fill_raw_tp(bpf_link *l, bpf_link_info &info) {
@@ -222,21 +222,6 @@ long perf_link_create(ref<program> p, int perf_fd, u64 cookie) {
     status set = perf_event_set_prog(l->event.get(), l->prog.get(), cookie);
     if (!set.ok())
         return set.code();
-    return link_settle(move(l));
-}
-
-long tracing_link_create(ref<program> p, u64 cookie) {
-    if (MODBPF_BUG_ON(!p->attach_types))
-        return -EFAULT;
-    result<ref<bpf_link>> made = link_make(BPF_LINK_TYPE_TRACING, p);
-    if (!made)
-        return made.code();
-    ref<bpf_link> l = move(*made);
-    l->cookie = cookie;
-    result<ref<tracer>> traces = trampoline_attach(move(p), cookie);
-    if (!traces)
-        return traces.code();
-    l->traces = move(*traces);
     return link_settle(move(l));
 }
 

@@ -30,6 +30,8 @@ struct bpf_link : refcounted<bpf_link> {
     port_event *hook = nullptr;  ///< RAW_TRACEPOINT, KPROBE_MULTI, UPROBE_MULTI
     own<multi_probe> multi;      ///< KPROBE_MULTI, UPROBE_MULTI
     ref<tracer> traces;          ///< TRACING
+    ref<program> target;         ///< TRACING: whose function it is; null: the kernel's
+    u32 target_types = 0, target_btf_id = 0; ///< TRACING: id of the target or of the kernel's types, and the function in there
     iter_aim aim;                ///< ITER
     char tp_name[tp_name_len]{};
     u32 nargs = 0;
@@ -50,8 +52,13 @@ result<ref<bpf_link>> link_from_fd(int fd);
 long perf_link_create(ref<program> p, int perf_fd, u64 cookie);
 /// RAW_TRACEPOINT_OPEN. -> fd or -errno.
 long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie);
-/// RAW_TRACEPOINT_OPEN and LINK_CREATE of programs at functions of the kernel. -> fd or -errno.
-long tracing_link_create(ref<program> p, u64 cookie);
+/// What LINK_CREATE says of where to attach: of extensions alone, which need not stand where they were loaded for.
+struct tracing_request {
+    u32 target_fd = 0, target_btf_id = 0;
+    u64 cookie = 0;
+};
+/// RAW_TRACEPOINT_OPEN and LINK_CREATE of programs at functions of the kernel and of programs. -> fd or -errno.
+long tracing_link_create(ref<program> p, const tracing_request &r);
 /// LINK_CREATE of programs at many places (kprobe_multi.cpp, uprobe_multi.cpp). -> fd or -errno.
 long kprobe_multi_link_create(ref<program> p, const kprobe_multi_request &r);
 long kprobe_multi_fill_info(bpf_link *l, bpf_link_info &info);

@@ -31,18 +31,25 @@ bool attach_type_fits(const program &p, u32 attach_type) {
     case BPF_PROG_TYPE_TRACING:
     case BPF_PROG_TYPE_LSM:
         return attach_type == p.expected_attach_type;
+    case BPF_PROG_TYPE_EXT:
+        return true;
     default:
         return false;
     }
 }
 
-/// At a function of the kernel, by a trampoline.
+/// At a function of the kernel or of a program, by a trampoline.
 bool stands_at_function(const program &p) {
+    if (p.type->type == BPF_PROG_TYPE_EXT)
+        return true;
     if (p.type->type == BPF_PROG_TYPE_LSM)
         return p.expected_attach_type == BPF_LSM_MAC;
     return p.type->type == BPF_PROG_TYPE_TRACING && (p.expected_attach_type == BPF_TRACE_FENTRY ||
            p.expected_attach_type == BPF_TRACE_FEXIT || p.expected_attach_type == BPF_MODIFY_RETURN);
 }
+
+/// An extension that does not run can stand at a program that does not either.
+bool can_attach(const program &p) { return p.runs() || (p.type->type == BPF_PROG_TYPE_EXT && !verify_only); }
 
 kprobe_multi_request kprobe_multi_of(const link_create_attr &a) {
     kprobe_multi_attr k;
@@ -66,12 +73,12 @@ long cmd_raw_tracepoint_open(const attr_view &v) {
     result<ref<program>> p = prog_from_fd(static_cast<int>(a.prog_fd));
     if (!p)
         return p.code();
-    if (!(*p)->runs())
-        return -ENOTSUPP;
     bool at_function = stands_at_function(**p);
+    if (!can_attach(**p))
+        return -ENOTSUPP;
     if (at_function && a.name) // it was named when the program was loaded
         return -EINVAL;
-    return at_function ? tracing_link_create(move(*p), a.cookie) : raw_tp_link_create(move(*p), a.name, a.cookie);
+    return at_function ? tracing_link_create(move(*p), {.cookie = a.cookie}) : raw_tp_link_create(move(*p), a.name, a.cookie);
 }
 
 long cmd_link_create(const attr_view &v) {
@@ -93,9 +100,8 @@ long cmd_link_create(const attr_view &v) {
         return (*p)->runs() ? iter_link_create(move(*p), a.cookie, static_cast<u32>(a.more[0])) : -ENOTSUPP; // iter_info, iter_info_len
     }
     if (stands_at_function(**p)) {
-        if (a.target_fd || static_cast<u32>(a.cookie)) // tracing.target_btf_id: extensions alone take another target
-            return -EINVAL;
-        return (*p)->runs() ? tracing_link_create(move(*p), a.more[0]) : -ENOTSUPP;
+        tracing_request r{a.target_fd, static_cast<u32>(a.cookie), a.more[0]}; // tracing.target_btf_id, tracing.cookie
+        return can_attach(**p) ? tracing_link_create(move(*p), r) : -ENOTSUPP;
     }
     if (a.attach_type == BPF_TRACE_KPROBE_MULTI || a.attach_type == BPF_TRACE_KPROBE_SESSION)
         return a.flags ? -EINVAL : kprobe_multi_link_create(move(*p), kprobe_multi_of(a));

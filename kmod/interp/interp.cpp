@@ -55,6 +55,9 @@ struct machine {
     u64 call_function(helper_fn fn, bool in_section);
     void may_goto(const insn_desc &d);
     void call_sub(const insn_desc &d);
+    const code_around *around(u32 at) const;
+    void enter_function(u32 at);
+    void leave_function();
     void tail_call();
     void unwind();
     void load_imm64(const insn_desc &d);
@@ -242,10 +245,49 @@ void machine::call_sub(const insn_desc &d) {
     memcpy(f.saved, &regs[BPF_REG_6], sizeof(f.saved));
     f.return_code = program;
     f.return_insn = pc;
-    enter(static_cast<u32>(d.target));
+    enter_function(static_cast<u32>(d.target));
+}
+
+/// What stands at the function that starts there.
+const code_around *machine::around(u32 at) const {
+    const code_hook *hooks = __atomic_load_n(&program->hooks, __ATOMIC_ACQUIRE);
+    for (u32 s = 0; hooks && s < program->subprogs.size(); s++)
+        if (program->subprogs[s].start == at)
+            return __atomic_load_n(&hooks[s].around, __ATOMIC_ACQUIRE);
+    return nullptr;
+}
+
+/// A call, in a frame of its own; a tail call does not come by.
+void machine::enter_function(u32 at) {
+    interp_frame &f = env.frames[frame];
+    f.replaces = false;
+    f.around = around(at);
+    if (f.around && f.around->instead) {
+        program = f.around->instead;
+        f.entered = f.replaces = true;
+        f.outer_tail_calls = tail_calls;
+        tail_calls = at = 0;
+        f.around = around(at);
+    }
+    if (f.around) {
+        memcpy(f.traced + traced_words, &regs[BPF_REG_1], 5 * sizeof(u64));
+        f.around->before(f.around, f.traced + traced_words);
+    }
+    enter(at);
+}
+
+void machine::leave_function() {
+    interp_frame &f = env.frames[frame];
+    if (f.around) {
+        f.traced[traced_words + f.around->args] = regs[0];
+        f.around->after(f.around, f.traced + traced_words);
+    }
+    if (f.replaces)
+        tail_calls = f.outer_tail_calls;
 }
 
 void machine::leave() {
+    leave_function();
     if (frame == 0) {
         running = false;
         return;
@@ -340,7 +382,7 @@ u64 run(const code &c, u32 at, const u64 (&args)[5], const interp_env &env, thro
     m.exception = outer ? outer : &mine;
     env.frames[0].entered = !outer;
     memcpy(&m.regs[BPF_REG_1], args, sizeof(args));
-    m.enter(at);
+    m.enter_function(at);
     while (m.running)
         m.step();
     return m.regs[0];

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "helpers/helper.h"
+#include "helpers/traced.h"
 #include "isa/code.h"
 
 namespace modbpf {
@@ -25,10 +26,14 @@ struct interp_frame {
     bool entered;  ///< its function is a program's first, entered from outside or by a tail call
     const code *return_code;
     u32 return_insn;
+    const code_around *around;  ///< traces the function; null: nothing does
+    u64 traced[traced_words + 6]; ///< then: the words before its context, five arguments, its result
+    bool replaces;              ///< the function is an extension's: it counts tail calls of its own
+    u32 outer_tail_calls;
 };
 /// Frames that the deepest possible run needs: each tail call from a subprogram leaves up to max_call_frames - 1
-/// behind.
-inline constexpr u32 interp_frames_with_tail_calls = (max_tail_calls + 1) * (max_call_frames - 1) + 1;
+/// behind. An extension, which cannot be extended itself, may make as many once more; what is called by a tail call has none.
+inline constexpr u32 interp_frames_with_tail_calls = 2 * ((max_tail_calls + 1) * (max_call_frames - 1) + 1);
 
 /// Runs c from subprogram 0 with r1 = ctx. Returns r0.
 ///

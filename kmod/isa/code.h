@@ -68,6 +68,21 @@ struct code_map {
     map *m;
 };
 
+struct code;
+/// What the interpreter does where a function of a program is traced or replaced.
+struct code_around {
+    const code *instead = nullptr; ///< runs from its start in the function's place; else the function is traced:
+    u32 args = 0;                  ///< words that it takes
+    /// With the words before the context, the arguments, and behind the function its result (helpers/traced.h).
+    void (*before)(const code_around *a, u64 *context) = nullptr;
+    void (*after)(const code_around *a, u64 *context) = nullptr;
+};
+/// What stands at one function. Both are read by running programs, inside RCU or counted (prog/hooks.h), and are null where nothing stands.
+struct code_hook {
+    const void *text = nullptr;          ///< native: entered in the function's place, as the function. Atomic
+    const code_around *around = nullptr; ///< Atomic
+};
+
 /// Turns that the may_goto of one call of a function can take together (Linux: BPF_MAX_LOOPS).
 inline constexpr u32 max_may_goto_turns = 8u << 20;
 
@@ -81,6 +96,7 @@ struct code {
     /// Instruction at which the exception callback starts, or 0: what is thrown is what the program returns. It runs in place of the
     /// program that was entered last, from outside or by a tail call, with the cookie in r1; its result is the program's.
     u32 catcher = 0;
+    code_hook *hooks = nullptr; ///< one a subprogram, once it may be traced or replaced. Atomic; for the interpreter
     bool sleepable = false; ///< runs where it may sleep: helpers that do not are called inside a section of their own
 };
 

@@ -73,7 +73,7 @@ struct jit_builder {
         TRY(image.funcs_.reserve(facts.frames.size()));
         for (u32 i = 0; i < facts.frames.size(); i++) {
             u32 from = out.offset(lower.entry_label(i));
-            TRY(image.funcs_.push({facts.frames[i].start, from, out.offset(lower.end_label(i)) - from}));
+            TRY(image.funcs_.push({facts.frames[i].start, from, out.offset(lower.end_label(i)) - from, out.offset(lower.start_label(i))}));
         }
         return {};
     }
@@ -82,6 +82,8 @@ struct jit_builder {
         u32 passes = __atomic_load_n(&passes_on, __ATOMIC_RELAXED) & options.passes;
         if (!c.guards.empty())
             passes &= guarded_passes;
+        if (options.hooks)
+            passes &= ~pass_bit(jit_pass::inline_);
         TRY(jit_analyse(c, facts));
         TRY(run_passes(facts, {c, env, passes}));
         lowering lower(c, facts, env, options, passes, out);

@@ -14,6 +14,7 @@ struct jit_func {
     u32 insn;    ///< index of the subprogram's first instruction
     u32 offset;  ///< of its native code in the image
     u32 size;    ///< bytes
+    u32 body;    ///< offset of what stands behind the look at its hook
 };
 
 class jit_image {
@@ -45,7 +46,7 @@ private:
 /// What the machine asks of generated code; the structure shares its name with the function that fills it.
 using jit_machine = struct ::port_jit_env;
 
-/// For tests: what the image calls, and what the machine asks for. Null: the real ones.
+/// For tests, but for the hooks: what the image calls, and what the machine asks for. Null: the real ones.
 struct jit_options {
     const helper_proto *(*helper)(u32 id) = nullptr;
     runnable *(*slot)(map *m, u32 index) = nullptr;
@@ -53,6 +54,9 @@ struct jit_options {
     u64 (*near)(u64 fn) = nullptr; ///< a stand-in for a kernel function within the image's reach
     const jit_machine *env = nullptr;
     u32 passes = ~0u;  ///< of jit/passes.h, among those that are on
+    /// One a subprogram, which live as long as the image: each function first looks whether a text is there, and goes to it. Calls stay
+    /// calls then. Null: functions begin at once.
+    const code_hook *hooks = nullptr;
 };
 
 /// Turns passes on and off for programs to come, by a list: see parse_passes(). EINVAL, nothing changed. Any context.

@@ -40,9 +40,25 @@ void lowering::call_address(u64 addr) {
     emit_call(out_, env_, addr);
 }
 
+/// Arguments and rax stay as they are: what is there gets them all. A tail call does not come by.
+void lowering::look_at_hook(u32 sub) {
+    x86::encoder &e = out_.e;
+    e.mov_imm(reg::r11, addr_of(&options_.hooks[sub].text));
+    e.load(8, false, reg::r11, {reg::r11, 0});
+    e.test(true, reg::r11, reg::r11);
+    u8 *none = e.jcc_ahead(x86::cond::e);
+    jump_register(reg::r11);
+    e.land(none);
+}
+
 void lowering::prologue(u32 sub) {
     x86::encoder &e = out_.e;
     if (env_.endbr && (sub == 0 || frame_->address_taken))
+        e.endbr64();
+    if (options_.hooks)
+        look_at_hook(sub);
+    out_.bind(start_label(sub));
+    if (env_.endbr && options_.hooks)
         e.endbr64();
     if (frame_->present) {
         u32 size = frame_->size;

@@ -42,12 +42,13 @@ public:
              assembler &out)
         : code_(c), facts_(facts), env_(env), options_(options), passes_(passes), out_(out) {}
 
-    /// Labels: one an operation, one behind the last, then for subprogram i entry_label(i), epilogue_label(i) and
-    /// end_label(i), then those of the tail entry and of what catches.
-    u32 label_count() const { return static_cast<u32>(facts_.ops.size() + 1 + 3 * facts_.frames.size() + 3); }
-    u32 entry_label(u32 sub) const { return static_cast<u32>(facts_.ops.size()) + 1 + 3 * sub; }
+    /// Labels: one an operation, one behind the last, then for subprogram i entry_label(i), epilogue_label(i), end_label(i) and
+    /// start_label(i), then those of the tail entry and of what catches.
+    u32 label_count() const { return static_cast<u32>(facts_.ops.size() + 1 + 4 * facts_.frames.size() + 3); }
+    u32 entry_label(u32 sub) const { return static_cast<u32>(facts_.ops.size()) + 1 + 4 * sub; }
     u32 epilogue_label(u32 sub) const { return entry_label(sub) + 1; }
     u32 end_label(u32 sub) const { return entry_label(sub) + 2; }
+    u32 start_label(u32 sub) const { return entry_label(sub) + 3; } ///< behind the look at the hook
     u32 catch_label() const { return label_count() - 3; }
     u32 tail_label() const { return label_count() - 2; }
     u32 body_label() const { return label_count() - 1; }  ///< of the entry, behind its frame's allocation
@@ -59,6 +60,7 @@ private:
     status subprogram(u32 sub);
     status run(const op_run &r);
     bool comes_next(u32 target) const;
+    void look_at_hook(u32 sub);
     void prologue(u32 sub);
     void epilogue(u32 sub);
     void tail_entry();

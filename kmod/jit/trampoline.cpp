@@ -15,6 +15,7 @@ constexpr reg arg_registers[] = {reg::rdi, reg::rsi, reg::rdx, reg::rcx, reg::r8
 constexpr s32 word = 8;
 constexpr s32 result_at = -word;        ///< from rbp
 constexpr s32 stack_args_at = 3 * word; ///< from rbp: behind rbp and two return addresses
+constexpr s32 traced_rax = -static_cast<s32>(traced_words) - 1; ///< from the context, in words
 
 struct writer {
     const trampoline_plan &plan;
@@ -33,6 +34,7 @@ struct writer {
     void run(void *program);
     void restore_registers();
     void call_function();
+    void go_to_program(bool as_call);
     status run_all(span<void *const> programs);
     status run_modifiers();
 };
@@ -40,7 +42,8 @@ struct writer {
 /// Room below rbp, so that rsp is aligned to 16 behind it: it was so at the trampoline's start.
 u32 writer::frame_size() const {
     u32 words = 1u + plan.args->count + traced_words + (plan.calls_function() ? plan.args->stack : 0);
-    return (words | 1) * word;
+    // One return address less, and rax.
+    return plan.of_program ? static_cast<u32>(align_up((words + 1) * word, 16)) : (words | 1) * word;
 }
 
 void writer::call_with(u64 fn, void *arg) {
@@ -63,6 +66,8 @@ void writer::begin() {
             out.e.store(8, {reg::rbp, word_at(i)}, arg_registers[at]);
         }
     }
+    if (plan.of_program)
+        out.e.store(8, {reg::rbp, context_at() + traced_rax * word}, reg::rax);
     out.e.store_imm(8, {reg::rbp, context_at() + traced_arg_count * word}, plan.args->count);
     out.e.mov_imm(reg::rax, plan.func);
     out.e.store(8, {reg::rbp, context_at() + traced_func * word}, reg::rax);
@@ -73,6 +78,8 @@ void writer::restore_registers() {
     for (u32 i = 0; i < plan.args->count; i++)
         if (!(plan.args->place[i] & arg_words::on_stack))
             out.e.load(8, false, arg_registers[plan.args->place[i]], {reg::rbp, word_at(i)});
+    if (plan.of_program)
+        out.e.load(8, false, reg::rax, {reg::rbp, context_at() + traced_rax * word});
 }
 
 void writer::run(void *program) {
@@ -108,8 +115,25 @@ void writer::call_function() {
         out.e.store(8, {reg::rsp, static_cast<s32>(i) * word}, reg::rax);
     }
     restore_registers();
-    emit_call(out, env, plan.body);
+    if (plan.of_program)
+        go_to_program(true);
+    else
+        emit_call(out, env, plan.body);
     out.e.store(8, {reg::rbp, result_at}, reg::rax);
+}
+
+/// All that holds arguments is in use, and rax.
+void writer::go_to_program(bool as_call) {
+    if (env.rel32)
+        return as_call ? out.call_addr(plan.body) : out.jmp_addr(plan.body);
+    out.e.mov_imm(reg::r11, plan.body);
+    u64 thunk = env.indirect_thunk[x86::num(reg::r11)];
+    if (thunk)
+        as_call ? out.call_addr(thunk) : out.jmp_addr(thunk);
+    else
+        as_call ? out.e.call_reg(reg::r11) : out.e.jmp_reg(reg::r11);
+    if (!as_call && env.sls)
+        out.e.int3();
 }
 
 void writer::end() {
@@ -120,7 +144,9 @@ void writer::end() {
     else
         restore_registers();
     out.e.leave();
-    if (plan.calls_function())
+    if (plan.of_program && !plan.calls_function())
+        return go_to_program(false);
+    if (plan.calls_function() && !plan.of_program)
         out.e.op(x86::alu::add, true, reg::rsp, word); // over the return into the function
     emit_return(out, env);
 }

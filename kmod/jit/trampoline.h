@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A trampoline: native code that a function of the kernel calls from its entry, and that runs programs around it.
+// A trampoline: native code that a function of the kernel calls from its entry, and that runs programs around it. A function of a program
+// jumps to it from its hook: then there is no return address into the function, and rax is kept, the tail-call pointer (jit/frame.h).
 //
 // Its frame, from high addresses to low:
 //     words of the function that it passes on the stack
@@ -11,6 +12,7 @@
 //     how many argument words there are
 //     the function's address
 //     the running program's cookie
+//     rax as it was, of a function of a program
 //     padding to 16 bytes
 //     copies of the words passed on the stack, when the trampoline calls the function itself   <- rsp
 //
@@ -44,7 +46,8 @@ private:
 struct trampoline_plan {
     const arg_words *args;
     u64 func;            ///< the function's address, for programs that ask
-    u64 body;            ///< where it goes on behind its call of the trampoline
+    u64 body;            ///< where it goes on behind its call of the trampoline, or its look at the hook
+    bool of_program = false; ///< the function is a program's
     span<void *const> entry, modify, exit; ///< the programs, in the order that they run in
     u64 (*run)(void *program, u64 *context); ///< runs one of them, once it has set its cookie
     /// Around everything, with `owner`, where a run may sleep: in the function or in a program. Null: nothing sleeps.

@@ -3,6 +3,7 @@
 #include "maps/async.h"
 
 #include "interp/interp.h"
+#include "prog/hooks.h"
 #include "prog/prog.h"
 #include "prog/state.h"
 
@@ -44,7 +45,10 @@ void call_function(program *p, u64 fn, const u64 (&args)[3]) {
 void run(void *p, u64 fn, const u64 (&args)[3], void *timer, bool sleeps) {
     if (sleeps) {
         port_migrate_disable();
-        call_function(as_program(p), fn, args);
+        {
+            hooked_run counted_in(as_program(p));
+            call_function(as_program(p), fn, args);
+        }
         port_migrate_enable();
         return;
     }

@@ -50,15 +50,18 @@ status check_combination(const load_target &t, const prog_load_attr &a) {
 
 }  // namespace
 
+target_program seen_by_verifier(const program &p) {
+    const verified_program &v = *p.verified;
+    return {p.type->type, p.expected_attach_type, p.types.get(), v.funcs.view(), v.func_flags.view(), p.traces_tracer, v.image.sleepable};
+}
+
 status load_target::find(const prog_load_attr &a) {
     TRY(find_objects(*this, a));
     TRY(check_combination(*this, a));
     request.btf_id = a.attach_btf_id;
     request.types = types.get();
     if (prog) {
-        const verified_program &v = *prog->verified;
-        seen = {prog->type->type, prog->expected_attach_type, prog->types.get(), v.funcs.view(), v.func_flags.view(),
-                prog->attach_prog.get() && prog->type->type == BPF_PROG_TYPE_TRACING};
+        seen = seen_by_verifier(*prog);
         request.prog = &seen;
         request.extension = a.prog_type == BPF_PROG_TYPE_EXT;
     }

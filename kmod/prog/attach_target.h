@@ -6,6 +6,9 @@
 
 namespace modbpf {
 
+/// What the verifier wants to know of a program that another one is for.
+target_program seen_by_verifier(const program &p);
+
 /// Holds what the request refers to; the program keeps both references for its life.
 struct load_target {
     ref<btf> types;      ///< of the kernel or a module

@@ -224,7 +224,8 @@ status fill_code(program *p, bpf_prog_info &i) {
     TRY(put_jited(p, i));
     TRY(put_funcs(p, i));
     i.attach_btf_id = p->attach_btf_id;
-    i.attach_btf_obj_id = p->attach_types ? p->attach_types->id : p->attach_prog && p->attach_prog->types ? p->attach_prog->types->id : 0;
+    ref<program> target = p->current_target();
+    i.attach_btf_obj_id = p->attach_types ? p->attach_types->id : target && target->types ? target->types->id : 0;
     TRY(put_records(i.func_info, &i.nr_func_info, p->verified->funcs));
     TRY(put_records(i.line_info, &i.nr_line_info, p->verified->lines));
     TRY(put_jited_lines(p, i));

@@ -337,6 +337,11 @@ result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size) {
     p->xdp_has_frags = a.prog_flags & BPF_F_XDP_HAS_FRAGS;
     p->created_by_uid = static_cast<u32>(port_current_uid_gid());
     p->attach_types = target.types;
+    if (target.prog) {
+        p->target_type = target.prog->type->type;
+        p->target_attach_type = target.prog->expected_attach_type;
+        p->traces_tracer = a.prog_type == BPF_PROG_TYPE_TRACING && p->target_type == BPF_PROG_TYPE_TRACING;
+    }
     p->attach_prog = target.prog;
     p->attach_btf_id = a.attach_btf_id;
     load_job job{a, uattr, size, *p, target};

@@ -28,9 +28,12 @@ struct prog_tag {
     u8 bytes[tag_size];
 };
 
+struct program_hooks;
+
 struct program : runnable, refcounted<program> {
     counted alive;
-    ~program() { port_percpu_free(stats); }
+    program();
+    ~program();
 
     u32 id = 0;
     const prog_type_info *type = nullptr;
@@ -48,14 +51,27 @@ struct program : runnable, refcounted<program> {
     vec<prog_tag> func_tags;  ///< one a subprogram; empty when there is only one
     ref<btf> types;
     ref<btf> attach_types;    ///< of the kernel or a module: what attach_btf_id counts in
-    ref<program> attach_prog; ///< the program that it is for
     u32 attach_btf_id = 0;
+    mutex target_lock{"prog_target"}; ///< attach_prog; task context, taken before that of trampolines
+    ref<program> attach_prog; ///< the program that it is for, until it was attached once. Under target_lock once it is registered
+    u32 target_type = 0, target_attach_type = 0; ///< of that program, for good
+    bool traces_tracer = false; ///< that is of TRACING itself
+    mutex hooks_lock{"prog_hooks"}; ///< making hooks; task context
+    own<program_hooks> hooks;    ///< once other programs trace or replace its functions (prog/hooks.h)
+    program_hooks *published_hooks = nullptr; ///< the same, for runs. Atomic
+    u64 uses = 0;             ///< PROG_ARRAYs that it is in; extensions of its functions in the upper half. Atomic
     prog_stats *stats = nullptr; ///< per CPU
     port_rcu_head rcu{};
     reap_item reap{};
 
     /// False: loaded for its verdict only; it is never attached, run, or entered by a tail call.
     bool runs() const { return entry; }
+    /// The type whose rules it follows: an extension's is that of the program that it extends.
+    u32 ruling_type() const { return type->type == BPF_PROG_TYPE_EXT ? target_type : type->type; }
+    ref<program> current_target() {
+        mutex_guard g(target_lock);
+        return attach_prog;
+    }
     static void dispose(program *p);
 };
 

@@ -3,6 +3,7 @@
 #include "prog/prog.h"
 
 #include "prog/files.h"
+#include "prog/hooks.h"
 #include "prog/state.h"
 
 namespace modbpf {
@@ -32,6 +33,9 @@ void show_fdinfo(void *obj, port_seq *seq) {
 }
 
 }  // namespace
+
+program::program() = default;
+program::~program() { port_percpu_free(stats); }
 
 void program::dispose(program *p) {
     core->progs.remove(p->id);

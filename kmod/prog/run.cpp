@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Running a program for an event: any context, no lock, no allocation.
 #include "interp/interp.h"
+#include "prog/hooks.h"
 #include "prog/prog.h"
 #include "prog/state.h"
 
@@ -9,7 +10,8 @@ namespace modbpf {
 #ifdef MODBPF_KERNEL
 // The interpreter never runs in a kernel: what runs there is the image.
 namespace {
-u64 execute(program *p, const void *ctx) { return p->entry(ctx); }
+auto entry_of(const program *p) { return __atomic_load_n(&p->entry, __ATOMIC_ACQUIRE); }
+u64 execute(program *, u64 (*entry)(const void *), const void *ctx) { return entry(ctx); }
 }  // namespace
 #else
 constinit bool run_by_interpreter = false;
@@ -21,9 +23,11 @@ const code *code_in_slot(void *m, u32 index) {
     return p ? &p->verified->image : nullptr;
 }
 
-u64 execute(program *p, const void *ctx) {
+auto entry_of(const program *p) { return __atomic_load_n(&p->entry, __ATOMIC_ACQUIRE); }
+
+u64 execute(program *p, u64 (*entry)(const void *), const void *ctx) {
     if (!run_by_interpreter)
-        return p->entry(ctx);
+        return entry(ctx);
     interp_frame frames[interp_frames_with_tail_calls];
     return interpret(p->verified->image, ctx, {frames, interp_frames_with_tail_calls, code_in_slot});
 }
@@ -40,7 +44,7 @@ u64 run_counted(program *p, const void *ctx, run_ctx &run) {
     run_scope scope(run);
     bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
     u64 start = timed ? port_ktime_ns() : 0;
-    u64 ret = execute(p, ctx);
+    u64 ret = execute(p, entry_of(p), ctx);
     if (__builtin_expect(timed, 0)) {
         auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
         __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);
@@ -54,7 +58,12 @@ u64 run_sleepable(program *p, const void *ctx) {
     port_migrate_disable();
     bool timed = __atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) != 0;
     u64 start = timed ? port_ktime_ns() : 0;
-    u64 ret = execute(p, ctx);
+    auto entry = entry_of(p);
+    u64 ret;
+    {
+        hooked_run counted_in(p);
+        ret = execute(p, entry, ctx);
+    }
     if (timed) {
         auto *st = static_cast<prog_stats *>(port_percpu_ptr(p->stats, port_cpu_id()));
         __atomic_fetch_add(&st->runs, 1, __ATOMIC_RELAXED);

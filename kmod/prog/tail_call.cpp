@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What PROG_ARRAY maps need from programs: which may be put in, and references to them.
 #include "prog/files.h"
+#include "prog/hooks.h"
 #include "prog/prog.h"
 
 namespace modbpf {
@@ -9,7 +10,7 @@ bool prog_array_accepts(map *m, const program *p) {
     map_owner want{.set = true,
                    .jited = true,
                    .xdp_has_frags = p->xdp_has_frags,
-                   .prog_type = p->type->type,
+                   .prog_type = p->ruling_type(),
                    .expected_attach_type = p->expected_attach_type};
     mutex_guard g(m->freeze_lock);
     map_owner &o = m->owner;
@@ -25,11 +26,16 @@ namespace {
 
 result<runnable *> slot_get(map *m, int fd) {
     ref<program> p = TRY(prog_from_fd(fd));
-    if (!prog_array_accepts(m, p.get()))
+    if (p->type->type == BPF_PROG_TYPE_EXT || !prog_array_accepts(m, p.get()))
         return error(EINVAL);
+    TRY(enter_prog_array(p.get()));
     return static_cast<runnable *>(p.release());
 }
-void slot_put(runnable *r) { static_cast<program *>(r)->put(); }
+void slot_put(runnable *r) {
+    auto *p = static_cast<program *>(r);
+    leave_prog_array(p);
+    p->put();
+}
 u32 slot_id(runnable *r) { return static_cast<program *>(r)->id; }
 
 }  // namespace

@@ -54,7 +54,7 @@ result<bool> check_target_program(env &e, const target_program &p, const char *f
     if (extension)
         TRY(check_extension(e, p, func));
     if (prog_type_of(e) == BPF_PROG_TYPE_TRACING) {
-        if (p.traces_program) {
+        if (p.traces_tracer) {
             verbose(e, "Cannot nest tracing program attach more than once\n");
             return fail(EINVAL);
         }
@@ -302,6 +302,18 @@ status resolve_target(env &e) {
     case BPF_TRACE_FEXIT: return resolve_function(e, t, reliable);
     default: return fail(EINVAL);
     }
+}
+
+status check_new_target(const verify_request &req, span<const u8> func_flags) {
+    verifier_log silent;
+    TRY(silent.init(0, 0, 0));
+    own<verifier_env> e(make<verifier_env>(PORT_SLEEPING, req, silent));
+    if (!e)
+        return error(ENOMEM);
+    TRY(e->subs.resize(func_flags.size()));
+    for (size_t i = 0; i < func_flags.size(); i++)
+        e->subs[i].changes_pkt_data = func_flags[i] & func_changes_packet;
+    return resolve_target(*e);
 }
 
 namespace {

@@ -54,7 +54,8 @@ struct target_program {
     const btf *types;             ///< or null
     span<const func_info> funcs;
     span<const u8> func_flags;    ///< of each of them
-    bool traces_program;          ///< is attached to a program itself (fentry, fexit)
+    bool traces_tracer;           ///< is for a program of TRACING, and one itself
+    bool may_sleep;               ///< it, or a callback of its (code::sleepable)
 };
 /// PROG_LOAD's attach_btf_id, attach_btf_obj_fd and attach_prog_fd.
 struct attach_request {
@@ -130,6 +131,10 @@ struct verified_program {
 /// modbpf cannot run is refused behind the verdict, with ENOTSUPP and a line that names it, unless only the verdict is wanted.
 /// EINVAL, EACCES, EPERM, E2BIG, ENOMEM, EFAULT (a bug of ours, reported), EAGAIN (signal), ENOTSUPP.
 result<own<verified_program>> verify(const verify_request &req, verifier_log &log);
+
+/// May an extension that was verified for another function stand at that of `attach`, too? `type` and `expected_attach_type` are the new
+/// target's; the types and functions are the extension's, as they are left, with their flags. EINVAL, ENOMEM.
+status check_new_target(const verify_request &req, span<const u8> func_flags);
 
 
 }  // namespace modbpf

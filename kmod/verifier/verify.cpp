@@ -11,7 +11,7 @@ namespace {
 status check_sleepable(env &e) {
     const prog_type_info &t = *e.req.type;
     bool sleeps = e.req.prog_flags & BPF_F_SLEEPABLE;
-    if (t.sleeps == sleep_rule::must) {
+    if (t.sleeps == sleep_rule::must && !e.req.attach.extension) {
         if (sleeps)
             return {};
         verbose(e, "Syscall programs can only be sleepable\n");
@@ -61,10 +61,9 @@ status run_stages(env &e) {
         note_absent(e, "program type", e.req.type->name);
     if (stands_at_iterator(e) && !iterator_runs(e.target.name))
         note_absent(e, "iterator", e.target.name);
-    if (e.req.attach.extension)
-        note_absent(e, "program type", "ext");
-    else if (e.req.attach.prog)
-        note_absent(e, "tracing of", "a BPF program");
+    // Verified as code that does not sleep, it would run where nothing keeps what it uses.
+    if (e.req.attach.extension && e.req.attach.prog->may_sleep)
+        note_absent(e, "extension of", "a program that may sleep");
     return fix_up(e);
 }
 
@@ -109,8 +108,7 @@ result<own<verified_program>> verify(const verify_request &req, verifier_log &lo
     print_stats(*e);
     if (!st)
         return st.err();
-    bool held = req.type->held && !req.attach.extension;
-    if (out->absent[0] && !req.verify_only && !held) {
+    if (out->absent[0] && !req.verify_only && !req.type->held) {
         verbose(*e, "%s is not supported by modbpf: the program is safe, but cannot run\n", out->absent);
         return error(ENOTSUPP);
     }

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Programs at functions of other programs: what they get and give, what may stand where, and what holds what; by both engines.
+#include "attach/trampoline.h"
+
+#include <atomic>
+#include <thread>
+
+#include "attach/event_test.h"
+#include "btf/btf_builder_test.h"
+#include "cmd/code_test.h"
+#include "prog/hooks.h"
+
+using namespace modbpf;
+using namespace modbpf::test;
+
+namespace {
+
+constexpr u8 r0 = 0, r1 = 1, r2 = 2, r3 = 3, r6 = 6, r7 = 7;
+
+insns alu(u8 op, u8 dst, u8 src) { return {{static_cast<u8>(BPF_ALU64 | op | BPF_X), dst, src, 0, 0}}; }
+insns alu_imm(u8 op, u8 dst, s32 v) { return {{static_cast<u8>(BPF_ALU64 | op | BPF_K), dst, 0, 0, v}}; }
+insns word(u8 dst, u8 src, s16 off) { return {{BPF_LDX | BPF_MEM | BPF_DW, dst, src, off, 0}}; }
+insns call_sub(s32 to) { return {{BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, to}}; }
+insns tail_call(const fd &array, s32 index) { return ld_map(r2, array) + imm(r3, index) + call(BPF_FUNC_tail_call); }
+
+/// The types of all programs of these tests.
+struct types {
+    btf_builder b;
+    u32 main, add, keep, wide, small;
+    fd loaded;
+
+    types() {
+        u32 i = b.int32(), l = b.integer("long", 8, BTF_INT_SIGNED << 24 | 64);
+        u32 md = b.composite(btf_kind::structure, "xdp_md", 4, {{"data", i, 0}}), ctx = b.refer(btf_kind::pointer, md);
+        main = b.func("main", b.proto(i, {{"ctx", ctx, 0}}));
+        add = b.func("add", b.proto(i, {{"a", i, 0}, {"b", i, 0}}));
+        keep = b.func("keep", b.proto(i, {{"ctx", ctx, 0}}), BTF_FUNC_STATIC);
+        wide = b.func("wide", b.proto(i, {{"a", i, 0}, {"b", l, 0}}));
+        small = b.func("small", b.proto(i, {{"ctx", ctx, 0}}));
+        loaded = load_types(b.bytes());
+    }
+};
+
+struct part {
+    u32 type_id;
+    insns code;
+};
+
+class programs_at_programs : public core_test, public ::testing::WithParamInterface<bool> {
+protected:
+    std::unique_ptr<types> t;
+    fd seen; ///< ARRAY that tracers write to
+
+    void SetUp() override {
+        core_test::SetUp();
+        run_by_interpreter = GetParam();
+        t = std::make_unique<types>();
+        ASSERT_TRUE(t->loaded.ok());
+        seen = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    }
+    void TearDown() override {
+        seen.close();
+        t.reset();
+        run_by_interpreter = false;
+        core_test::TearDown();
+    }
+
+    std::string log;
+    fd load_parts(u32 type, const std::vector<part> &parts, u32 attach = 0, const fd *target = nullptr, u32 target_id = 0) {
+        insns all;
+        std::vector<func_info> funcs;
+        for (const part &p : parts) {
+            funcs.push_back({static_cast<u32>(all.size()), p.type_id});
+            all = all + p.code;
+        }
+        static char text[65536];
+        prog_load_attr a = load_attr(type, all);
+        a.expected_attach_type = attach;
+        a.prog_btf_fd = t->loaded.u(), a.func_info = addr_of(funcs.data()), a.func_info_rec_size = sizeof(func_info);
+        a.func_info_cnt = static_cast<u32>(funcs.size());
+        a.attach_prog_fd = target ? target->u() : 0, a.attach_btf_id = target_id;
+        a.log_level = 1, a.log_buf = addr_of(text), a.log_size = sizeof(text);
+        text[0] = 0;
+        fd p(bpf_load(a));
+        log = text;
+        return p;
+    }
+    /// XDP: main returns add(3, 4) + 100.
+    fd adder() {
+        return load_parts(BPF_PROG_TYPE_XDP, {{t->main, imm(r1, 3) + imm(r2, 4) + call_sub(2) + alu_imm(BPF_ADD, r0, 100) + stop()},
+                                              {t->add, mov(r0, r1) + alu(BPF_ADD, r0, r2) + stop()}});
+    }
+    /// seen = a * 16 + b, or with the result: (a * 16 + b) * 256 + result.
+    insns see(bool result) {
+        insns c = word(r6, r1, 0) + word(r2, r1, 8) + alu_imm(BPF_AND, r6, 15) + alu_imm(BPF_LSH, r6, 4) + alu(BPF_OR, r6, r2);
+        if (result)
+            c = c + alu_imm(BPF_LSH, r6, 8) + word(r3, r1, 16) + alu_imm(BPF_AND, r3, 255) + alu(BPF_OR, r6, r3);
+        return c;
+    }
+    fd tracer_of(const fd &target, u32 id, u32 attach, insns what) {
+        return load_parts(BPF_PROG_TYPE_TRACING, {{t->main, store_r6(seen, what)}}, attach, &target, id);
+    }
+    fd extension_of(const fd &target, u32 id, insns what, u32 own_id) {
+        return load_parts(BPF_PROG_TYPE_EXT, {{own_id, what}}, 0, &target, id);
+    }
+    /// a * b
+    fd multiplier(const fd &target) { return extension_of(target, t->add, mov(r0, r1) + alu(BPF_MUL, r0, r2) + stop(), t->add); }
+
+    static fd attach(const fd &p) {
+        raw_tracepoint_attr a{};
+        a.prog_fd = p.u();
+        return fd(bpf(BPF_RAW_TRACEPOINT_OPEN, a));
+    }
+    static fd attach_to(const fd &p, u32 attach_type, const fd *target, u32 id, u64 cookie = 0) {
+        link_create_attr l{};
+        l.prog_fd = p.u(), l.attach_type = attach_type, l.target_fd = target ? target->u() : 0, l.cookie = id, l.more[0] = cookie;
+        return fd(bpf(BPF_LINK_CREATE, l, 60));
+    }
+    static u32 run(const fd &p) {
+        u8 packet[64] = {};
+        test_run_attr a{};
+        a.prog_fd = p.u(), a.data_in = addr_of(packet), a.data_size_in = sizeof(packet);
+        EXPECT_EQ(bpf(BPF_PROG_TEST_RUN, a, 76), 0);
+        return a.retval;
+    }
+    static u32 id_of(const fd &p) {
+        bpf_prog_info i{};
+        EXPECT_EQ(get_info(p, i), 0);
+        return i.id;
+    }
+};
+INSTANTIATE_TEST_SUITE_P(engines, programs_at_programs, ::testing::Bool());
+
+TEST_P(programs_at_programs, EntryAndExit) {
+    fd target = adder();
+    ASSERT_TRUE(target.ok()) << log;
+    EXPECT_EQ(run(target), 107u);
+    fd entry = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false)), exit = tracer_of(target, t->add, BPF_TRACE_FEXIT, see(true));
+    ASSERT_TRUE(entry.ok() && exit.ok()) << log;
+    fd first = attach(entry);
+    ASSERT_TRUE(first.ok());
+    EXPECT_EQ(run(target), 107u);
+    EXPECT_EQ(stored(seen), 0x34u);
+    fd second = attach(exit);
+    ASSERT_TRUE(second.ok());
+    EXPECT_EQ(run(target), 107u);
+    EXPECT_EQ(stored(seen), 0x3407u);
+    store(seen, 0);
+    second.close();
+    EXPECT_EQ(run(target), 107u);
+    EXPECT_EQ(stored(seen), 0x34u);
+    store(seen, 0);
+    first.close();
+    EXPECT_EQ(run(target), 107u);
+    EXPECT_EQ(stored(seen), 0u);
+    EXPECT_EQ(attach(entry).get(), -EINVAL); // it let go of its target
+}
+
+/// The program's own entry, and a function whose prototype nobody checked: five words.
+TEST_P(programs_at_programs, MainAndUntypedFunctions) {
+    fd target = load_parts(BPF_PROG_TYPE_XDP, {{t->main, imm(r1, 3) + imm(r2, 4) + call_sub(1) + stop()},
+                                               {t->keep, mov(r0, r1) + alu(BPF_MUL, r0, r2) + stop()}});
+    ASSERT_TRUE(target.ok()) << log;
+    // main: one word and the result.
+    fd main = tracer_of(target, t->main, BPF_TRACE_FEXIT, word(r6, r1, 8)); // int: the upper half is anything
+    fd untyped = tracer_of(target, t->keep, BPF_TRACE_FEXIT, word(r6, r1, 0) + word(r2, r1, 40) + alu_imm(BPF_LSH, r6, 8) + alu(BPF_OR, r6, r2));
+    ASSERT_TRUE(main.ok() && untyped.ok()) << log;
+    {
+        fd link = attach(main);
+        ASSERT_TRUE(link.ok());
+        EXPECT_EQ(run(target), 12u);
+        EXPECT_EQ(static_cast<u32>(stored(seen)), 12u);
+    }
+    fd link = attach(untyped);
+    ASSERT_TRUE(link.ok());
+    EXPECT_EQ(run(target), 12u);
+    EXPECT_EQ(stored(seen), 0x30cu);
+}
+
+TEST_P(programs_at_programs, Cookies) {
+    fd target = adder();
+    fd entry = tracer_of(target, t->add, BPF_TRACE_FENTRY, call(BPF_FUNC_get_attach_cookie) + mov(r6, r0));
+    ASSERT_TRUE(entry.ok()) << log;
+    EXPECT_EQ(attach_to(entry, BPF_TRACE_FENTRY, &target, t->add).get(), -EINVAL); // extensions alone
+    fd link = attach_to(entry, BPF_TRACE_FENTRY, nullptr, 0, 0x1234);
+    ASSERT_TRUE(link.ok());
+    run(target);
+    EXPECT_EQ(stored(seen), 0x1234u);
+}
+
+TEST_P(programs_at_programs, Replaced) {
+    fd target = adder();
+    fd ext = multiplier(target), other = multiplier(target);
+    ASSERT_TRUE(ext.ok() && other.ok()) << log;
+    fd link = attach(ext);
+    ASSERT_TRUE(link.ok());
+    EXPECT_EQ(run(target), 112u);
+    EXPECT_EQ(attach(other).get(), -EBUSY);
+    fd entry = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false));
+    EXPECT_EQ(attach(entry).get(), -EBUSY);
+    link.close();
+    EXPECT_EQ(run(target), 107u);
+    fd tracing = attach(entry);
+    ASSERT_TRUE(tracing.ok());
+    EXPECT_EQ(attach(other).get(), -EBUSY);
+    tracing.close();
+    EXPECT_EQ(attach(ext).get(), -EINVAL); // where?
+    fd again = attach_to(ext, 0, &target, t->add);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(run(target), 112u);
+}
+
+/// An extension can be traced, also before it is attached, and under another program than it was loaded for.
+TEST_P(programs_at_programs, TracedExtension) {
+    fd target = adder(), second = adder();
+    fd ext = multiplier(target);
+    fd entry = tracer_of(ext, t->add, BPF_TRACE_FENTRY, see(false)), exit = tracer_of(ext, t->add, BPF_TRACE_FEXIT, see(true));
+    ASSERT_TRUE(entry.ok() && exit.ok()) << log;
+    fd before = attach(entry);
+    fd link = attach_to(ext, 0, &second, t->add), more = attach_to(ext, 0, &target, t->add);
+    ASSERT_TRUE(before.ok() && link.ok() && more.ok());
+    EXPECT_EQ(run(second), 112u);
+    EXPECT_EQ(stored(seen), 0x34u);
+    fd after = attach(exit);
+    ASSERT_TRUE(after.ok());
+    EXPECT_EQ(run(target), 112u);
+    EXPECT_EQ(stored(seen), 0x340cu);
+    before.close();
+    link.close();
+    EXPECT_EQ(run(second), 107u);
+    EXPECT_EQ(run(target), 112u);
+}
+
+TEST_P(programs_at_programs, OtherTargetsMustFit) {
+    fd target = adder();
+    fd ext = multiplier(target);
+    ASSERT_TRUE(ext.ok());
+    insns main = imm(r1, 3) + imm(r2, 4) + call_sub(1) + stop(), sum = mov(r0, r1) + alu(BPF_ADD, r0, r2) + stop();
+    fd wide = load_parts(BPF_PROG_TYPE_XDP, {{t->main, main}, {t->wide, sum}});
+    fd clas = load_parts(BPF_PROG_TYPE_SOCKET_FILTER, {{t->keep, main}, {t->add, sum}});
+    ASSERT_TRUE(wide.ok() && clas.ok()) << log;
+    EXPECT_EQ(attach_to(ext, 0, &wide, t->wide).get(), -EINVAL);   // another argument
+    EXPECT_EQ(attach_to(ext, 0, &wide, t->add).get(), -EINVAL);    // has no such function
+    EXPECT_EQ(attach_to(ext, 0, &wide, t->main).get(), -EINVAL);
+    EXPECT_EQ(attach_to(ext, 0, &clas, t->add).get(), -EINVAL);    // another type
+    EXPECT_EQ(attach_to(ext, 0, &wide, 0).get(), -EINVAL);         // half a target
+    EXPECT_EQ(attach_to(ext, 0, nullptr, t->add).get(), -EINVAL);
+    EXPECT_EQ(attach_to(ext, 0, &seen, t->add).get(), -EINVAL);    // no program
+    fd link = attach(ext); // and still knows what it was loaded for
+    ASSERT_TRUE(link.ok());
+    EXPECT_EQ(run(target), 112u);
+}
+
+TEST_P(programs_at_programs, LinksTell) {
+    fd target = adder(), ext = multiplier(target);
+    bpf_prog_info of_ext{};
+    ASSERT_EQ(get_info(ext, of_ext), 0);
+    EXPECT_EQ(of_ext.attach_btf_id, t->add);
+    EXPECT_NE(of_ext.attach_btf_obj_id, 0u);
+    fd link = attach(ext);
+    bpf_link_info i{};
+    ASSERT_EQ(get_info(link, i), 0);
+    EXPECT_EQ(i.tracing.target_obj_id, id_of(target));
+    EXPECT_EQ(i.tracing.target_btf_id, t->add);
+    std::string text = fdinfo(link.get());
+    EXPECT_NE(text.find("target_obj_id:\t" + std::to_string(id_of(target))), std::string::npos) << text;
+    of_ext = {};
+    ASSERT_EQ(get_info(ext, of_ext), 0);
+    EXPECT_EQ(of_ext.attach_btf_obj_id, 0u);
+}
+
+/// A target lives as long as somebody stands at it or may do so.
+TEST_P(programs_at_programs, TargetsAreHeld) {
+    fd target = adder();
+    u32 id = id_of(target);
+    fd ext = multiplier(target), entry = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false));
+    auto there = [&] {
+        get_id_attr a{};
+        a.id = id;
+        return fd(bpf(BPF_PROG_GET_FD_BY_ID, a)).ok();
+    };
+    target.close();
+    EXPECT_TRUE(there());
+    fd link = attach(ext);
+    entry.close();
+    ext.close();
+    EXPECT_TRUE(there());
+    link.close();
+    EXPECT_FALSE(there());
+}
+
+/// An extended program is in no PROG_ARRAY.
+TEST_P(programs_at_programs, ProgArrays) {
+    fd target = adder(), ext = multiplier(target), other = multiplier(target);
+    fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2);
+    u32 key = 0, value = target.u(), second = ext.u();
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &second), -EINVAL); // extensions are not called
+    EXPECT_EQ(attach(ext).get(), -EBUSY);
+    EXPECT_EQ(elem(BPF_MAP_DELETE_ELEM, array, &key, nullptr), 0);
+    {
+        fd link = attach(ext);
+        ASSERT_TRUE(link.ok());
+        EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), -EBUSY);
+    }
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    array.close();
+    EXPECT_TRUE(attach(other).ok());
+}
+
+/// Tail calls from a traced function, and from what stands in its place: the count goes on, or begins anew.
+TEST_P(programs_at_programs, TailCalls) {
+    fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2);
+    fd counts = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    // main: counts[0]++; small(ctx), which calls array[0] or returns 1; returns 2.
+    insns count = mov(r6, r1) + insns{{BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, 0}} + ld_map(r1, counts) + mov(r2, 10) +
+                  alu_imm(BPF_ADD, r2, -4) + call(BPF_FUNC_map_lookup_elem) + null_is(9) + word(r1, r0, 0) + alu_imm(BPF_ADD, r1, 1) +
+                  insns{{BPF_STX | BPF_MEM | BPF_DW, r0, r1, 0, 0}};
+    insns small = tail_call(array, 0) + imm(r0, 1) + stop();
+    fd target = load_parts(BPF_PROG_TYPE_XDP, {{t->main, count + mov(r1, r6) + call_sub(2) + imm(r0, 2) + stop()}, {t->small, small}});
+    ASSERT_TRUE(target.ok()) << log;
+    u32 key = 0, value = target.u();
+    ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    auto counted = [&] {
+        store(counts, 0);
+        EXPECT_EQ(run(target), 2u);
+        return stored(counts);
+    };
+    EXPECT_EQ(counted(), 34u);
+    fd entry = tracer_of(target, t->small, BPF_TRACE_FENTRY, imm(r6, 7)), exit = tracer_of(target, t->small, BPF_TRACE_FEXIT, word(r6, r1, 8));
+    ASSERT_TRUE(entry.ok() && exit.ok()) << log;
+    {
+        fd one = attach(entry);
+        ASSERT_TRUE(one.ok());
+        EXPECT_EQ(counted(), 34u);
+        EXPECT_EQ(stored(seen), 7u);
+        fd two = attach(exit);
+        ASSERT_TRUE(two.ok());
+        EXPECT_EQ(counted(), 34u);
+        EXPECT_EQ(static_cast<u32>(stored(seen)), 2u); // what the called program gave
+    }
+    EXPECT_EQ(counted(), 34u);
+    ASSERT_EQ(elem(BPF_MAP_DELETE_ELEM, array, &key, nullptr), 0);
+    fd other = load_parts(BPF_PROG_TYPE_XDP, {{t->main, count + mov(r1, r6) + tail_call(array, 0) + imm(r0, 3) + stop()}});
+    value = other.u();
+    ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    fd ext = extension_of(target, t->small, mov(r6, r1) + tail_call(array, 0) + imm(r0, 5) + stop(), t->small);
+    ASSERT_TRUE(ext.ok()) << log;
+    fd link = attach(ext);
+    ASSERT_TRUE(link.ok());
+    EXPECT_EQ(counted(), 34u); // main and 33 of the extension's
+}
+
+TEST_P(programs_at_programs, NoChainsOfTracers) {
+    fd target = adder();
+    fd first = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false));
+    ASSERT_TRUE(first.ok()) << log;
+    fd second = tracer_of(first, t->main, BPF_TRACE_FENTRY, imm(r6, 1));
+    ASSERT_TRUE(second.ok()) << log;
+    EXPECT_FALSE(tracer_of(second, t->main, BPF_TRACE_FENTRY, imm(r6, 1)).ok());
+    EXPECT_NE(log.find("Cannot nest tracing program attach more than once"), std::string::npos);
+    fd ext = multiplier(target);
+    EXPECT_FALSE(multiplier(ext).ok());
+    EXPECT_NE(log.find("Cannot recursively attach"), std::string::npos);
+    fd one = attach(first), two = attach(second);
+    ASSERT_TRUE(one.ok() && two.ok());
+    EXPECT_EQ(run(target), 107u);
+}
+
+/// Two threads run the program; what stands at it comes and goes.
+TEST_P(programs_at_programs, WhileItRuns) {
+    fd target = adder();
+    fd ext = multiplier(target);
+    fd entry = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false)), exit = tracer_of(target, t->main, BPF_TRACE_FEXIT, imm(r6, 1));
+    ASSERT_TRUE(ext.ok() && entry.ok() && exit.ok());
+    std::atomic<bool> done{false};
+    auto runner = [&] {
+        while (!done) {
+            u32 got = run(target);
+            EXPECT_TRUE(got == 107 || got == 112) << got;
+        }
+    };
+    std::thread a(runner), b(runner);
+    for (u32 i = 0; i < 200; i++) {
+        fd replaced = attach_to(ext, 0, &target, t->add);
+        EXPECT_TRUE(replaced.ok());
+        replaced.close();
+        fd again = tracer_of(target, t->add, i % 2 ? BPF_TRACE_FENTRY : BPF_TRACE_FEXIT, see(i % 2 == 0));
+        fd one = attach(again), two = attach(tracer_of(target, t->main, BPF_TRACE_FEXIT, imm(r6, 1)));
+        EXPECT_TRUE(one.ok() && two.ok());
+    }
+    done = true;
+    a.join();
+    b.join();
+}
+
+/// At each allocation that attaching makes, there is no memory.
+TEST_P(programs_at_programs, WithoutMemory) {
+    fd target = adder(), ext = multiplier(target);
+    for (u64 n = 1;; n++) {
+        ASSERT_LT(n, 100u);
+        port_fail_nth_set(n);
+        fd link = attach_to(ext, 0, &target, t->add);
+        bool all = port_fail_nth_set(0) < n;
+        EXPECT_EQ(run(target), link.ok() ? 112u : 107u);
+        if (all)
+            break;
+        EXPECT_EQ(link.get(), -ENOMEM);
+    }
+    EXPECT_EQ(run(target), 107u);
+}
+
+}  // namespace
