@@ -97,6 +97,7 @@ void write(user_text &t) {
     t.item("fentry");
     t.item("fexit");
     t.item("fmod_ret");
+    t.item("freplace");
     t.item("lsm");
     t.item("perf_event");
     t.add("], ");

@@ -106,7 +106,7 @@ type_flag memory_of_tag(const btf &types, u32 id) {
 /// A pointer to the context of the program that this one traces: of the kernel's type behind it.
 bool context_of_target(env &e, u32 pointee, word *w) {
     const btf &types = *e.target.types;
-    u32 type = e.req.attach.prog->type;
+    u32 type = e.req.attach.prog->ruling_type;
     const btf_type *t = types.type(types.skip_modifiers(pointee));
     ctx_names names = ctx_names_of(type);
     if (!t || !t->is_composite() || !names.user || !is_ctx_struct(type, text(types.string(t->name_off))))

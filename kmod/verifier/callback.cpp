@@ -2,6 +2,7 @@
 #include "verifier/callback.h"
 #include "btf/btf.h"
 #include "verifier/expand.h"
+#include "verifier/func_args.h"
 #include "verifier/loops.h"
 #include "verifier/marks.h"
 #include "verifier/special.h"
@@ -119,6 +120,7 @@ status call_callback(env &e, const callback_proto &proto, u32 sub, const map *m)
         return fail(ENOTSUPP);
     }
     e.subs[sub].called_back = true;
+    note_static_call(e, sub);
     if (proto.counted) {
         TRY(note_loop(e, sub));
         TRY(demand_reg(e, BPF_REG_1)); // the number of turns decides

@@ -116,7 +116,26 @@ status call_global(env &e, u32 sub) {
     return {};
 }
 
+/// What relies on these types reads without faulting: of memory it is enough that it is there.
+bool fits_untold(const reg_state &r, sub_arg arg) {
+    switch (arg) {
+    case sub_arg::scalar: return r.is_scalar();
+    case sub_arg::ctx: return r.type == reg_type::ctx;
+    default: return !r.is_scalar() && r.type != reg_type::ctx && !r.may_be_null();
+    }
+}
+
 }  // namespace
+
+void note_static_call(env &e, u32 sub) {
+    subprog_info &s = e.subs[sub];
+    if (s.unreliable || e.req.funcs.empty() || !e.req.types)
+        return;
+    bool fits = prepare_func_args(e, sub).ok();
+    for (u32 i = 0; fits && i < s.arg_count; i++)
+        fits = fits_untold(e.reg(i + 1), s.args[i]);
+    s.unreliable = !fits;
+}
 
 result<func_state *> make_frame(env &e, u32 sub, u32 callsite, u32 frameno) {
     func_state *f = e.frames.get_frame();
@@ -164,6 +183,7 @@ status check_func_call(env &e, const insn_desc &d) {
         return error(EFAULT);
     if (e.subs[static_cast<u32>(sub)].global)
         return call_global(e, static_cast<u32>(sub));
+    note_static_call(e, static_cast<u32>(sub));
     TRY(enter_frame(e, static_cast<u32>(sub)));
     e.next_insn = e.subs[static_cast<u32>(sub)].start;
     if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2)) {

@@ -13,6 +13,9 @@ namespace modbpf {
 status prepare_func_args(env &e, u32 sub);
 /// Main's types are unreliable unless it takes the context alone. As in Linux, what is wrong is only logged.
 void check_main_prototype(env &e);
+/// A call of a static function with the registers as they are. Its types are relied upon, by those who trace it, until a caller passes
+/// something else: compilers leave arguments out.
+void note_static_call(env &e, u32 sub);
 /// The register of argument `i` at the function's start.
 void set_func_arg(env &e, const subprog_info &s, u32 i);
 

@@ -141,7 +141,7 @@ status bind_func_info(env &e) {
         const char *name = e.req.types->string(func->name_off);
         e.subs[i].name = name ? name : "";
         e.subs[i].global = i && func->vlen() == btf_func_global;
-        e.subs[i].unreliable = func->vlen() != btf_func_global;
+        e.subs[i].unreliable = !i && func->vlen() != btf_func_global; // of the others their calls tell
     }
     return {};
 }

@@ -50,6 +50,7 @@ enum : u8 { func_unreliable = 1, func_changes_packet = 2, func_exception_cb = 4 
 /// Another program that a program is to be attached to.
 struct target_program {
     u32 type;
+    u32 ruling_type;              ///< of an extension: that of the program that it extends
     u32 attach_type;
     const btf *types;             ///< or null
     span<const func_info> funcs;
