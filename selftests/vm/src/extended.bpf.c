@@ -2,7 +2,6 @@
 // Programs of extended.cpp: some that others trace and replace, and those others.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 
 struct sk_buff {
@@ -44,7 +43,7 @@ int sums(struct xdp_md *ctx)
 	return add(3, 4) + 100;
 }
 
-/* Static: its prototype is nobody's word. */
+/* Static: its prototype holds as long as its callers keep to it. */
 static __noinline int twice(struct __sk_buff *skb)
 {
 	asm volatile("" ::: "memory");
@@ -139,14 +138,10 @@ int BPF_PROG(length_exit, struct sk_buff *skb, int more, int ret)
 }
 
 SEC("?fexit/twice")
-int twice_exit(__u64 *ctx)
+int BPF_PROG(twice_exit, struct sk_buff *skb, int ret)
 {
-	struct sk_buff *skb = (void *)ctx[0];
-	unsigned int len = 0;
-
-	bpf_core_read(&len, sizeof(len), &skb->len);
-	length = len;
-	result = (__u32)ctx[5];
+	length = skb->len;
+	result = ret;
 	return 0;
 }
 
