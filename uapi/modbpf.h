@@ -45,5 +45,10 @@ struct modbpf_features {
 #define MODBPF_IOC_BPF _IOW(MODBPF_IOC_MAGIC, 1, struct modbpf_bpf)
 #define MODBPF_IOC_PERF_EVENT_OPEN _IOW(MODBPF_IOC_MAGIC, 2, struct modbpf_perf_event_open)
 #define MODBPF_IOC_FEATURES _IOW(MODBPF_IOC_MAGIC, 3, struct modbpf_features)
+/*
+ * From now on modbpf answers bpf() and perf_event_open() of the calling process and of those that it forks, until each ends. The module
+ * must have been loaded with redirect=1 (else EOPNOTSUPP); CAP_SYS_ADMIN (else EPERM).
+ */
+#define MODBPF_IOC_REDIRECT _IO(MODBPF_IOC_MAGIC, 4)
 
 #endif

@@ -165,6 +165,19 @@ protected:
     }
 };
 
+TEST_F(attach, an_event_of_the_kernels_is_adopted) {
+    struct {
+        perf_attr a;
+        u64 more;
+    } wide{attr_of(1, 0), 0};
+    EXPECT_GE(fd(modbpf_core_perf_event_adopt(&wide, sizeof(wide), 0, -1)).get(), 0);
+    EXPECT_GE(fd(modbpf_core_perf_event_adopt(&wide, 128, 0, -1)).get(), 0); // an older kernel's
+    wide.more = 1;
+    EXPECT_EQ(modbpf_core_perf_event_adopt(&wide, sizeof(wide), 0, -1), -E2BIG);
+    wide.a.type = 77;
+    EXPECT_EQ(modbpf_core_perf_event_adopt(&wide, sizeof(wide.a), 0, -1), -EOPNOTSUPP);
+}
+
 TEST_F(attach, open_refusals) {
     perf_attr a = attr_of(kprobe_type, 0);
     EXPECT_EQ(modbpf_core_perf_event_open(8, -1, 0, -1, 0), -EFAULT);

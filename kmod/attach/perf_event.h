@@ -62,6 +62,8 @@ extern long (*const perf_event_read)(perf_sink *s, u64 (&value)[3]);
 
 /// perf_event_open(): a new fd or -errno (attach/perf_open.cpp).
 long perf_event_open_fd(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags);
+/// The same with attributes in the kernel's memory, cut to `size` bytes.
+long perf_event_adopt_fd(const void *attr, u32 size, s32 pid, s32 cpu);
 /// A new reference. EBADF also for a file that is no perf event, as Linux's perf_event_get.
 result<ref<perf_event>> perf_event_from_fd(int fd);
 

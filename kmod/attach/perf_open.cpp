@@ -172,11 +172,7 @@ status open_hook(perf_event &e, const perf_attr &a, s32 pid, s32 cpu) {
     return error(EINVAL);
 }
 
-result<ref<perf_event>> open_event(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
-    if (flags & ~static_cast<u64>(flags_known))
-        return error(EINVAL);
-    perf_attr a{};
-    TRY(copy_attr(a, uattr));
+result<ref<perf_event>> open_event(const perf_attr &a, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
     TRY(check_attr(a));
     TRY(check_target(pid, cpu, group_fd, flags));
     own<perf_event> e(make<perf_event>(PORT_SLEEPING));
@@ -188,16 +184,34 @@ result<ref<perf_event>> open_event(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u6
     return ref<perf_event>(adopt, e.release());
 }
 
-}  // namespace
-
-long perf_event_open_fd(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
-    result<ref<perf_event>> e = open_event(uattr, pid, cpu, group_fd, flags);
+long open_fd(const perf_attr &a, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
+    result<ref<perf_event>> e = open_event(a, pid, cpu, group_fd, flags);
     if (!e)
         return e.code();
     int fd = port_fd_create(&perf_file_ops, e->get(), flags & flag_cloexec ? PORT_FD_CLOEXEC : 0);
     if (fd >= 0)
         (void)e->release();
     return fd;
+}
+
+}  // namespace
+
+long perf_event_open_fd(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
+    if (flags & ~static_cast<u64>(flags_known))
+        return -EINVAL;
+    perf_attr a{};
+    status copied = copy_attr(a, uattr);
+    return copied ? open_fd(a, pid, cpu, group_fd, flags) : copied.code();
+}
+
+long perf_event_adopt_fd(const void *attr, u32 size, s32 pid, s32 cpu) {
+    perf_attr a{};
+    for (u32 i = sizeof(a); i < size; i++)
+        if (static_cast<const u8 *>(attr)[i])
+            return -E2BIG;
+    __builtin_memcpy(&a, attr, min<u32>(size, sizeof(a)));
+    a.size = min<u32>(size, sizeof(a));
+    return open_fd(a, pid, cpu, -1, flag_cloexec);
 }
 
 }  // namespace modbpf

@@ -126,6 +126,10 @@ void modbpf_core_exit(void) {
     core = nullptr;
 }
 
+long modbpf_core_perf_event_adopt(const void *attr, u32 size, s32 pid, s32 cpu) {
+    return modbpf::perf_event_adopt_fd(attr, size, pid, cpu);
+}
+
 long modbpf_core_perf_event_open(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
     return modbpf::perf_event_open_fd(uattr, pid, cpu, group_fd, flags);
 }

@@ -17,6 +17,11 @@ void modbpf_core_exit(void);
 long modbpf_core_bpf(u32 cmd, u64 uattr, u32 size);
 /* perf_event_open(attr, pid, cpu, group_fd, flags) for the events that carry BPF programs. -EOPNOTSUPP and a log line for others. */
 long modbpf_core_perf_event_open(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags);
+/*
+ * The same for an event that the kernel has opened already, in the kernel's memory: `attr` is its struct perf_event_attr, of `size` bytes,
+ * where what is behind those that modbpf knows must be 0.
+ */
+long modbpf_core_perf_event_adopt(const void *attr, u32 size, s32 pid, s32 cpu);
 /* Machine-readable list of what this build and this kernel support, as JSON, into user memory; bytes that it needs. */
 long modbpf_core_features(u64 ubuf, u32 size);
 

@@ -28,6 +28,7 @@ static inline bool modbpf_may_sleep(void)
 }
 
 struct file;
+struct file_operations;
 struct mm_struct;
 struct mutex;
 struct ns_common;
@@ -39,6 +40,7 @@ struct pid;
 struct pt_regs;
 struct rethook;
 struct rethook_node;
+struct tracepoint;
 struct vm_area_struct;
 
 /* work.c: the module's own worker pool, and the count of deferred things, for quiescing. */
@@ -63,6 +65,12 @@ const struct file_operations *modbpf_class_fops(const struct port_file_ops *ops)
 int modbpf_class_index(const struct port_file_ops *ops, unsigned int *index);
 
 long modbpf_path_text(const struct path *path, char *buf, size_t size); /* path.c: as port_path_text, of a path that is held */
+int modbpf_check_lockdown(void); /* main.c: programs read kernel memory, so a kernel locked down to confidentiality refuses all of modbpf */
+
+int modbpf_redirect_init(void); /* redirect.c: hooks, if the module was loaded with redirect=1 */
+void modbpf_redirect_exit(void); /* no process is redirected any more */
+int modbpf_redirect_this(void); /* the calling process, and what it forks from now on */
+
 int modbpf_pin_init(void); /* pin.c: the file system */
 void modbpf_pin_exit(void);
 
@@ -129,6 +137,13 @@ struct rethook_node *modbpf_ksym_rethook_try_get(struct rethook *rh);
 void modbpf_ksym_rethook_recycle(struct rethook_node *node);
 void modbpf_ksym_rethook_hook(struct rethook_node *node, struct pt_regs *regs);
 
+/* System calls and operations of the kernel's own, for what modbpf does not answer; -ENOSYS where it was not found. */
+enum modbpf_call { MODBPF_PERF_EVENT_OPEN, MODBPF_COMPAT_PERF_EVENT_OPEN };
+long modbpf_ksym_call(enum modbpf_call call, const struct pt_regs *regs);
+long modbpf_ksym_perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+bool modbpf_ksym_is_perf_file(const struct file_operations *fops); /* of an event of the kernel's */
+int modbpf_ksym_replace_fd(unsigned int fd, struct file *file, unsigned int flags);
+
 /* event.c: the head of each kind's own structure. */
 struct port_event {
 	void (*detach)(struct port_event *e);
@@ -146,5 +161,6 @@ int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
 void modbpf_tracepoint_exit(void);
 int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */
 void modbpf_raw_tp_exit(void);
+struct tracepoint *modbpf_kernel_tracepoint(const char *name); /* not of a module; NULL: none */
 
 #endif

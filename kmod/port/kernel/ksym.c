@@ -10,6 +10,8 @@
 
 #include <linux/buildid.h>
 #include <linux/cache.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -82,7 +84,16 @@
 	X(PUT_TASK_STACK, put_task_stack) \
 	X(PUT_TASK_RCU_USER, put_task_struct_rcu_user) \
 	X(COPY_TO_KERNEL, copy_to_kernel_nofault) \
-	X(PERF_EVENT_READ_LOCAL, perf_event_read_local)
+	X(PERF_EVENT_READ_LOCAL, perf_event_read_local) \
+	X(SYS_PERF_EVENT_OPEN, __x64_sys_perf_event_open) \
+	X(COMPAT_SYS_PERF_EVENT_OPEN, __ia32_sys_perf_event_open) \
+	X(PERF_IOCTL, perf_ioctl) \
+	X(REPLACE_FD, replace_fd)
+
+/* Those that no header declares. */
+long __x64_sys_perf_event_open(const struct pt_regs *regs);
+long __ia32_sys_perf_event_open(const struct pt_regs *regs);
+long perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
 #define DATA(X) \
 	X(PERF_SAMPLE_RATE, sysctl_perf_event_sample_rate) \
@@ -436,4 +447,31 @@ struct list_head *modbpf_ksym_trace_events(struct mutex **lock)
 		return NULL;
 	*lock = (struct mutex *)found[EVENT_MUTEX];
 	return (struct list_head *)found[FTRACE_EVENTS];
+}
+
+/* Who hooks these functions knows calls from here by their return address: a tail call would leave that of the caller. */
+#define CALL_AND_RETURN(call) ({ long ret_ = (call); barrier(); ret_; })
+
+noinline long modbpf_ksym_call(enum modbpf_call call, const struct pt_regs *regs)
+{
+	if (call == MODBPF_PERF_EVENT_OPEN && found[SYS_PERF_EVENT_OPEN])
+		return CALL_AND_RETURN(static_call(modbpf___x64_sys_perf_event_open)(regs));
+	if (call == MODBPF_COMPAT_PERF_EVENT_OPEN && found[COMPAT_SYS_PERF_EVENT_OPEN])
+		return CALL_AND_RETURN(static_call(modbpf___ia32_sys_perf_event_open)(regs));
+	return -ENOSYS;
+}
+
+noinline long modbpf_ksym_perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return found[PERF_IOCTL] ? CALL_AND_RETURN(static_call(modbpf_perf_ioctl)(file, cmd, arg)) : -ENOSYS;
+}
+
+bool modbpf_ksym_is_perf_file(const struct file_operations *fops)
+{
+	return found[PERF_IOCTL] && (unsigned long)fops->unlocked_ioctl == found[PERF_IOCTL];
+}
+
+int modbpf_ksym_replace_fd(unsigned int fd, struct file *file, unsigned int flags)
+{
+	return found[REPLACE_FD] ? static_call(modbpf_replace_fd)(fd, file, flags) : -ENOSYS;
 }

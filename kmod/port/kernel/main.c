@@ -49,21 +49,20 @@ static long ioctl_features(void __user *arg)
 	return modbpf_core_features(a.buf, a.size);
 }
 
-/* Programs read kernel memory: in a kernel locked down to confidentiality, nothing of modbpf may be used. */
-static int check_lockdown(void)
+int modbpf_check_lockdown(void)
 {
 	return security_locked_down(LOCKDOWN_BPF_READ_KERNEL);
 }
 
 static int device_open(struct inode *inode, struct file *file)
 {
-	return check_lockdown();
+	return modbpf_check_lockdown();
 }
 
 static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *uarg = (void __user *)arg;
-	int ret = check_lockdown();
+	int ret = modbpf_check_lockdown();
 
 	if (ret)
 		return ret;
@@ -76,6 +75,8 @@ static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_perf_event_open(uarg);
 	case MODBPF_IOC_FEATURES:
 		return ioctl_features(uarg);
+	case MODBPF_IOC_REDIRECT:
+		return modbpf_redirect_this();
 	default:
 		return -ENOTTY;
 	}
@@ -140,12 +141,17 @@ static int __init modbpf_init(void)
 	ret = modbpf_pin_init();
 	if (ret)
 		goto no_pins;
+	ret = modbpf_redirect_init();
+	if (ret)
+		goto no_redirect;
 	ret = misc_register(&device);
 	if (ret)
 		goto no_device;
 	return 0;
 
 no_device:
+	modbpf_redirect_exit();
+no_redirect:
 	modbpf_pin_exit();
 no_pins:
 	modbpf_core_exit();
@@ -164,6 +170,7 @@ no_tracepoint:
 static void __exit modbpf_exit(void)
 {
 	misc_deregister(&device);
+	modbpf_redirect_exit();
 	modbpf_pin_exit();
 	modbpf_quiesce();
 	modbpf_core_exit();

@@ -125,30 +125,37 @@ static struct tracepoint *match_module_tp(struct module *mod, const char *name)
 	return NULL;
 }
 
+struct tracepoint *modbpf_kernel_tracepoint(const char *name)
+{
+	struct search s = { .name = name };
+
+	for_each_kernel_tracepoint(match_kernel_tp, &s);
+	return s.found;
+}
+
 /* The tracepoint called name; *mod is its module, with a reference, or NULL. */
 static struct tracepoint *find_tp(const char *name, struct module **mod)
 {
-	struct search s = { .name = name };
+	struct tracepoint *found = modbpf_kernel_tracepoint(name);
 	struct tp_owner *m;
 
 	*mod = NULL;
-	for_each_kernel_tracepoint(match_kernel_tp, &s);
-	if (s.found)
-		return s.found;
+	if (found)
+		return found;
 	mutex_lock(&modules_lock);
 	list_for_each_entry(m, &modules, node) {
-		s.found = match_module_tp(m->module, name);
-		if (!s.found)
+		found = match_module_tp(m->module, name);
+		if (!found)
 			continue;
 		/* One that is being initialised may yet fail, and then goes whoever holds it. */
 		if (m->module->state == MODULE_STATE_LIVE && try_module_get(m->module))
 			*mod = m->module;
 		else
-			s.found = NULL;
+			found = NULL;
 		break;
 	}
 	mutex_unlock(&modules_lock);
-	return s.found;
+	return found;
 }
 
 bool port_raw_tp_exists(const char *name)
