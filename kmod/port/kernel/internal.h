@@ -118,6 +118,11 @@ unsigned long modbpf_ksym_function(const char *name);
 unsigned long modbpf_ksym_ftrace_site(unsigned long entry);
 /* The function around addr is closed to the function tracer: the kernel made it notrace. False when that cannot be told. */
 bool modbpf_ksym_notrace(unsigned long addr);
+struct modbpf_range {
+	unsigned long start, size;
+};
+/* Where a function of that name lies; empty where that cannot be known. */
+struct modbpf_range modbpf_ksym_range(const char *name);
 
 /* The first function of this name that the function tracer can be put in; 0: none. */
 unsigned long modbpf_ksym_traceable(const char *name);
@@ -155,6 +160,8 @@ void modbpf_signals_init(void); /* task_access.c */
 void modbpf_signals_flush(void);
 void modbpf_objects_init(void); /* objects.c */
 void modbpf_objects_flush(void);
+void modbpf_stack_init(void); /* stack.c */
+extern struct pt_regs modbpf_at_system_call; /* for port_stack_save: where perf's hook at a system call was called from */
 void modbpf_vma_init(void); /* vma.c */
 void modbpf_vma_flush(void);
 int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */

@@ -125,6 +125,7 @@ static int __init modbpf_init(void)
 	modbpf_ksym_init();
 	modbpf_signals_init();
 	modbpf_objects_init();
+	modbpf_stack_init();
 	modbpf_vma_init();
 	ret = modbpf_work_init();
 	if (ret)

@@ -8,6 +8,9 @@
  *
  * A trampoline's image, which the unwinder gets through by its frame pointer and takes for no text, may lie between what ran the program
  * and the traced function: such frames are left out where a chain begins.
+ *
+ * At system calls perf gives the task's own registers, and its functions are still on the stack. There a chain begins with the one that
+ * is its hook, as it does for Linux's programs at those tracepoints.
  */
 #include "port/kernel/internal.h"
 
@@ -48,10 +51,40 @@ static notrace void follow(struct chain *c, struct unwind_state *state)
 	}
 }
 
+struct pt_regs modbpf_at_system_call; /* stands for registers: never read, and none of the user's */
+static struct modbpf_range perf_hooks[2]; /* constant after init */
+
+void modbpf_stack_init(void)
+{
+	perf_hooks[0] = modbpf_ksym_range("perf_syscall_enter");
+	perf_hooks[1] = modbpf_ksym_range("perf_syscall_exit");
+}
+
+static notrace bool in_hook(unsigned long ip)
+{
+	return ip - perf_hooks[0].start < perf_hooks[0].size || ip - perf_hooks[1].start < perf_hooks[1].size;
+}
+
+static notrace void system_call_chain(struct chain *c, void *frame)
+{
+	struct unwind_state state;
+
+	unwind_start(&state, current, NULL, frame);
+	while (!unwind_done(&state) && !in_hook(unwind_get_return_address(&state)))
+		unwind_next_frame(&state);
+	if (unwind_done(&state))
+		unwind_start(&state, current, NULL, frame);
+	follow(c, &state);
+}
+
 static notrace void kernel_chain(struct chain *c, struct pt_regs *regs, void *frame)
 {
 	struct unwind_state state;
 
+	if (regs == &modbpf_at_system_call) {
+		system_call_chain(c, frame);
+		return;
+	}
 	if (regs && user_mode(regs))
 		return;
 	if (regs && !chain_add(c, regs->ip))

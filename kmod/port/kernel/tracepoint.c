@@ -41,7 +41,7 @@ static notrace void on_overflow(struct perf_event *counter, struct perf_sample_d
 
 	if (raw)
 		/* At system calls these are the task's own: no place in the kernel to unwind from. */
-		e->fn(e->priv, raw->frag.data, raw->frag.size, user_mode(regs) ? NULL : regs);
+		e->fn(e->priv, raw->frag.data, raw->frag.size, user_mode(regs) ? &modbpf_at_system_call : regs);
 }
 NOKPROBE_SYMBOL(on_overflow);
 
