@@ -66,7 +66,8 @@ protected:
     }
 
     std::string log;
-    fd load_parts(u32 type, const std::vector<part> &parts, u32 attach = 0, const fd *target = nullptr, u32 target_id = 0) {
+    fd load_parts(u32 type, const std::vector<part> &parts, u32 attach = 0, const fd *target = nullptr, u32 target_id = 0,
+                  u32 flags = 0) {
         insns all;
         std::vector<func_info> funcs;
         for (const part &p : parts) {
@@ -76,6 +77,7 @@ protected:
         static char text[65536];
         prog_load_attr a = load_attr(type, all);
         a.expected_attach_type = attach;
+        a.prog_flags = flags;
         a.prog_btf_fd = t->loaded.u(), a.func_info = addr_of(funcs.data()), a.func_info_rec_size = sizeof(func_info);
         a.func_info_cnt = static_cast<u32>(funcs.size());
         a.attach_prog_fd = target ? target->u() : 0, a.attach_btf_id = target_id;
@@ -365,6 +367,56 @@ TEST_P(programs_at_programs, NoChainsOfTracers) {
     fd one = attach(first), two = attach(second);
     ASSERT_TRUE(one.ok() && two.ok());
     EXPECT_EQ(run(target), 107u);
+}
+
+/// What cannot run, cannot stand there; at what does not run itself, it can.
+TEST_P(programs_at_programs, WhatCannotRun) {
+    insns main = imm(r1, 3) + imm(r2, 4) + call_sub(1) + stop(), sum = mov(r0, r1) + alu(BPF_ADD, r0, r2) + stop();
+    fd sleeps = load_parts(BPF_PROG_TYPE_SYSCALL, {{t->main, main}, {t->add, sum}}, 0, nullptr, 0, BPF_F_SLEEPABLE);
+    ASSERT_TRUE(sleeps.ok()) << log;
+    EXPECT_EQ(multiplier(sleeps).get(), -ENOTSUPP);
+    EXPECT_NE(log.find("extension of a program that may sleep is not supported by modbpf"), std::string::npos) << log;
+    fd entry = tracer_of(sleeps, t->add, BPF_TRACE_FENTRY, see(false));
+    fd link = attach(entry);
+    EXPECT_TRUE(link.ok()) << log;
+    fd sampled = load_parts(BPF_PROG_TYPE_PERF_EVENT, {{t->keep, main}, {t->add, sum}});
+    ASSERT_TRUE(sampled.ok()) << log;
+    EXPECT_EQ(attach(tracer_of(sampled, t->add, BPF_TRACE_FENTRY, see(false))).get(), -ENOTSUPP);
+    EXPECT_TRUE(attach(multiplier(sampled)).ok()) << log;
+    fd held = load_parts(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, {{t->keep, imm(r1, 3) + imm(r2, 4) + call_sub(2) + imm(r0, 1) + stop()}, {t->add, sum}},
+                         BPF_CGROUP_INET4_CONNECT);
+    ASSERT_TRUE(held.ok()) << log;
+    EXPECT_FALSE(multiplier(held).ok()); // it gives what such a program may
+    EXPECT_NE(log.find("should have been in [0, 1]"), std::string::npos) << log;
+    fd ext = extension_of(held, t->add, imm(r0, 1) + stop(), t->add);
+    EXPECT_TRUE(attach(ext).ok()) << log;
+}
+
+/// A sleepable program counts its runs where it is traced: texts go when none is in them.
+TEST_P(programs_at_programs, TracedWhileItSleeps) {
+    insns main = imm(r1, 3) + imm(r2, 4) + call_sub(1) + stop(), sum = mov(r0, r1) + alu(BPF_ADD, r0, r2) + stop();
+    fd target = load_parts(BPF_PROG_TYPE_SYSCALL, {{t->main, main}, {t->add, sum}}, 0, nullptr, 0, BPF_F_SLEEPABLE);
+    ASSERT_TRUE(target.ok()) << log;
+    auto run_it = [&] {
+        test_run_attr a{};
+        a.prog_fd = target.u();
+        EXPECT_EQ(bpf(BPF_PROG_TEST_RUN, a, 76), 0);
+        EXPECT_EQ(a.retval, 7u);
+    };
+    std::atomic<bool> done{false};
+    std::thread runner([&] {
+        while (!done)
+            run_it();
+    });
+    for (u32 i = 0; i < 50; i++) {
+        fd link = attach(tracer_of(target, t->add, i % 2 ? BPF_TRACE_FENTRY : BPF_TRACE_FEXIT, see(false)));
+        EXPECT_TRUE(link.ok());
+        run_it();
+        EXPECT_EQ(stored(seen), 0x34u);
+        store(seen, 0);
+    }
+    done = true;
+    runner.join();
 }
 
 /// Two threads run the program; what stands at it comes and goes.

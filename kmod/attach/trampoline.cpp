@@ -153,6 +153,15 @@ void wait_for_interrupted() {
     port_rcu_synchronize();
 }
 
+/// Its runs need not tell any more when they end, unless other texts wait for them.
+void stop_waiting(const program *target) {
+    mutex_guard g(table->retired_lock);
+    for (trampoline_image *i = table->retired.front(); i; i = table->retired.next(i))
+        if (i->target.get() == target)
+            return;
+    __atomic_store_n(&target->hooks->waiting, nullptr, __ATOMIC_RELEASE);
+}
+
 /// Task context, from the work queue.
 void free_retired(port_work *) {
     list<trampoline_image, &trampoline_image::link> waiting;
@@ -176,6 +185,8 @@ void free_retired(port_work *) {
     wait_for_interrupted();
     while (trampoline_image *i = left.pop_front()) {
         bool pinned = i->pinned;
+        if (i->target)
+            stop_waiting(i->target.get());
         destroy(i);
         if (pinned)
             port_module_unpin();
@@ -190,12 +201,12 @@ void retire(own<trampoline_image> old) {
         i->pinned = true;
         port_module_pin();
     }
-    if (i->target)
-        __atomic_store_n(&i->target->hooks->waiting, &table->work, __ATOMIC_RELEASE);
     __atomic_store_n(&i->retired, 1, __ATOMIC_RELEASE);
     {
         mutex_guard g(table->retired_lock);
         table->retired.push_back(i);
+        if (i->target)
+            __atomic_store_n(&i->target->hooks->waiting, &table->work, __ATOMIC_RELEASE);
     }
     port_work_queue(&table->work);
 }
