@@ -288,6 +288,8 @@ TEST_P(programs_at_programs, TargetsAreHeld) {
     ext.close();
     EXPECT_TRUE(there());
     link.close();
+    for (u32 i = 0; i < 5000 && there(); i++) // programs go behind a grace period, and let go of their targets then
+        usleep(1000);
     EXPECT_FALSE(there());
 }
 
