@@ -312,6 +312,56 @@ TEST_P(programs_at_programs, ProgArrays) {
     EXPECT_TRUE(attach(other).ok());
 }
 
+/// The class of CVE-2024-50063: a tail call takes no program to where its arguments, or the leave to sleep, are others.
+TEST_P(programs_at_programs, TailCallsStayAtTheirHook) {
+    fd target = adder();
+    ASSERT_TRUE(target.ok()) << log;
+    fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2);
+    u32 key = 0;
+    auto put = [&](const fd &p) {
+        u32 value = p.u();
+        return elem(BPF_MAP_UPDATE_ELEM, array, &key, &value);
+    };
+    fd first = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false)), same = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false));
+    fd other = tracer_of(target, t->main, BPF_TRACE_FENTRY, word(r6, r1, 0)), later = tracer_of(target, t->add, BPF_TRACE_FEXIT, see(false));
+    ASSERT_TRUE(first.ok() && same.ok() && other.ok() && later.ok()) << log;
+    EXPECT_EQ(put(first), 0);
+    EXPECT_EQ(put(same), 0);
+    EXPECT_EQ(put(other), -EINVAL);
+    EXPECT_EQ(put(later), -EINVAL);
+    // A program's types may go, and others take their place in memory.
+    fd again = adder();
+    fd of_another = tracer_of(again, t->add, BPF_TRACE_FENTRY, see(false));
+    EXPECT_EQ(put(of_another), 0); // of the same types
+    auto calls = [&](const fd &at) {
+        return tracer_of(target, t->main, BPF_TRACE_FENTRY,
+                         insns{{BPF_ALU64 | BPF_MOV | BPF_X, r6, r1, 0, 0}} + ld_map(r2, at) + imm(r3, 0) + call(BPF_FUNC_tail_call) + word(r6, r6, 0));
+    };
+    EXPECT_FALSE(calls(array).ok()); // nor may it be the one who calls
+    fd empty = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2);
+    EXPECT_TRUE(calls(empty).ok()) << log;
+    u32 value = first.u();
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, empty, &key, &value), -EINVAL);
+}
+
+class tail_calls : public core_test {};
+
+/// It would sleep where its caller may not, and look for what only callers of its kind leave in front of a context.
+TEST_F(tail_calls, ProgramsThatSleepAreNotCalledByOthers) {
+    auto zero = return_zero();
+    fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2);
+    u32 key = 0;
+    prog_load_attr a = load_attr(BPF_PROG_TYPE_KPROBE, zero);
+    fd plain(bpf_load(a));
+    a.prog_flags = BPF_F_SLEEPABLE;
+    fd sleeps(bpf_load(a));
+    ASSERT_TRUE(plain.ok() && sleeps.ok());
+    u32 value = plain.u();
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    value = sleeps.u();
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), -EINVAL);
+}
+
 /// Tail calls from a traced function, and from what stands in its place: the count goes on, or begins anew.
 TEST_P(programs_at_programs, TailCalls) {
     fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 2);

@@ -223,6 +223,11 @@ result<u32> btf::raw_tp_args(const char *tp, u8 sizes[12]) const {
     return t->vlen() - 1;
 }
 
+u64 btf::next_serial() {
+    static constinit u64 last = 0;
+    return __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+}
+
 void btf::dispose(btf *b) {
     if (btf_gone_hook)
         btf_gone_hook(b);

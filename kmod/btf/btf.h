@@ -91,10 +91,12 @@ public:
 
     span<const u8> data() const { return data_; }
     u32 id = 0;              ///< in the BTF id registry
+    const u64 serial = next_serial(); ///< no other has had it: tells whether two types are of the same object, though one may be gone
     bool kernel = false;
     char module_name[64]{};  ///< "vmlinux" for the kernel's
 
 private:
+    static u64 next_serial();
     friend struct btf_parser;
     template <class T, class... A> friend T *make(port_alloc_ctx, A &&...);
     btf() = default;

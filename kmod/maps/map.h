@@ -131,6 +131,11 @@ struct map_owner {
     bool xdp_has_frags = false;
     u32 prog_type = 0;
     u32 expected_attach_type = 0;
+    bool sleepable = false;
+    u64 hook_types = 0;       ///< serial of the types that describe where it is attached; 0: nothing does
+    const void *proto = nullptr; ///< and the prototype in there
+    u32 hook = 0;             ///< and the function or tracepoint itself, where its name tells more than its prototype
+    bool operator==(const map_owner &) const = default;
 };
 
 struct map : refcounted<map> {

@@ -342,6 +342,8 @@ result<ref<program>> prog_load(const prog_load_attr &a, u64 uattr, u32 size) {
         p->target_attach_type = target.prog->expected_attach_type;
         p->traces_tracer = a.prog_type == BPF_PROG_TYPE_TRACING && p->target_type == BPF_PROG_TYPE_TRACING;
     }
+    const btf *hook_types = target.prog ? target.prog->types.get() : target.types.get();
+    p->hook_types = hook_types ? hook_types->serial : 0;
     p->attach_prog = target.prog;
     p->attach_btf_id = a.attach_btf_id;
     load_job job{a, uattr, size, *p, target};

@@ -55,6 +55,7 @@ struct program : runnable, refcounted<program> {
     mutex target_lock{"prog_target"}; ///< attach_prog; task context, taken before that of trampolines
     ref<program> attach_prog; ///< the program that it is for, until it was attached once. Under target_lock once it is registered
     u32 target_type = 0, target_attach_type = 0; ///< of that program, for good
+    u64 hook_types = 0;       ///< serial of the types that describe the function it is for; 0: it is for none
     bool traces_tracer = false; ///< that is of TRACING itself
     mutex hooks_lock{"prog_hooks"}; ///< making hooks; task context
     own<program_hooks> hooks;    ///< once other programs trace or replace its functions (prog/hooks.h)

@@ -6,27 +6,46 @@
 
 namespace modbpf {
 
+namespace {
+/// Types whose context is what the function is called with. What one was verified to be given and to give back holds for its own.
+bool follows_prototype(u32 type) {
+    return type == BPF_PROG_TYPE_TRACING || type == BPF_PROG_TYPE_LSM || type == BPF_PROG_TYPE_EXT || type == BPF_PROG_TYPE_STRUCT_OPS;
+}
+/// Of these its name tells more: what an LSM hook may return, which arguments of a tracepoint may be NULL.
+bool follows_name(u32 type, u32 attach) { return type == BPF_PROG_TYPE_LSM || (type == BPF_PROG_TYPE_TRACING && attach == BPF_TRACE_RAW_TP); }
+}  // namespace
+
+/// A call goes from one program of the map's to any other, and nobody checks again what was checked when the caller was attached. So all
+/// must be what the first was. Beyond Linux 6.12: none that sleeps among those that may not, and none at another hook whose
+/// prototype happens to be the same, where that does not tell all.
 bool prog_array_accepts(map *m, const program *p) {
     map_owner want{.set = true,
                    .jited = true,
                    .xdp_has_frags = p->xdp_has_frags,
                    .prog_type = p->ruling_type(),
-                   .expected_attach_type = p->expected_attach_type};
+                   .expected_attach_type = p->expected_attach_type,
+                   .sleepable = p->sleepable};
+    if (follows_prototype(want.prog_type)) {
+        want.hook_types = p->hook_types;
+        want.proto = p->verified->attach_proto;
+        want.hook = follows_name(want.prog_type, p->expected_attach_type) ? p->attach_btf_id : 0;
+    }
     mutex_guard g(m->freeze_lock);
     map_owner &o = m->owner;
     if (!o.set) {
         o = want;
         return true;
     }
-    return o.prog_type == want.prog_type && o.jited == want.jited && o.xdp_has_frags == want.xdp_has_frags &&
-           o.expected_attach_type == want.expected_attach_type;
+    return o == want;
 }
 
 namespace {
 
 result<runnable *> slot_get(map *m, int fd) {
     ref<program> p = TRY(prog_from_fd(fd));
-    if (p->type->type == BPF_PROG_TYPE_EXT || !prog_array_accepts(m, p.get()))
+    // What was checked of a key or value of an iterator's is what its link's program wants, not what this one does.
+    bool wants_element = p->verified->max_rdonly_access || p->verified->max_rdwr_access;
+    if (p->type->type == BPF_PROG_TYPE_EXT || wants_element || !prog_array_accepts(m, p.get()))
         return error(EINVAL);
     TRY(enter_prog_array(p.get()));
     return static_cast<runnable *>(p.release());

@@ -116,6 +116,7 @@ struct verified_program {
     vec<u8> func_flags;            ///< of each of funcs
     vec<line_info> lines;
     const char *warns_of = nullptr; ///< a helper that may do harm, or null
+    const btf_type *attach_proto = nullptr; ///< of the function that it is for, in the types of that; only for comparison
     u32 max_ctx_offset = 0;        ///< one past the highest context byte accessed
     u32 max_rdonly_access = 0;     ///< the same of an iterator's key
     u32 max_rdwr_access = 0;       ///< and of its value

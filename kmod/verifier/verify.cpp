@@ -112,6 +112,7 @@ result<own<verified_program>> verify(const verify_request &req, verifier_log &lo
         verbose(*e, "%s is not supported by modbpf: the program is safe, but cannot run\n", out->absent);
         return error(ENOTSUPP);
     }
+    out->attach_proto = e->target.proto;
     finish_result(*e);
     return out;
 }
