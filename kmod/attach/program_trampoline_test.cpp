@@ -188,6 +188,15 @@ TEST_P(programs_at_programs, Cookies) {
     ASSERT_TRUE(link.ok());
     run(target);
     EXPECT_EQ(stored(seen), 0x1234u);
+    link.close();
+    store(seen, 1);
+    fd again = tracer_of(target, t->add, BPF_TRACE_FENTRY, call(BPF_FUNC_get_attach_cookie) + mov(r6, r0));
+    raw_tracepoint_attr a{};
+    a.prog_fd = again.u(), a.cookie = 0x1234; // not passed on to functions
+    link = fd(bpf(BPF_RAW_TRACEPOINT_OPEN, a));
+    ASSERT_TRUE(link.ok());
+    run(target);
+    EXPECT_EQ(stored(seen), 0u);
 }
 
 TEST_P(programs_at_programs, Replaced) {

@@ -78,7 +78,9 @@ long cmd_raw_tracepoint_open(const attr_view &v) {
         return -ENOTSUPP;
     if (at_function && a.name) // it was named when the program was loaded
         return -EINVAL;
-    return at_function ? tracing_link_create(move(*p), {.cookie = a.cookie}) : raw_tp_link_create(move(*p), a.name, a.cookie);
+    if (at_function)
+        return tracing_link_create(move(*p), {}); // Linux has no cookie for them here
+    return raw_tp_link_create(move(*p), a.name, a.cookie);
 }
 
 long cmd_link_create(const attr_view &v) {
