@@ -2,7 +2,8 @@
 // reaper: destroys objects in task context whose last reference may go anywhere.
 //
 // push() from any context but NMI; the item's function runs soon after, once, in task context, and may push more.
-// One reaper for all kinds of object, so that shutdown can wait for it: flush() returns when all that was pushed before is done.
+// One reaper for all kinds of object, so that shutdown can wait for it: flush() returns when all that was pushed before is done, and what
+// that pushed in turn: a link that goes lets its event go, whose probe must be out when close() returns.
 #pragma once
 
 #include "base/types.h"
@@ -20,7 +21,10 @@ public:
     reaper() { port_work_init(&work_, run); }
     reaper(const reaper &) = delete;
     void push(reap_item *item, void (*fn)(reap_item *));
-    void flush() { port_work_flush(&work_); }
+    void flush() {
+        for (u32 turn = 0; turn < 2; turn++)
+            port_work_flush(&work_);
+    }
 
 private:
     static void run(port_work *w);
