@@ -76,16 +76,17 @@ int port_uprobe_path(port_event *e, char *buf, u32 size) {
     return static_cast<int>(n);
 }
 u32 port_uprobe_pid(port_event *e) { return static_cast<u32>(e->pid); }
-int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, port_event **out) {
+int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv, port_event **out) {
     if (id != tp_id)
         return -ENOENT;
     *out = new port_event{port_event::tracepoint, priv};
     (*out)->on_tracepoint = fn;
+    (*out)->bare = bare;
     (*out)->id = id;
     events.push_back(*out);
     return 0;
 }
-int port_raw_tp_attach(const char *name, unsigned int, port_raw_tp_fn fn, void *priv, port_event **out) {
+int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, port_event **out) {
     *out = new port_event{port_event::raw_tp, priv};
     (*out)->on_raw = fn;
     (*out)->name = name;
@@ -371,15 +372,53 @@ TEST_F(attach, tracepoint_record_bounds) {
     ref<program> p = prog_from_fd(ok.get()).value();
     ASSERT_EQ(p->verified->max_ctx_offset, 24u); // bytes 16 to 23 are read
     EXPECT_EQ(set_bpf(e2, beyond), -EACCES);
+    EXPECT_TRUE(events.empty()); // no program, no hook
     EXPECT_EQ(set_bpf(e, ok), 0);
+    EXPECT_FALSE(events.back()->bare);
     fire_tracepoints(20); // a record that is shorter than announced is not shown
     EXPECT_EQ(total_stats(p.get()).misses, 1u);
     fire_tracepoints(24);
     EXPECT_EQ(total_stats(p.get()).misses, 1u);
 }
 
+/// A record is left out where its program cannot see it: not itself, and not by what it hands its context on to.
+TEST_F(attach, tracepoint_without_record) {
+    fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1);
+    const bpf_insn keeps{BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0}, reads{BPF_LDX | BPF_MEM | BPF_W, 0, 1, 8, 0},
+        first{BPF_LD | BPF_IMM | BPF_DW, 2, BPF_PSEUDO_MAP_FD, 0, array.get()}, tail_call{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_tail_call},
+        cookie{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, over{BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1, 7};
+    const struct {
+        std::vector<bpf_insn> insns;
+        bool bare;
+    } rows[] = {
+        {return_zero(), true},
+        {{mov_imm(1, 0), mov_imm(0, 0), exit_insn()}, true},
+        {{keeps, mov_imm(0, 0), exit_insn()}, false},
+        {{reads, mov_imm(0, 0), exit_insn()}, false},
+        {{cookie, exit_insn()}, false},
+        {{mov_imm(0, 3), over, reads, mov_imm(0, 0), exit_insn()}, false},
+        {{first, {0, 0, 0, 0, 0}, mov_imm(3, 0), tail_call, mov_imm(0, 0), exit_insn()}, false},
+    };
+    for (const auto &row : rows) {
+        fd p = load(BPF_PROG_TYPE_TRACEPOINT, row.insns), e = open_tracepoint();
+        ASSERT_TRUE(p.ok()) << p.get();
+        ASSERT_EQ(set_bpf(e, p), 0);
+        EXPECT_EQ(events.back()->bare, row.bare) << &row - rows;
+    }
+}
+
+/// As a tracepoint with as many arguments, or fewer, does.
+void call_probe(const port_event &e, const u64 (&args)[12]) {
+    auto f = reinterpret_cast<void (*)(void *, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64)>(reinterpret_cast<void *>(e.on_raw));
+    f(e.priv, args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8], args[9], args[10], args[11]);
+}
+std::vector<bpf_insn> keep_argument(const fd &m, s16 i) {
+    return store_r6(m, {{BPF_LDX | BPF_MEM | BPF_DW, 6, 1, static_cast<s16>(8 * i), 0}});
+}
+
 TEST_F(attach, raw_tracepoint) {
-    fd p = load(BPF_PROG_TYPE_RAW_TRACEPOINT, return_zero());
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    fd p = load(BPF_PROG_TYPE_RAW_TRACEPOINT, keep_argument(m, 1));
     raw_tracepoint_attr a{addr_of("no_such_event"), p.u(), 0, 0};
     EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -ENOENT);
     a.name = 8;
@@ -404,9 +443,8 @@ TEST_F(attach, raw_tracepoint) {
         no_preempt here;
         u64 args[12];
         memset(args, 0xff, sizeof(args));
-        events[0]->on_raw(events[0]->priv, args);
-        EXPECT_EQ(args[0], ~0ull);
-        EXPECT_EQ(args[1], 0xffffffffu); // pid_t old_pid
+        call_probe(*events[0], args);
+        EXPECT_EQ(stored(m), 0xffffffffu); // pid_t old_pid
     }
     ref<program> prog = prog_from_fd(p.get()).value();
     EXPECT_EQ(total_stats(prog.get()).runs, 1u);
@@ -418,10 +456,8 @@ TEST_F(attach, raw_tracepoint) {
 TEST_F(attach, raw_tracepoint_without_btf) {
     btf::release_kernel();
     setenv("MODBPF_VMLINUX_BTF", "", 1);
-    auto reads = [&](s16 off) {
-        return load(BPF_PROG_TYPE_RAW_TRACEPOINT, {{BPF_LDX | BPF_MEM | BPF_DW, 0, 1, off, 0}, mov_imm(0, 0), exit_insn()});
-    };
-    fd fifth = reads(32), sixth = reads(40);
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    fd fifth = load(BPF_PROG_TYPE_RAW_TRACEPOINT, keep_argument(m, 4)), sixth = load(BPF_PROG_TYPE_RAW_TRACEPOINT, keep_argument(m, 5));
     ASSERT_TRUE(fifth.ok() && sixth.ok());
     raw_tracepoint_attr a{addr_of("sched_process_exec"), sixth.u(), 0, 0};
     EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -EOPNOTSUPP);
@@ -432,8 +468,8 @@ TEST_F(attach, raw_tracepoint_without_btf) {
     no_preempt here;
     u64 args[12];
     memset(args, 0xff, sizeof(args));
-    events[0]->on_raw(events[0]->priv, args);
-    EXPECT_EQ(args[1], ~0ull);
+    call_probe(*events[0], args);
+    EXPECT_EQ(stored(m), ~0ull);
 }
 
 /// Output into a PERF_EVENT_ARRAY slot, seen through mmap and poll.
@@ -521,8 +557,7 @@ void overflow(u64 ip) {
     regs[16] = ip;
     for (port_event *e : events)
         if (e->kind == port_event::counter && e->enabled) {
-            port_sample s{regs, e->spec.period, 0xabcd, e};
-            e->on_overflow(e->priv, &s);
+            e->on_overflow(e->priv, regs, e->spec.period, 0xabcd, e);
         }
 }
 

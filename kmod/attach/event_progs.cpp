@@ -47,6 +47,11 @@ status check_room_locked(const perf_event *e, const program *p) {
     return twice ? status(error(EEXIST)) : status();
 }
 
+/// What it reads itself is known; by a tail call it may go on to any that reads more.
+bool sees_registers(const program &p) {
+    return p.verified->uses_tail_call || p.verified->max_ctx_offset;
+}
+
 }  // namespace
 
 status perf_event_set_prog(perf_event *e, program *p, u64 cookie) {
@@ -58,6 +63,7 @@ status perf_event_set_prog(perf_event *e, program *p, u64 cookie) {
         return error(EEXIST);
     if (e->what == perf_event::kind::tracepoint) {
         TRY(check_room_locked(e, p));
+        TRY(tracepoint_hook(e, *p));
         perf_event **end = &tracepoint_events;
         while (*end)
             end = &(*end)->next;
@@ -67,6 +73,7 @@ status perf_event_set_prog(perf_event *e, program *p, u64 cookie) {
     p->get();
     port_module_pin(); // program, map and event may hold each other in a ring that no file keeps (BPF_F_PRESERVE_ELEMS)
     e->cookie = cookie;
+    e->regs_read = sees_registers(*p);
     __atomic_store_n(&e->prog, p, __ATOMIC_RELEASE);
     return {};
 }
@@ -83,6 +90,10 @@ void perf_event_clear_prog(perf_event *e) {
             break;
         }
     port_rcu_synchronize(); // the cookie may change when nobody runs with it
+    if (e->what == perf_event::kind::tracepoint) {
+        port_event_detach(e->hook);
+        e->hook = nullptr;
+    }
     p->put();
     port_module_unpin();
 }

@@ -23,10 +23,8 @@ long run(iter_session &s) {
     if (p->sleepable) {
         ret = run_sleepable(p, ctx);
     } else {
-        preempt_guard here;
-        rcu_read_guard readers;
-        run_ctx of_run{};
-        ret = run_counted(p, ctx, of_run);
+        MODBPF_UNINITIALIZED event_run of_run(nullptr, 0, 0);
+        ret = run_event(p, ctx, of_run); // its guard lets all in: nothing but iterators runs such a program
     }
     return static_cast<u32>(ret) ? -EAGAIN : 0;
 }

@@ -9,14 +9,11 @@ namespace {
 /// Any context, preemption off.
 void on_hit(void *priv, void *regs, u64 func) {
     auto *e = static_cast<perf_event *>(priv);
-    rcu_read_guard readers;
+    preempt_off_read_guard readers;
     program *p = __atomic_load_n(&e->prog, __ATOMIC_ACQUIRE);
     if (!p)
         return;
-    run_ctx run{};
-    run.regs = regs;
-    run.func_ip = func;
-    run.cookie = e->cookie;
+    MODBPF_UNINITIALIZED event_run run(regs, func, e->cookie);
     (void)run_event(p, regs, run);
 }
 

@@ -17,10 +17,7 @@ bool is_session(const program &p) { return p.expected_attach_type == BPF_TRACE_K
 /// Any context, preemption off.
 int on_hit(void *priv, void *regs, u64 func, bool at_return, u64 *data) {
     auto *l = static_cast<bpf_link *>(priv);
-    run_ctx run{};
-    run.regs = regs;
-    run.func_ip = func;
-    run.cookie = l->multi->cookie_at(func);
+    MODBPF_UNINITIALIZED event_run run(regs, func, l->multi->cookie_at(func));
     run.call_data = data;
     run.at_return = at_return;
     u64 ret = run_event(l->prog.get(), regs, run);

@@ -36,6 +36,7 @@ struct bpf_link : refcounted<bpf_link> {
     char tp_name[tp_name_len]{};
     u32 nargs = 0;
     u8 arg_sizes[PORT_RAW_TP_MAX_ARGS]{};
+    bool narrow = false; ///< some of them are less than 8
     reap_item reap{};
 
     ref<program> current_prog() {

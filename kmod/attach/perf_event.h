@@ -3,7 +3,7 @@
 //
 // Kinds: kprobe, kretprobe (dynamic PMU "kprobe"), uprobe, uretprobe (dynamic PMU "uprobe"), tracepoint, counter (hardware, software and cache events, which call a program at
 // each overflow and can be read by programs), and the software event PERF_COUNT_SW_BPF_OUTPUT, whose ring programs write to through
-// a PERF_EVENT_ARRAY. The hook of a probe or tracepoint is there from open to the last
+// a PERF_EVENT_ARRAY. The hook of a probe is there from open to the last
 // reference, as in Linux, where programs run whether or not the event itself is enabled, for all tasks and CPUs; one in user space can be for
 // the address space of one task. A counter runs while it
 // is enabled, for its task and CPU; there are no samples of it beside what its program makes of them.
@@ -36,6 +36,7 @@ struct perf_event : perf_sink, refcounted<perf_event> {
 
     program *prog = nullptr; ///< RCU; written under event_lock; holds a reference
     u64 cookie = 0;
+    bool regs_read = false;  ///< counter: its program, or one that it may go on to, can see registers
     port_event *hook = nullptr;
     perf_event *next = nullptr; ///< in the list of tracepoint events with programs
     u64 addr = 0, offset = 0;   ///< kprobe; uprobe: offset in the file
@@ -81,7 +82,8 @@ long perf_event_query(perf_event *e, u64 uquery);
 /// Hooks of the kinds (kprobe.cpp, uprobe.cpp, tracepoint.cpp): fill e->hook.
 status kprobe_open(perf_event *e, u64 ufunc, u64 addr_or_offset);
 status uprobe_open(perf_event *e, u64 upath, u64 offset, s32 pid);
-status tracepoint_open(perf_event *e);
+status tracepoint_open(perf_event *e); ///< its hook is there only while it has a program, since how it is made depends on that
+status tracepoint_hook(perf_event *e, const program &p);
 status counter_open(perf_event *e, port_perf_spec &spec);
 
 }  // namespace modbpf

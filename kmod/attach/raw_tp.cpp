@@ -9,15 +9,25 @@ namespace {
 
 constexpr u32 register_args = 5; ///< argument registers behind a probe's private pointer
 
-/// Any context, preemption off.
-void on_hit(void *priv, u64 *args) {
+/// Any context, preemption off. No canary: nobody writes to what is on its stack but this function, and the run's own machinery.
+template <class... words> __attribute__((no_stack_protector)) void on_hit(void *priv, words... given) {
+    u64 args[] = {given..., 0};
     auto *l = static_cast<bpf_link *>(priv);
-    for (u32 i = 0; i < l->nargs; i++)
-        if (l->arg_sizes[i] < 8) // the caller leaves the upper part of a narrow argument undefined
-            args[i] &= (1ull << l->arg_sizes[i] * 8) - 1;
-    run_ctx run{};
-    run.cookie = l->cookie;
+    if (l->narrow) // the caller leaves the upper part of a narrow argument undefined
+        for (u32 i = 0; i < l->nargs; i++)
+            if (l->arg_sizes[i] < 8)
+                args[i] &= (1ull << l->arg_sizes[i] * 8) - 1;
+    MODBPF_UNINITIALIZED event_run run(nullptr, 0, l->cookie);
     (void)run_event(l->prog.get(), args, run);
+}
+
+/// The handler for a tracepoint of n more arguments than words...
+template <class... words> port_raw_tp_fn handler_of(u32 n) {
+    if (n == 0)
+        return reinterpret_cast<port_raw_tp_fn>(reinterpret_cast<void *>(on_hit<words...>));
+    if constexpr (sizeof...(words) < PORT_RAW_TP_MAX_ARGS)
+        return handler_of<words..., u64>(n - 1);
+    return nullptr;
 }
 
 status describe_without_btf(bpf_link &l, const program &p) {
@@ -41,6 +51,8 @@ status describe(bpf_link &l, const program &p) {
     if (MODBPF_BUG_ON(l.nargs > PORT_RAW_TP_MAX_ARGS))
         return error(EFAULT);
     memcpy(l.arg_sizes, sizes, sizeof(sizes));
+    for (u32 i = 0; i < l.nargs; i++)
+        l.narrow |= sizes[i] < 8;
     return p.verified->max_ctx_offset > l.nargs * sizeof(u64) ? status(error(EINVAL)) : status();
 }
 
@@ -85,7 +97,10 @@ long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie) {
     status known = describe(*l, *p);
     if (!known.ok())
         return known.code();
-    int rc = port_raw_tp_attach(name, l->nargs, on_hit, l.get(), &l->hook);
+    port_raw_tp_fn handler = handler_of<>(l->nargs);
+    if (MODBPF_BUG_ON(!handler))
+        return -EFAULT;
+    int rc = port_raw_tp_attach(name, handler, l.get(), &l->hook);
     return rc ? rc : link_settle(move(l));
 }
 

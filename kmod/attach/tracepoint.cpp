@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Tracepoint events: the program's context is the record as events/*/format describes it.
 #include "attach/perf_event.h"
+#include "jit/jit.h"
 
 namespace modbpf {
 
@@ -10,7 +11,7 @@ namespace {
 /// tracepoint was replaced by another with its id, say) is not shown to it.
 void on_record(void *priv, void *record, size_t size, void *regs) {
     auto *e = static_cast<perf_event *>(priv);
-    rcu_read_guard readers;
+    preempt_off_read_guard readers;
     program *p = __atomic_load_n(&e->prog, __ATOMIC_ACQUIRE);
     if (!p)
         return;
@@ -18,9 +19,7 @@ void on_record(void *priv, void *record, size_t size, void *regs) {
         count_missed(p);
         return;
     }
-    run_ctx run{};
-    run.regs = regs;
-    run.cookie = e->cookie;
+    MODBPF_UNINITIALIZED event_run run(regs, 0, e->cookie);
     (void)run_event(p, record, run);
 }
 
@@ -39,7 +38,11 @@ status tracepoint_open(perf_event *e) {
             break;
         }
     memcpy(e->symbol, name, strlen(name) + 1);
-    int rc = port_tracepoint_attach(id, on_record, e, &e->hook);
+    return {};
+}
+
+status tracepoint_hook(perf_event *e, const program &p) {
+    int rc = port_tracepoint_attach(static_cast<u32>(e->config), !reads_context(p.verified->image), on_record, e, &e->hook);
     return rc ? status(error(rc == -ENOENT ? EINVAL : -rc)) : status();
 }
 

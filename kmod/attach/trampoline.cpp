@@ -78,20 +78,15 @@ u64 trampoline_image::count() const {
 
 namespace {
 
-void add_to_count(trampoline_image *i, u64 n) {
-    preempt_guard here;
-    __atomic_fetch_add(static_cast<u64 *>(port_this_cpu_ptr(i->inside)), n, __ATOMIC_RELEASE);
-}
-
 // ---- what trampolines call: the traced function's context, maybe NMI ----
 
-void enter(void *owner) { add_to_count(static_cast<trampoline_image *>(owner), 1); }
+void enter(void *owner) { port_percpu_add(static_cast<trampoline_image *>(owner)->inside, 1); }
 
 void leave(void *owner) {
     auto *i = static_cast<trampoline_image *>(owner);
     // Read first: once it is counted out it may be freed.
     bool retired = __atomic_load_n(&i->retired, __ATOMIC_ACQUIRE);
-    add_to_count(i, ~u64{0});
+    port_percpu_add(i->inside, ~u64{0});
     if (retired)
         port_work_queue(&table->work);
 }
@@ -101,10 +96,11 @@ u64 run(void *tracer_at, u64 *context) {
     context[traced_cookie] = t->cookie;
     if (t->sleeps) // its program stays until the tracer goes
         return __atomic_load_n(&t->gone, __ATOMIC_ACQUIRE) ? 0 : run_sleepable_event(t->prog.get(), context);
-    rcu_read_guard readers; // detaching waits for it
+    preempt_guard here; // detaching waits for it
+    preempt_off_read_guard readers;
     if (__atomic_load_n(&t->gone, __ATOMIC_ACQUIRE))
         return 0;
-    run_ctx ctx{};
+    MODBPF_UNINITIALIZED event_run ctx(nullptr, 0, 0);
     return run_event(t->prog.get(), context, ctx);
 }
 

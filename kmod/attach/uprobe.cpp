@@ -45,13 +45,8 @@ void run_at_uprobe(program *p, void *regs, u64 addr, u64 cookie) {
         (void)run_sleepable(p, ctx.regs);
         return;
     }
-    preempt_guard here;
-    rcu_read_guard readers;
-    run_ctx run{};
-    run.regs = regs;
-    run.func_ip = addr;
-    run.cookie = cookie;
-    (void)run_counted(p, regs, run);
+    MODBPF_UNINITIALIZED event_run run(regs, addr, cookie);
+    (void)run_unguarded(p, regs, run);
 }
 
 result<vec<char>> copy_path(u64 upath) {

@@ -76,6 +76,16 @@ public:
     rcu_read_guard(const rcu_read_guard &) = delete;
 };
 
+/// RCU read-side section of who has preemption off already: that is one, in a kernel.
+#ifdef MODBPF_KERNEL
+class preempt_off_read_guard {
+public:
+    preempt_off_read_guard() {}
+};
+#else
+using preempt_off_read_guard = rcu_read_guard;
+#endif
+
 /// Preemption off: any context, nests.
 class preempt_guard {
 public:

@@ -222,6 +222,22 @@ struct run_ctx {
     bool at_return = false;   ///< of such a probe
     void *timer = nullptr;    ///< whose callback this is (maps/async.h), or null
 };
+/// A run that an event started. Member by member, since compilers zero a whole as a block, which costs more than a short program.
+struct event_run : run_ctx {
+    event_run(void *of_regs, u64 ip, u64 of_cookie) {
+        regs = of_regs;
+        func_ip = ip;
+        cookie = of_cookie;
+        counter = nullptr;
+        lock.taken = false;
+        packet = nullptr;
+#ifndef MODBPF_KERNEL
+        engine = nullptr;
+#endif
+    }
+};
+#define MODBPF_UNINITIALIZED __attribute__((uninitialized)) // a kernel's build zeroes what is not set at once; for what is set later
+
 /// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.
 class run_scope {
 public:

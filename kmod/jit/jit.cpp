@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "jit/jit.h"
 
+#include "jit/liveness.h"
 #include "jit/lower.h"
 
 namespace modbpf {
@@ -94,6 +95,15 @@ struct jit_builder {
         return write(lower, size);
     }
 };
+
+bool reads_context(const code &c) {
+    jit_facts facts;
+    vec<u16> after;
+    if (!jit_analyse(c, facts).ok() || !find_liveness(facts, facts.frames[0], after).ok())
+        return true;
+    u16 read = live_before(facts.ops[facts.frames[0].first], after[0]);
+    return read >> BPF_REG_1 & 1;
+}
 
 result<jit_image> jit_compile(const code &c, const jit_options &options) {
     jit_builder b{c, options, {}, {}, {}, {}};

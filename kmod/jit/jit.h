@@ -67,4 +67,7 @@ status set_jit_passes(const char *list);
 /// be translated is a bug of ours and is reported (EFAULT). Task context.
 result<jit_image> jit_compile(const code &c, const jit_options &options = {});
 
+/// May the program, or what it hands its context on to, look at its context? False only when that is certain. Task context.
+bool reads_context(const code &c);
+
 }  // namespace modbpf

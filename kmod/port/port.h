@@ -193,6 +193,18 @@ size_t port_stack_left(void);
 /* One pointer per CPU (user: per thread): the innermost running program's run context. Preemption off. */
 void **port_run_slot(void);
 
+/* What runs at events. */
+struct port_program {
+	u64 (*const *entry)(const void *ctx); /* where its sealed text begins: that may change from run to run */
+	u32 *active;                          /* per CPU: it, or another that may not run within it, runs there */
+	u64 *misses;                          /* per CPU: runs that were left out for that */
+};
+/* Kernel only: all of a run in one function, since calls are what a short run costs. Preemption off, inside RCU; `run`, whose first word is the
+ * run that it interrupts, is in the run slot meanwhile. Any context. -> r0, or 0 when left out. */
+u64 port_run(const struct port_program *p, const void *ctx, void **run);
+/* Any context: adds to this CPU's copy in one instruction. */
+void port_percpu_add(u64 *p, u64 n);
+
 /* ---- current task ------------------------------------------------------------------------------------- */
 
 u64 port_current(void); /* address of the task descriptor, as a number; any context */
@@ -393,9 +405,10 @@ struct port_kprobe_spec {
 int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, void *priv, struct port_event **out);
 u64 port_kprobe_addr(struct port_event *e); /* where it is: behind the endbr64 of a function that has one */
 
-/* record: as laid out in events/<category>/<name>/format; size in bytes. id: tracefs events/.../id. */
+/* record: as laid out in events/<category>/<name>/format; size in bytes. id: tracefs events/.../id. bare: fn looks at neither record nor
+ * registers, so that they may be missing: zeros and a size of 0, and NULL. */
 typedef void (*port_tracepoint_fn)(void *priv, void *record, size_t size, void *regs);
-int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, struct port_event **out);
+int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv, struct port_event **out);
 /* 0 and its name ("category:name" cut to size) when the id exists, else -ENOENT. */
 int port_tracepoint_name(u32 id, char *buf, size_t size);
 
@@ -404,10 +417,11 @@ int port_tracepoint_size(u32 id);
 /* The kernel's own number of a dynamic PMU ("kprobe"), as /sys/bus/event_source/devices/NAME/type shows it, or -ENOENT. */
 int port_perf_pmu_type(const char *name);
 
-/* args: nargs raw u64 argument words of the tracepoint (narrow integers not yet masked). */
+/* Called as fn(priv, arguments...) by the tracepoint itself: each argument a 64-bit word, the upper part of a narrow one undefined. A
+ * function of fewer parameters than there are arguments will do. */
 #define PORT_RAW_TP_MAX_ARGS 12
-typedef void (*port_raw_tp_fn)(void *priv, u64 *args);
-int port_raw_tp_attach(const char *name, unsigned int nargs, port_raw_tp_fn fn, void *priv, struct port_event **out);
+typedef void (*port_raw_tp_fn)(void *priv);
+int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, struct port_event **out);
 bool port_raw_tp_exists(const char *name);
 
 /*
@@ -421,13 +435,9 @@ struct port_perf_spec {
 	u64 period; /* or frequency, by the flags; 0: only counts */
 	u64 sample_type, flags;
 };
-struct port_sample {
-	void *regs; /* struct pt_regs, PORT_REGS_SIZE bytes */
-	u64 period, addr;
-	void *counter; /* for port_perf_read */
-};
 #define PORT_REGS_SIZE (21 * 8)
-typedef void (*port_perf_fn)(void *priv, const struct port_sample *sample);
+/* regs: struct pt_regs, PORT_REGS_SIZE bytes; counter: for port_perf_read. */
+typedef void (*port_perf_fn)(void *priv, void *regs, u64 period, u64 addr, void *counter);
 int port_perf_attach(const struct port_perf_spec *spec, port_perf_fn fn, void *priv, struct port_event **out);
 void port_perf_enable(struct port_event *e, bool on);
 int port_perf_period(struct port_event *e, u64 period); /* -EINVAL: it only counts, or no such period */

@@ -254,6 +254,7 @@ status translate(program &p) {
     p.tail_entry = p.image.tail_entry();
     if (MODBPF_BUG_ON(!p.entry || !p.tail_entry))
         return error(EFAULT);
+    set_up_events(p);
     for (const ref<map> &m : p.verified->maps)
         if (m->params.type == BPF_MAP_TYPE_PROG_ARRAY && !prog_array_accepts(m.get(), &p))
             return error(EINVAL);

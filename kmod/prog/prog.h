@@ -62,6 +62,7 @@ struct program : runnable, refcounted<program> {
     program_hooks *published_hooks = nullptr; ///< the same, for runs. Atomic
     u64 uses = 0;             ///< PROG_ARRAYs that it is in; extensions of its functions in the upper half. Atomic
     prog_stats *stats = nullptr; ///< per CPU
+    port_program at_event{};     ///< what run_event needs
     port_rcu_head rcu{};
     reap_item reap{};
 
@@ -79,7 +80,18 @@ struct program : runnable, refcounted<program> {
 /// Runs `p` once: preemption off, inside RCU, recursion guard per program for raw tracepoints and trampolines and per CPU
 /// for the perf-style events (kprobe, tracepoint), as Linux: a nested run is skipped and counted as missed.
 /// `ctx` is the run-time context. -> r0, or 0 when skipped.
+#ifdef MODBPF_KERNEL
+u64 run_event_measured(program *p, const void *ctx, run_ctx &run);
+/// Are no statistics on, so that port_run does all that a run needs?
+inline bool runs_unmeasured() { return __builtin_expect(__atomic_load_n(&core->stats_users, __ATOMIC_RELAXED) == 0, 1); }
+inline u64 run_event(program *p, const void *ctx, run_ctx &run) {
+    return runs_unmeasured() ? port_run(&p->at_event, ctx, reinterpret_cast<void **>(&run)) : run_event_measured(p, ctx, run);
+}
+#else
 u64 run_event(program *p, const void *ctx, run_ctx &run);
+#endif
+/// The same for an event that cannot come within another run: no run is left out, and none within it is.
+u64 run_unguarded(program *p, const void *ctx, run_ctx &run);
 /// The same without the guard: test runs. Preemption off, inside RCU. Counts and times the run while statistics are on.
 u64 run_counted(program *p, const void *ctx, run_ctx &run);
 /// A sleepable program: task context, outside preemption and RCU sections, on one CPU. -> r0
@@ -93,6 +105,8 @@ extern const verify_observer *load_observer; ///< in a process: watches the veri
 #else
 inline constexpr bool verify_only = false;
 #endif
+/// Once it has its image: p.at_event.
+void set_up_events(program &p);
 /// A run that was skipped before it came to run_event.
 void count_missed(program *p);
 prog_stats total_stats(const program *p);

@@ -89,12 +89,33 @@ template <class F> static u64 guarded(prog_stats *st, u32 *active, F &&run_it) {
     return ret;
 }
 
+void set_up_events(program &p) {
+    u32 *active = guarded_alone(*p.type) ? &p.stats->active : static_cast<u32 *>(core->active);
+    p.at_event = {&p.entry, active, &p.stats->misses};
+}
+
+#ifdef MODBPF_KERNEL
+u64 run_event_measured(program *p, const void *ctx, run_ctx &run) {
+#else
 u64 run_event(program *p, const void *ctx, run_ctx &run) {
+#endif
     preempt_guard here;
     rcu_read_guard readers;
     auto *st = static_cast<prog_stats *>(port_this_cpu_ptr(p->stats));
     u32 *active = guarded_alone(*p->type) ? &st->active : static_cast<u32 *>(port_this_cpu_ptr(core->active));
     return guarded(st, active, [&] { return run_counted(p, ctx, run); });
+}
+
+u64 run_unguarded(program *p, const void *ctx, run_ctx &run) {
+#ifdef MODBPF_KERNEL
+    // The program's own counter, which programs of such events share with nobody.
+    const port_program alone{&p->entry, &p->stats->active, &p->stats->misses};
+    if (runs_unmeasured())
+        return port_run(&alone, ctx, reinterpret_cast<void **>(&run));
+#endif
+    preempt_guard here;
+    rcu_read_guard readers;
+    return run_counted(p, ctx, run);
 }
 
 u64 run_sleepable_event(program *p, const void *ctx) {

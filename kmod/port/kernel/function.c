@@ -37,13 +37,16 @@ struct call {
 	u64 data;
 };
 
-/* The tracer's place is behind the function's endbr64 where there is one. */
+/*
+ * The tracer's place is behind the function's endbr64 where there is one. What is on the place's own page can be read, since it is being
+ * executed; a function that begins a page has nothing before it that would say anything.
+ */
 static notrace unsigned long entry_of(unsigned long site)
 {
-	u32 before;
+	const u32 *before = (const u32 *)(site - sizeof(u32));
 
-	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT) && !get_kernel_nofault(before, (u32 *)(site - sizeof(before))) && is_endbr(before))
-		return site - sizeof(before);
+	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT) && offset_in_page(site) >= sizeof(u32) && is_endbr(READ_ONCE(*before)))
+		return (unsigned long)before;
 	return site;
 }
 

@@ -33,6 +33,7 @@ struct mm_struct;
 struct mutex;
 struct ns_common;
 struct module;
+struct trace_event_call;
 struct page;
 struct perf_event;
 struct path;
@@ -169,5 +170,15 @@ void modbpf_tracepoint_exit(void);
 int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */
 void modbpf_raw_tp_exit(void);
 struct tracepoint *modbpf_kernel_tracepoint(const char *name); /* not of a module; NULL: none */
+
+/* tracepoint.c: zeros, as long as the longest record: for who is shown a record that was never made, though nobody was to look at it. */
+extern u8 modbpf_no_record[];
+/* syscall_tp.c: which system call's entry or exit an event of the kernel's is. False: none. */
+struct syscall_place {
+	int nr;
+	bool exit;
+};
+bool modbpf_syscall_tp(const struct trace_event_call *call, struct syscall_place *place);
+int modbpf_syscall_tp_attach(const struct syscall_place *place, port_tracepoint_fn fn, void *priv, struct port_event **out);
 
 #endif

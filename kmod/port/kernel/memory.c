@@ -7,6 +7,7 @@
  */
 #include "port/kernel/internal.h"
 
+#include <linux/kprobes.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -130,3 +131,9 @@ notrace void *port_this_cpu_ptr(void *p)
 {
 	return this_cpu_ptr((__force void __percpu *)p);
 }
+
+notrace void port_percpu_add(u64 *p, u64 n)
+{
+	this_cpu_add(*(u64 __percpu __force *)p, n);
+}
+NOKPROBE_SYMBOL(port_percpu_add);

@@ -17,22 +17,22 @@
 
 static struct {
 	const char *tracepoint;
-	unsigned int nargs;
 	void (*gone)(u64 owner);
 	struct port_event *event;
 } watches[PORT_OWNER_KINDS] = {
-	[PORT_OWNER_TASK] = { .tracepoint = "sched_process_free", .nargs = 1 },
-	[PORT_OWNER_CGROUP] = { .tracepoint = "cgroup_release", .nargs = 2 },
+	[PORT_OWNER_TASK] = { .tracepoint = "sched_process_free" },
+	[PORT_OWNER_CGROUP] = { .tracepoint = "cgroup_release" },
 };
 
-static notrace void on_end(void *priv, u64 *args)
+/* The owner is the tracepoint's first argument. */
+static notrace void on_end(void *priv, u64 owner)
 {
-	((void (*)(u64))priv)(args[0]);
+	((void (*)(u64))priv)(owner);
 }
 
 int port_owner_watch(enum port_owner_kind kind, void (*gone)(u64 owner))
 {
-	int ret = port_raw_tp_attach(watches[kind].tracepoint, watches[kind].nargs, on_end, gone, &watches[kind].event);
+	int ret = port_raw_tp_attach(watches[kind].tracepoint, (port_raw_tp_fn)(void *)on_end, gone, &watches[kind].event);
 
 	return ret == -ENOENT ? -EOPNOTSUPP : ret;
 }

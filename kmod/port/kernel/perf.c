@@ -27,14 +27,8 @@ struct perf_hook {
 static notrace void on_overflow(struct perf_event *perf, struct perf_sample_data *data, struct pt_regs *regs)
 {
 	struct perf_hook *h = perf->overflow_handler_context;
-	struct port_sample sample = {
-		.regs = regs,
-		.period = data->period,
-		.addr = data->sample_flags & PERF_SAMPLE_ADDR ? data->addr : 0,
-		.counter = perf,
-	};
 
-	h->fn(h->priv, &sample);
+	h->fn(h->priv, regs, data->period, data->sample_flags & PERF_SAMPLE_ADDR ? data->addr : 0, perf);
 }
 NOKPROBE_SYMBOL(on_overflow);
 

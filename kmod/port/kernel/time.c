@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* CPUs, clocks, random numbers and the run slot. Any context, unless port.h says task. */
+/* CPUs, clocks, random numbers, and the run of a program at an event. Any context, unless port.h says task. */
 #include "port/kernel/internal.h"
 
 #include <linux/cpumask.h>
@@ -120,3 +120,32 @@ notrace void **port_run_slot(void)
 	return this_cpu_ptr(&run_slot);
 }
 NOKPROBE_SYMBOL(port_run_slot);
+
+/*
+ * The counter of this CPU is touched by it alone, by single instructions: an interrupt or NMI in between finds it raised or not, and leaves
+ * it as it was. Preemption off is an RCU read section; lockdep alone wants to hear of it.
+ */
+notrace u64 port_run(const struct port_program *p, const void *ctx, void **run)
+{
+	u32 __percpu *active;
+	u64 ret = 0;
+
+	preempt_disable_notrace();
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_lock();
+	active = (u32 __percpu __force *)p->active;
+	if (likely(__this_cpu_inc_return(*active) == 1)) {
+		run[0] = __this_cpu_read(run_slot);
+		__this_cpu_write(run_slot, run);
+		ret = READ_ONCE(*p->entry)(ctx);
+		__this_cpu_write(run_slot, run[0]);
+	} else {
+		this_cpu_inc(*(u64 __percpu __force *)p->misses);
+	}
+	__this_cpu_dec(*active);
+	if (IS_ENABLED(CONFIG_PROVE_RCU))
+		rcu_read_unlock();
+	preempt_enable_notrace();
+	return ret;
+}
+NOKPROBE_SYMBOL(port_run);

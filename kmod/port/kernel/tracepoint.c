@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tracepoint events: one kernel perf counter a CPU, period 1, whose overflow handler gets the record. So the kernel
- * fills the record, filters recursion and enables the tracepoint, and all of that is exported interface.
+ * fills the record, filters recursion and enables the tracepoint, and all of that is exported interface. Where nobody looks at the
+ * record none is made: the event is then a probe at the tracepoint itself, or one for all system calls (syscall_tp.c).
  *
  * Locks: `events_lock` guards the list of attached events and their counters. Perf's locks are taken inside it, and under
  * those the kernel waits for CPU hotplug; so the hotplug callback may not take it. A CPU that comes up is only marked
@@ -93,7 +94,7 @@ static void detach(struct port_event *event)
 	drop_all(e);
 }
 
-int port_tracepoint_attach(u32 id, port_tracepoint_fn fn, void *priv, struct port_event **out)
+static int attach_counters(u32 id, port_tracepoint_fn fn, void *priv, struct port_event **out)
 {
 	struct tracepoint_event *e;
 	unsigned int cpu;
@@ -207,6 +208,89 @@ static int write_name(struct trace_event_call *call, void *arg)
 
 	snprintf(out->buf, out->size, "%s:%s", call->class->system, trace_event_name(call));
 	return 0;
+}
+
+struct place {
+	struct syscall_place syscall;
+	struct tracepoint *tp;
+	bool is_syscall;
+};
+
+/* Nothing keeps a module's tracepoint here, as perf keeps those of its events; the kernel's own stay. */
+static int find_place(struct trace_event_call *call, void *arg)
+{
+	struct place *place = arg;
+
+	place->is_syscall = modbpf_syscall_tp(call, &place->syscall);
+	if (!place->is_syscall && (call->flags & TRACE_EVENT_FL_TRACEPOINT) && !(call->flags & TRACE_EVENT_FL_DYNAMIC) && !call->module)
+		place->tp = call->tp;
+	return 0;
+}
+
+u8 modbpf_no_record[PERF_MAX_TRACE_SIZE] __aligned(sizeof(u64));
+
+struct bare_event {
+	struct port_event event;
+	struct tracepoint *tp;
+	port_tracepoint_fn fn;
+	void *priv;
+};
+
+/* Kernels from 6.13 on let some tracepoints be preempted. */
+static notrace void on_bare(void *data)
+{
+	struct bare_event *e = data;
+
+	preempt_disable_notrace();
+	e->fn(e->priv, modbpf_no_record, 0, NULL);
+	preempt_enable_notrace();
+}
+NOKPROBE_SYMBOL(on_bare);
+
+static void detach_bare(struct port_event *event)
+{
+	struct bare_event *e = container_of(event, struct bare_event, event);
+
+	tracepoint_probe_unregister(e->tp, (void *)on_bare, e);
+	tracepoint_synchronize_unregister();
+	kfree(e);
+}
+
+static int attach_bare(struct tracepoint *tp, port_tracepoint_fn fn, void *priv, struct port_event **out)
+{
+	struct bare_event *e;
+	int ret;
+
+	if (modbpf_fail_nth())
+		return -ENOMEM;
+	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	e->event.detach = detach_bare;
+	e->tp = tp;
+	e->fn = fn;
+	e->priv = priv;
+	ret = tracepoint_probe_register(tp, (void *)on_bare, e);
+	if (ret) {
+		kfree(e);
+		return ret;
+	}
+	*out = &e->event;
+	return 0;
+}
+
+int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv, struct port_event **out)
+{
+	struct place place = {};
+	int ret = with_event(id, find_place, &place);
+
+	if (ret)
+		return ret;
+	if (bare && place.is_syscall)
+		return modbpf_syscall_tp_attach(&place.syscall, fn, priv, out);
+	if (bare && place.tp)
+		return attach_bare(place.tp, fn, priv, out);
+	return attach_counters(id, fn, priv, out);
 }
 
 int port_tracepoint_name(u32 id, char *buf, size_t size)

@@ -133,6 +133,8 @@ void *port_percpu_ptr(void *p, unsigned int cpu) {
 }
 
 void *port_this_cpu_ptr(void *p) { return port_percpu_ptr(p, port_cpu_id()); }
+// Any CPU's copy does, when it is added to atomically: readers sum up all of them.
+void port_percpu_add(u64 *p, u64 n) { __atomic_fetch_add(static_cast<u64 *>(port_this_cpu_ptr(p)), n, __ATOMIC_RELEASE); }
 
 struct port_region {
     u8 *addr;

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tracepoint events of system calls of which nobody looks at the record. One probe of ours on sys_enter, and one on sys_exit, is there
+ * while any such event is attached; both find the events by the call's number.
+ *
+ * `lock` guards the lists and the probes. Probes read the lists under RCU, which preemption off is: they are unlinked, and freed behind a
+ * grace period. A list goes from new to old.
+ */
+#include "port/kernel/internal.h"
+
+#include <linux/kprobes.h>
+#include <linux/mutex.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/trace_events.h>
+#include <asm/ftrace.h>
+#include <asm/syscall.h>
+#include <trace/syscall.h>
+
+struct syscall_event {
+	struct port_event event;
+	struct syscall_event *next;
+	port_tracepoint_fn fn;
+	void *priv;
+	int nr;
+	bool exit;
+};
+
+struct side {
+	const char *tracepoint;
+	port_raw_tp_fn probe;
+	struct port_event *hook;
+	u32 count;
+	struct syscall_event *by_nr[NR_syscalls];
+};
+
+static DEFINE_MUTEX(lock);
+static struct side sides[2]; /* entries, exits */
+
+/* -1: a 32-bit call, which has other numbers. */
+static __always_inline int number_of(struct pt_regs *regs)
+{
+#ifdef ARCH_TRACE_IGNORE_COMPAT_SYSCALLS
+	if (arch_trace_is_compat_syscall(regs))
+		return -1;
+#endif
+	return syscall_get_nr(current, regs);
+}
+
+static __always_inline struct syscall_event *first(struct side *s, int nr)
+{
+	return nr >= 0 && nr < NR_syscalls ? READ_ONCE(s->by_nr[nr]) : NULL;
+}
+
+/* Kernels from 6.13 on let these tracepoints be preempted. */
+static __always_inline void call(struct side *s, struct pt_regs *regs)
+{
+	struct syscall_event *e;
+
+	preempt_disable_notrace();
+	for (e = first(s, number_of(regs)); e; e = READ_ONCE(e->next))
+		e->fn(e->priv, modbpf_no_record, 0, NULL);
+	preempt_enable_notrace();
+}
+
+static notrace void on_enter(void *unused, struct pt_regs *regs, long id)
+{
+	call(&sides[0], regs);
+}
+NOKPROBE_SYMBOL(on_enter);
+
+static notrace void on_exit(void *unused, struct pt_regs *regs, long ret)
+{
+	call(&sides[1], regs);
+}
+NOKPROBE_SYMBOL(on_exit);
+
+static struct side sides[2] = {
+	{ .tracepoint = "sys_enter", .probe = (port_raw_tp_fn)(void *)on_enter },
+	{ .tracepoint = "sys_exit", .probe = (port_raw_tp_fn)(void *)on_exit },
+};
+
+static int link_in(struct syscall_event *e)
+{
+	struct side *s = &sides[e->exit];
+	int ret = 0;
+
+	mutex_lock(&lock);
+	if (!s->count)
+		ret = port_raw_tp_attach(s->tracepoint, s->probe, s, &s->hook);
+	if (!ret) {
+		s->count++;
+		e->next = s->by_nr[e->nr];
+		smp_store_release(&s->by_nr[e->nr], e);
+	}
+	mutex_unlock(&lock);
+	return ret;
+}
+
+static void detach(struct port_event *event)
+{
+	struct syscall_event *e = container_of(event, struct syscall_event, event), **at;
+	struct side *s = &sides[e->exit];
+
+	mutex_lock(&lock);
+	for (at = &s->by_nr[e->nr]; *at != e; at = &(*at)->next)
+		;
+	WRITE_ONCE(*at, e->next);
+	if (!--s->count)
+		port_event_detach(s->hook);
+	mutex_unlock(&lock);
+	synchronize_rcu();
+	kfree(e);
+}
+
+bool modbpf_syscall_tp(const struct trace_event_call *call, struct syscall_place *place)
+{
+	const struct syscall_metadata *meta = call->data;
+
+	if (strcmp(call->class->system, "syscalls") || !meta || (meta->enter_event != call && meta->exit_event != call))
+		return false;
+	place->nr = meta->syscall_nr;
+	place->exit = meta->exit_event == call;
+	return place->nr >= 0 && place->nr < NR_syscalls;
+}
+
+int modbpf_syscall_tp_attach(const struct syscall_place *place, port_tracepoint_fn fn, void *priv, struct port_event **out)
+{
+	struct syscall_event *e;
+	int ret;
+
+	if (modbpf_fail_nth())
+		return -ENOMEM;
+	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	e->event.detach = detach;
+	e->fn = fn;
+	e->priv = priv;
+	e->nr = place->nr;
+	e->exit = place->exit;
+	ret = link_in(e);
+	if (ret) {
+		kfree(e);
+		return ret;
+	}
+	*out = &e->event;
+	return 0;
+}
