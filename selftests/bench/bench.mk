@@ -34,3 +34,15 @@ $(B)/bench/calls: selftests/bench/calls/calls.cpp bench-lib
 .PHONY: bench-calls
 bench-calls: $(B)/bench/calls $(B)/bench/calls.bpf.o
 	@selftests/bench/calls/compare $(B)/bench/calls $(B)/bench/calls.bpf.o --json $(B)/bench/calls.json $(ARGS)
+
+# ---- events beside the kernel's own BPF, in a VM that counts instructions ----------------------------------
+$(B)/bench/events.bpf.o: selftests/bench/events/events.bpf.c
+	@mkdir -p $(@D)
+	clang-19 -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/x86_64-linux-gnu -c $< -o $@
+$(B)/bench/events: selftests/bench/events/events.cpp selftests/vm/src/attach.h $(B)/libmodbpf.so
+	@mkdir -p $(@D)
+	$(CXX) -std=gnu++20 -O1 -g -Wall -Wextra -Wno-missing-field-initializers -I. -o $@ $< -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed -lbpf
+.PHONY: bench-events
+bench-events: $(B)/config.mk loader $(B)/bench/events $(B)/bench/events.bpf.o
+	@scripts/kmod-build $$(scripts/kernel-version $(KERNEL))
+	@selftests/bench/events/compare --kernel $(KERNEL) $(ARGS) $(B)/bench/events $(B)/bench/events.bpf.o
