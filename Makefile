@@ -144,6 +144,13 @@ test-kasan: loader progs
 	@scripts/deps test
 	@scripts/test-kasan
 
+# Attaching and detaching, CYCLES times, while the probed functions run: KERNEL=6.12 or 6.1.
+CYCLES ?= 10000
+.PHONY: test-storm
+test-storm: $(B)/config.mk
+	@scripts/kmod-build $$(scripts/kernel-version $(KERNEL))
+	@selftests/vm/suite --tests '77-storm*' --cycles $(CYCLES) $(KERNEL)
+
 demo:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory -s demo-build
@@ -205,6 +212,8 @@ help:
 	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
 	@echo "make prove      z3 proofs that the verifier's arithmetic loses no number (PROVE=\"--json --filter=TEXT --limit=SECONDS\")"
 	@echo "make bench      the verifier's time, instructions and memory beside the machine's own kernel (ARGS=... : see selftests/bench/verifier --help)"
+	@echo "make bench-events   what an attached empty program costs an event, beside the kernel's own BPF in a VM that counts instructions (KERNEL=...)"
+	@echo "make test-storm     CYCLES=10000 of attaching and detaching all kinds of event while they happen (KERNEL=...)"
 	@echo "make test-upstream  upstream's selftests (test_verifier, test_progs, test_maps, veristat) in process and in VMs"
 	@echo "make test-tools libbpf-tools, bpftrace and BCC through modbpf and on the kernel's own BPF, compared (TOOLS='opensnoop*', KERNEL=...)"
 	@echo "make test-kasan the VM suite on a debug kernel (KASAN, lockdep), built once from linux-source"

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A storm of attaching and detaching over all kinds of event: vm_cycles= of the kernel's command line, or 300. rmmod is refused all the
+# while; afterwards nothing is left: no object, no probe, no memory beyond the slack.
+. /t/lib.sh
+cycles=$(sed -n 's/.*vm_cycles=\([0-9]*\).*/\1/p' /proc/cmdline)
+slack=2048 # KiB: the kernel's own caches of what such a storm made it allocate
+echo 0 >/proc/sys/kernel/kptr_restrict
+echo 100000 >/proc/sys/kernel/perf_event_max_sample_rate
+echo 0 >/proc/sys/kernel/perf_cpu_time_max_percent
+settle() { sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1; echo 3 >/proc/sys/vm/drop_caches; sleep 1; }
+total() { awk -v key="$1:" '$1 == key {print $2}' /proc/meminfo; }
+storm=/t/bin/storm
+# Once through all kinds before anything is measured: what the kernel keeps for good, it has then.
+$storm /t/bin/storm.bpf.o 100 >/tmp/storm.first 2>&1 || not_ok "storm: the first cycles" "$(cat /tmp/storm.first)" 40
+settle
+was_left=$($storm left)
+for k in MemAvailable SUnreclaim VmallocUsed Percpu; do eval "was_$k=$(total $k)"; done
+# Something is attached all the time, so that every attempt must fail.
+$storm hold /t/bin/storm.bpf.o 100000 >/tmp/storm.hold 2>&1 &
+hold=$!
+for try in $(seq 200); do grep -q 'attached at once' /tmp/storm.hold && break; sleep 1; done
+( while [ ! -e /tmp/storm.end ]; do
+	rmmod modbpf 2>/dev/null && echo gone >>/tmp/storm.rmmod
+	sleep 1
+done ) &
+$storm /t/bin/storm.bpf.o "${cycles:-300}" || status=1
+touch /tmp/storm.end
+cat /tmp/storm.hold
+grep -q '^not ok' /tmp/storm.hold && status=1
+[ -e /tmp/storm.rmmod ] && not_ok "storm: the module was unloaded while programs were attached" || ok "storm: rmmod is refused while anything is attached"
+kill -9 $hold; wait 2>/dev/null
+settle
+now_left=$($storm left)
+if [ "$now_left" = "$was_left" ]; then ok "storm: left: $now_left"; else not_ok "storm: left: $now_left, before: $was_left"; fi
+for k in SUnreclaim VmallocUsed Percpu; do
+	eval "was=\$was_$k"
+	now=$(total $k)
+	if [ $((now - was)) -le $slack ]; then ok "storm: $k $was -> $now KiB"; else not_ok "storm: $k grew from $was to $now KiB"; fi
+done
+now=$(total MemAvailable)
+if [ $((was_MemAvailable - now)) -le $((4 * slack)) ]; then ok "storm: MemAvailable $was_MemAvailable -> $now KiB"
+else not_ok "storm: MemAvailable fell from $was_MemAvailable to $now KiB"; fi
+probes=$(cat /sys/kernel/debug/kprobes/list /sys/kernel/tracing/enabled_functions 2>/dev/null)
+if [ -z "$probes" ]; then ok "storm: the kernel lists no probe"; else not_ok "storm: probes that are left" "$probes"; fi
+check "storm: the module unloads" rmmod modbpf
+insmod /modbpf.ko
+scan_dmesg storm || status=1
+exit $status
