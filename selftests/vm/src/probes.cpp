@@ -80,14 +80,16 @@ static std::string duplicate() {
         fclose(f);
     return found;
 }
-/// Functions of the blacklist, some of each part of it.
+/// Functions of the blacklist, some of each part of it. A name that several have is another case: modules have such, too, and which of
+/// them are counted there differs.
 static std::vector<std::string> blacklisted(size_t most) {
     std::vector<std::string> names;
     FILE *f = fopen("/sys/kernel/debug/kprobes/blacklist", "r");
     char line[256], name[128];
     size_t n = 0;
+    int count;
     while (f && fgets(line, sizeof(line), f))
-        if (sscanf(line, "%*s %127s", name) == 1 && n++ % 23 == 0 && names.size() < most)
+        if (sscanf(line, "%*s %127s", name) == 1 && n++ % 23 == 0 && names.size() < most && symbol(name, &count) && count == 1)
             names.push_back(name);
     if (f)
         fclose(f);
