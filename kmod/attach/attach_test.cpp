@@ -567,8 +567,12 @@ TEST_F(attach, counter_runs_programs) {
         return load(BPF_PROG_TYPE_PERF_EVENT, store_r6(m, {{static_cast<u8>(BPF_LDX | BPF_MEM | size), 6, 1, off, 0}}));
     };
     fd ip = reads(BPF_DW, 128), period = reads(BPF_DW, 168), half = reads(BPF_W, 172), byte = reads(BPF_B, 177);
+    constexpr u8 mov_x = BPF_ALU64 | BPF_MOV | BPF_X, add = BPF_ALU64 | BPF_ADD | BPF_K;
+    fd probed = load(BPF_PROG_TYPE_PERF_EVENT, // as BPF_CORE_READ() reads it
+                     store_r6(m, {{mov_x, 3, 1, 0, 0}, {add, 3, 0, 0, 128}, {mov_x, 1, 10, 0, 0}, {add, 1, 0, 0, -16}, mov_imm(2, 8),
+                                  {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_read_kernel}, {BPF_LDX | BPF_MEM | BPF_DW, 6, 10, -16, 0}}));
     fd cookie = load(BPF_PROG_TYPE_PERF_EVENT, store_cookie(m)), kp = load(BPF_PROG_TYPE_KPROBE, return_zero());
-    ASSERT_TRUE(ip.ok() && period.ok() && half.ok() && byte.ok() && cookie.ok());
+    ASSERT_TRUE(ip.ok() && period.ok() && half.ok() && byte.ok() && probed.ok() && cookie.ok());
     perf_attr a = attr_of(1, 0); // CPU clock
     a.sample_period = 0x500000007, a.flags = 1;
     fd e(open_perf(a, -1, 0));
@@ -578,7 +582,7 @@ TEST_F(attach, counter_runs_programs) {
     const struct {
         const fd &prog;
         u64 value;
-    } rows[] = {{ip, 0x1234}, {period, 0x500000007}, {half, 5}, {byte, 0xab}, {cookie, 77}};
+    } rows[] = {{ip, 0x1234}, {probed, 0x1234}, {period, 0x500000007}, {half, 5}, {byte, 0xab}, {cookie, 77}};
     for (auto &row : rows) {
         fd l(link_to(row.prog, e, 77));
         ASSERT_TRUE(l.ok());

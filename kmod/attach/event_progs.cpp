@@ -47,11 +47,6 @@ status check_room_locked(const perf_event *e, const program *p) {
     return twice ? status(error(EEXIST)) : status();
 }
 
-/// What it reads itself is known; by a tail call it may go on to any that reads more.
-bool sees_registers(const program &p) {
-    return p.verified->uses_tail_call || p.verified->max_ctx_offset;
-}
-
 }  // namespace
 
 status perf_event_set_prog(perf_event *e, program *p, u64 cookie) {
@@ -73,7 +68,7 @@ status perf_event_set_prog(perf_event *e, program *p, u64 cookie) {
     p->get();
     port_module_pin(); // program, map and event may hold each other in a ring that no file keeps (BPF_F_PRESERVE_ELEMS)
     e->cookie = cookie;
-    e->regs_read = sees_registers(*p);
+    e->regs_read = e->what == perf_event::kind::counter && reads_context(p->verified->image);
     __atomic_store_n(&e->prog, p, __ATOMIC_RELEASE);
     return {};
 }
