@@ -17,11 +17,21 @@ check_fails() {
 	name=$1; shift
 	if out=$("$@" 2>&1); then not_ok "$name" "succeeded: $out"; else ok "$name"; fi
 }
-# Anything in the kernel log that a sound module never causes. The taints of an out-of-tree, unsigned module are its own.
+# splats MORE: lines of the kernel log that a sound module never causes, or that match MORE. The taints of an out-of-tree, unsigned module
+# are its own. The frames of a trace name functions, which may be called anything (psi_memstall_leave).
+splats() {
+	dmesg | grep -vE ' RIP: [0-9a-f]+:|^\[ *[0-9.]+\] +(\? )?[^ ]+\+0x[0-9a-f]+/0x[0-9a-f]+' |
+		grep -E "BUG|WARNING:|Oops|general protection|unable to handle|KASAN|UBSAN|lockup|stall|hung task|refcount_t|scheduling while|sleeping function|modbpf: .*bug|leak$1" |
+		grep -vE 'module verification failed|tainting kernel'
+}
 scan_dmesg() {
-	bad=$(dmesg | grep -E 'BUG|WARNING:|Oops|general protection|unable to handle|KASAN|UBSAN|lockup|[^_]stall|hung task|refcount_t|Call Trace|scheduling while|sleeping function|modbpf: .*bug|leak' |
-		grep -vE 'module verification failed|tainting kernel')
-	if [ -z "$bad" ]; then ok "$1: kernel log is clean"; else not_ok "$1: kernel log" "$(dmesg | tail -60)" 60; return 1; fi
+	if [ -z "$(splats '|Call Trace')" ]; then ok "$1: kernel log is clean"; else not_ok "$1: kernel log" "$(dmesg | tail -60)" 60; return 1; fi
+}
+# The same behind a test that asks the kernel for backtraces, which look like trouble; and the log begins anew.
+scan_asked() {
+	bad=$(splats)
+	if [ -z "$bad" ]; then ok "$1: kernel log is clean"; else not_ok "$1: kernel log" "$bad"; fi
+	dmesg -c >/dev/null
 }
 # Does this kernel have BPF of its own? And is it the one whose behaviour modbpf has, so that answers can be compared?
 kernel_bpf() { [ -e /proc/sys/kernel/unprivileged_bpf_disabled ]; }

@@ -19,11 +19,7 @@ if [ -d /sys/kernel/tracing/events/nmi ]; then
 	wait $h || status=1
 	cat /tmp/busy.out
 	[ $n -ge 20 ] && ok "maps: $n NMI requests under load" || not_ok "maps: only $n NMI requests under load"
-	# The backtraces asked for look like reports of trouble: scan without them.
-	bad=$(dmesg | grep -E 'BUG|WARNING:|Oops|general protection|unable to handle|lockup|[^_]stall|hung task|refcount_t|scheduling while|modbpf: .*bug' |
-		grep -vE 'tainting kernel')
-	[ -z "$bad" ] && ok "maps: kernel log is clean" || not_ok "maps: kernel log" "$bad"
-	dmesg -c >/dev/null
+	scan_asked maps
 	dmesg -n "$old"
 fi
 exit $status

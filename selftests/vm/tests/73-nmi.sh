@@ -21,10 +21,6 @@ while kill -0 $h 2>/dev/null; do echo l >/proc/sysrq-trigger; n=$((n + 1)); usle
 wait $h || status=1
 cat /tmp/busy.out
 if [ $n -ge 20 ]; then ok "nmi: $n requests under load"; else not_ok "nmi: only $n requests under load"; fi
-# The backtraces asked for look like reports of trouble: scan without them.
-bad=$(dmesg | grep -E 'BUG|WARNING:|Oops|general protection|unable to handle|lockup|[^_]stall|hung task|refcount_t|scheduling while|modbpf: .*bug' |
-	grep -vE 'tainting kernel')
-if [ -z "$bad" ]; then ok "nmi: kernel log is clean"; else not_ok "nmi: kernel log" "$bad"; fi
-dmesg -c >/dev/null
+scan_asked nmi
 dmesg -n "$old"
 exit $status
