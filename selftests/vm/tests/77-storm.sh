@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# A storm of attaching and detaching over all kinds of event: vm_cycles= of the kernel's command line, or 300. rmmod is refused all the
+# A storm of attaching and detaching over all kinds of event: vm_cycles= of the kernel's command line, or 150. rmmod is refused all the
 # while; afterwards nothing is left: no object, no probe, no memory beyond the slack.
 . /t/lib.sh
 cycles=$(sed -n 's/.*vm_cycles=\([0-9]*\).*/\1/p' /proc/cmdline)
@@ -23,7 +23,7 @@ for try in $(seq 200); do grep -q 'attached at once' /tmp/storm.hold && break; s
 	rmmod modbpf 2>/dev/null && echo gone >>/tmp/storm.rmmod
 	sleep 1
 done ) &
-$storm /t/bin/storm.bpf.o "${cycles:-300}" || status=1
+$storm /t/bin/storm.bpf.o "${cycles:-150}" || status=1
 touch /tmp/storm.end
 cat /tmp/storm.hold
 grep -q '^not ok' /tmp/storm.hold && status=1
