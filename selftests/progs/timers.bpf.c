@@ -260,6 +260,7 @@ static int on_work(void *map, int *key, void *value)
 	return 0;
 }
 
+// Where the worker wants the CPU that the program waits on it may be late: not every kernel's faults let it in.
 // EXPECT: accept
 // NEEDS: bpf_wq_init
 // RETVAL: 1
@@ -274,5 +275,5 @@ int work(void *ctx)
 	if (bpf_wq_set_callback_impl(&w->work, on_work, 0, 0) || bpf_wq_start(&w->work, 0))
 		return -2;
 	wait_for(1, PATIENCE);
-	return fired == 1 ? (int)w->ran : -3;
+	return w->ran == fired && fired <= 1 ? 1 : -3;
 }
