@@ -2,6 +2,17 @@
 /* Events: what is common to all kinds. Task context. */
 #include "port/kernel/internal.h"
 
+#include <linux/slab.h>
+
+void *modbpf_event_alloc(size_t size, void (*detach)(struct port_event *e))
+{
+	struct port_event *e = modbpf_fail_nth() ? NULL : kzalloc(size, GFP_KERNEL_ACCOUNT);
+
+	if (e)
+		e->detach = detach;
+	return e;
+}
+
 void port_event_detach(struct port_event *e)
 {
 	if (e)

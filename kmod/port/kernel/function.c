@@ -257,12 +257,9 @@ int port_functions_attach(const struct port_functions_spec *spec, port_functions
 	struct functions *f;
 	int ret;
 
-	if (modbpf_fail_nth())
-		return -ENOMEM;
-	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	f = modbpf_event_alloc(sizeof(*f), functions_detach);
 	if (!f)
 		return -ENOMEM;
-	f->event.detach = functions_detach;
 	f->event.missed = functions_missed;
 	f->ops.func = on_call;
 	f->ops.flags = FTRACE_OPS_FL_SAVE_REGS;

@@ -155,6 +155,8 @@ struct port_event {
 	void (*detach)(struct port_event *e);
 	u64 (*missed)(struct port_event *e); /* NULL: nothing is ever missed */
 };
+/* A kind's structure of `size` bytes, zeroed, whose first member is the head; kfree() frees it. NULL: no memory. */
+void *modbpf_event_alloc(size_t size, void (*detach)(struct port_event *e));
 
 /* Per-CPU variables of modules are not relocated: the pointers in them are set when the module comes. */
 void modbpf_signals_init(void); /* task_access.c */

@@ -88,9 +88,8 @@ int port_perf_attach(const struct port_perf_spec *spec, port_perf_fn fn, void *p
 	ret = find_task(spec->pid, &task);
 	if (ret)
 		return ret;
-	h = modbpf_fail_nth() ? NULL : kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);
+	h = modbpf_event_alloc(sizeof(*h), perf_detach);
 	if (h) {
-		h->event.detach = perf_detach;
 		h->fn = fn;
 		h->priv = priv;
 		h->perf = perf_event_create_kernel_counter(&attr, spec->cpu, task, on_overflow, h);

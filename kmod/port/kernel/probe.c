@@ -136,7 +136,6 @@ static int add_kprobe(struct kprobe_event *e, const struct port_kprobe_spec *spe
 	ret = register_kprobe(&e->kp);
 	if (ret)
 		return ret;
-	e->event.detach = kprobe_detach;
 	e->event.missed = kprobe_missed;
 	e->func = entry_of(&e->kp);
 	e->addr = (unsigned long)e->kp.addr;
@@ -156,7 +155,6 @@ static int add_kretprobe(struct kprobe_event *e, const struct port_kprobe_spec *
 	ret = register_kretprobe(&e->rp);
 	if (ret)
 		return ret;
-	e->event.detach = kretprobe_detach;
 	e->event.missed = kretprobe_missed;
 	e->func = entry_of(&e->rp.kp);
 	e->addr = (unsigned long)e->rp.kp.addr;
@@ -210,9 +208,7 @@ int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, v
 		return -EADDRNOTAVAIL;
 	if (is_notrace(spec))
 		return -EINVAL;
-	if (modbpf_fail_nth())
-		return -ENOMEM;
-	e = kzalloc(struct_size(e, symbol, len + 1), GFP_KERNEL_ACCOUNT);
+	e = modbpf_event_alloc(struct_size(e, symbol, len + 1), spec->retprobe ? kretprobe_detach : kprobe_detach);
 	if (!e)
 		return -ENOMEM;
 	if (spec->symbol)

@@ -165,12 +165,9 @@ int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, struct p
 	struct raw_tp_event *e;
 	int ret;
 
-	if (modbpf_fail_nth())
-		return -ENOMEM;
-	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	e = modbpf_event_alloc(sizeof(*e), detach);
 	if (!e)
 		return -ENOMEM;
-	e->event.detach = detach;
 	e->probe = (void *)fn;
 	e->priv = priv;
 	e->tp = find_tp(name, &e->module);

@@ -129,12 +129,9 @@ int modbpf_syscall_tp_attach(const struct syscall_place *place, port_tracepoint_
 	struct syscall_event *e;
 	int ret;
 
-	if (modbpf_fail_nth())
-		return -ENOMEM;
-	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	e = modbpf_event_alloc(sizeof(*e), detach);
 	if (!e)
 		return -ENOMEM;
-	e->event.detach = detach;
 	e->fn = fn;
 	e->priv = priv;
 	e->nr = place->nr;

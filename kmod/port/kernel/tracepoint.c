@@ -100,12 +100,9 @@ static int attach_counters(u32 id, port_tracepoint_fn fn, void *priv, struct por
 	unsigned int cpu;
 	int ret = 0;
 
-	if (modbpf_fail_nth())
-		return -ENOMEM;
-	e = kzalloc(struct_size(e, counters, nr_cpu_ids), GFP_KERNEL_ACCOUNT);
+	e = modbpf_event_alloc(struct_size(e, counters, nr_cpu_ids), detach);
 	if (!e)
 		return -ENOMEM;
-	e->event.detach = detach;
 	e->fn = fn;
 	e->priv = priv;
 	e->id = id;
@@ -261,12 +258,9 @@ static int attach_bare(struct tracepoint *tp, port_tracepoint_fn fn, void *priv,
 	struct bare_event *e;
 	int ret;
 
-	if (modbpf_fail_nth())
-		return -ENOMEM;
-	e = kzalloc(sizeof(*e), GFP_KERNEL_ACCOUNT);
+	e = modbpf_event_alloc(sizeof(*e), detach_bare);
 	if (!e)
 		return -ENOMEM;
-	e->event.detach = detach_bare;
 	e->tp = tp;
 	e->fn = fn;
 	e->priv = priv;
