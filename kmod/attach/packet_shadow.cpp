@@ -36,17 +36,18 @@ found_member find_member(const btf &types, const btf_type *t, const char *name) 
     } open[max_open] = {{t, 0}};
     for (u32 n = 1; n;) {
         auto in = open[--n];
-        bool kind_flag = in.type->kind_flag();
         if (const btf_member *m = types.member(in.type, name, strlen(name))) {
-            found_member f{in.at + m->bit_offset(kind_flag) / 8};
-            bool whole = m->bit_offset(kind_flag) % 8 == 0 && !m->bitfield_size(kind_flag) && types.size_of(m->type, &f.size);
-            return whole ? f : found_member{};
+            found_member f;
+            if (!types.bytes_of(in.type, m, &f.at, &f.size))
+                return {};
+            f.at += in.at;
+            return f;
         }
         const auto *members = types.tail<btf_member>(in.type);
         for (u32 i = 0; i < in.type->vlen() && n < max_open; i++) {
             const btf_type *inner = types.type(types.skip_modifiers(members[i].type));
             if (!members[i].name_off && inner && inner->is_composite())
-                open[n++] = {inner, in.at + members[i].bit_offset(kind_flag) / 8};
+                open[n++] = {inner, in.at + members[i].bit_offset(in.type->kind_flag()) / 8};
         }
     }
     return {};

@@ -19,12 +19,8 @@ status shadow::make(const char *structure) {
 /// Whole bytes at the member's offset, as many as it has and fit the structure.
 void shadow::set(const char *member, const void *value, u32 size) {
     const btf_member *m = types_->member(type_, member, strlen(member));
-    bool kind_flag = type_->kind_flag();
-    u32 whole = 0;
-    if (!m || m->bit_offset(kind_flag) % 8 || m->bitfield_size(kind_flag) || !types_->size_of(m->type, &whole))
-        return;
-    u32 at = m->bit_offset(kind_flag) / 8;
-    if (at + whole <= type_->size_or_type)
+    u32 at = 0, whole = 0;
+    if (m && types_->bytes_of(type_, m, &at, &whole) && at + whole <= type_->size_or_type)
         memcpy(bytes_ + at, value, min(whole, size));
 }
 

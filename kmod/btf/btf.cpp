@@ -109,6 +109,12 @@ const btf_member *btf::member(const btf_type *t, const char *name, size_t len) c
     return nullptr;
 }
 
+bool btf::bytes_of(const btf_type *holder, const btf_member *m, u32 *at, u32 *size) const {
+    bool kind_flag = holder->kind_flag();
+    *at = m->bit_offset(kind_flag) / 8;
+    return m->bit_offset(kind_flag) % 8 == 0 && !m->bitfield_size(kind_flag) && size_of(m->type, size);
+}
+
 u32 btf::find(const char *wanted, btf_kind kind) const {
     u32 in_base = base_ ? base_->find(wanted, kind) : 0;
     return in_base ? in_base : find_own(wanted, kind);

@@ -73,6 +73,8 @@ public:
     template <class T> const T *tail(const btf_type *t) const { return reinterpret_cast<const T *>(t + 1); }
     /// A structure's or union's own member with this name, or null.
     const btf_member *member(const btf_type *t, const char *name, size_t len) const;
+    /// Where a member of `holder` lies, in bytes. False: it is a bit field, or has no size.
+    bool bytes_of(const btf_type *holder, const btf_member *m, u32 *at, u32 *size) const;
     /// First id with this kind and name, or 0.
     u32 find(const char *name, btf_kind kind) const;
     u32 find_own(const char *name, btf_kind kind) const; ///< not among the base's
