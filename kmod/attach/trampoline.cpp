@@ -415,6 +415,17 @@ status extend(trampoline &t, const ref<tracer> &fresh) {
     return put_in_place(t); // it needs no memory
 }
 
+/// `p` at a trampoline that may have been made for it, and then goes again if that fails.
+result<ref<tracer>> put_at(trampoline *t, ref<tracer> fresh, ref<program> p, u64 cookie) {
+    bool extends = p->type->type == BPF_PROG_TYPE_EXT;
+    fresh->prog = move(p);
+    fresh->cookie = cookie;
+    fresh->at = t;
+    status added = extends ? extend(*t, fresh) : add(*t, fresh, kind_of(*fresh->prog));
+    drop_if_empty(t);
+    return added.ok() ? result<ref<tracer>>(move(fresh)) : result<ref<tracer>>(added.err());
+}
+
 bool remove_from(vec<ref<tracer>> &v, const tracer *t) {
     size_t at = 0;
     while (at < v.size() && v[at].get() != t)
@@ -441,14 +452,8 @@ result<ref<tracer>> trampoline_attach(ref<program> p, u64 cookie) {
     if (int err = port_hook_create(name, &hook))
         return error(-err);
     trampoline *t = TRY(trampoline_at(hook, *p));
-    kind k = kind_of(*p);
     fresh->sleeps = p->sleepable;
-    fresh->prog = move(p);
-    fresh->cookie = cookie;
-    fresh->at = t;
-    status added = add(*t, fresh, k);
-    drop_if_empty(t);
-    return added.ok() ? result<ref<tracer>>(move(fresh)) : result<ref<tracer>>(added.err());
+    return put_at(t, move(fresh), move(p), cookie);
 }
 
 result<ref<tracer>> trampoline_attach_to(ref<program> p, ref<program> target, u32 btf_id, u64 cookie) {
@@ -460,15 +465,9 @@ result<ref<tracer>> trampoline_attach_to(ref<program> p, ref<program> target, u3
         return error(ENOTSUPP);
     mutex_guard g(table->lock);
     trampoline *t = TRY(trampoline_at(target, btf_id));
-    kind k = extends ? at_entry : kind_of(*p);
-    fresh->prog = move(p);
-    fresh->cookie = cookie;
-    fresh->at = t;
     if (!extends)
         fresh->packet.find(t->target->ruling_type());
-    status added = extends ? extend(*t, fresh) : add(*t, fresh, k);
-    drop_if_empty(t);
-    return added.ok() ? result<ref<tracer>>(move(fresh)) : result<ref<tracer>>(added.err());
+    return put_at(t, move(fresh), move(p), cookie);
 }
 
 void trampoline_detach(tracer *gone) {

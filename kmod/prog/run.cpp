@@ -7,10 +7,13 @@
 
 namespace modbpf {
 
+namespace {
+auto entry_of(const program *p) { return __atomic_load_n(&p->entry, __ATOMIC_ACQUIRE); }
+}  // namespace
+
 #ifdef MODBPF_KERNEL
 // The interpreter never runs in a kernel: what runs there is the image.
 namespace {
-auto entry_of(const program *p) { return __atomic_load_n(&p->entry, __ATOMIC_ACQUIRE); }
 u64 execute(program *, u64 (*entry)(const void *), const void *ctx) { return entry(ctx); }
 }  // namespace
 #else
@@ -22,8 +25,6 @@ const code *code_in_slot(void *m, u32 index) {
     auto *p = static_cast<program *>(tail_call_target(static_cast<map *>(m), index));
     return p ? &p->verified->image : nullptr;
 }
-
-auto entry_of(const program *p) { return __atomic_load_n(&p->entry, __ATOMIC_ACQUIRE); }
 
 u64 execute(program *p, u64 (*entry)(const void *), const void *ctx) {
     if (!run_by_interpreter)

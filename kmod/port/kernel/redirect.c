@@ -140,11 +140,6 @@ static int match_file(const void *want, struct file *file, unsigned int fd)
 	return file == want ? fd + 1 : 0;
 }
 
-static bool is_kernels_event(const struct file *file)
-{
-	return file->f_op->owner != THIS_MODULE && modbpf_ksym_is_perf_file(file->f_op);
-}
-
 static bool closes_on_exec(unsigned int fd)
 {
 	struct fdtable *table;
@@ -203,7 +198,7 @@ static bool adopt_fd(int fd)
 
 	if (!file)
 		return false;
-	if (is_kernels_event(file))
+	if (modbpf_ksym_is_perf_file(file->f_op))
 		done = !adopt(file, fd);
 	fput(file);
 	return done;
