@@ -25,6 +25,14 @@ std::string error_text(int errnum);
 /// "EINVAL", or the number.
 std::string error_name(int errnum);
 
+/// SIGINT and SIGTERM end what a command waits for.
+void stop_on_signals();
+bool stopped();
+/// Seconds of a clock that never goes back.
+double now();
+/// A positive number of seconds; false, with a message that names the option.
+bool parse_seconds(const char *option, const char *text, double &out);
+
 /// libbpf's messages: kept for the error report, or shown at once (verbose >= 1 info, >= 2 debug).
 namespace messages {
 void start(int verbose);
@@ -53,6 +61,8 @@ std::string json_string(std::string_view s);
 
 /// A value of a BTF type as text on one line. `size` bytes are there; what lies outside is never read.
 std::string format_value(const struct btf *btf, __u32 type_id, const void *data, size_t size, bool top = false);
+/// The same as JSON. Without a type (0): a number of 4 or 8 bytes, or a string of hex bytes.
+std::string json_value(const struct btf *btf, __u32 type_id, const void *data, size_t size);
 /// Hex bytes, then the printable text.
 std::string format_bytes(const void *data, size_t size);
 /// The id behind typedefs and qualifiers, or 0.
@@ -60,8 +70,11 @@ __u32 skip_modifiers(const struct btf *btf, __u32 id);
 
 /// Histograms, tables and global variables of the object's maps, to standard output.
 void print_maps(struct bpf_object *object);
-/// The lines of a log2 histogram, from the first slot that is not empty to the last: slot i counts values of 2^i to 2^(i+1)-1, slot 0 also 0.
-std::string format_histogram(const std::vector<__u64> &slots, std::string_view unit);
+/// The same maps as members of a JSON object, without its braces: "NAME": [{"key": ..., "value": ...}, ...], ...
+std::string json_maps(struct bpf_object *object);
+/// The lines of a histogram, from the first slot that is not empty to the last: slot i counts values of 2^i to 2^(i+1)-1, slot 0 also 0.
+/// With a step: slot i counts values of i*step to (i+1)*step-1.
+std::string format_histogram(const std::vector<__u64> &slots, std::string_view unit, __u64 step = 0);
 
 /// The structure that a record of `size` bytes of this map has, by name and size, or 0. `padded`: the size may be up to 7
 /// bytes too long (perf).

@@ -3,15 +3,18 @@
 #include "loader/cli/cli.h"
 #include "loader/lib/libmodbpf.h"
 
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 namespace cli {
 
 namespace {
 
+volatile sig_atomic_t signalled;
 int shown_verbosity;
 std::string kept;
 std::string chosen_backend;
@@ -56,6 +59,30 @@ std::string error_text(int errnum) {
         return text;
     }
     return std::string(strerror(errnum)) + " (" + error_name(errnum) + ")";
+}
+
+void stop_on_signals() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { signalled = 1; }; // no SA_RESTART: a wait ends
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+}
+
+bool stopped() { return signalled; }
+
+double now() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+bool parse_seconds(const char *option, const char *text, double &out) {
+    char *end = nullptr;
+    out = strtod(text, &end);
+    if (end != text && !*end && out > 0 && out <= 1e9)
+        return true;
+    complain("%s takes a positive number, not '%s'", option, text);
+    return false;
 }
 
 void messages::start(int verbose) {

@@ -2,6 +2,8 @@
 // modbpf verify --stats, --save and --compare.
 #include "loader/cli/stats.h"
 
+#include "loader/cli/output.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -61,23 +63,6 @@ bool unpack_row(const std::string &line, cost_row &r) {
     return true;
 }
 
-void print_columns(const std::vector<std::vector<std::string>> &rows, size_t left) {
-    std::vector<size_t> width;
-    for (const auto &r : rows)
-        for (size_t i = 0; i < r.size(); i++) {
-            width.resize(std::max(width.size(), i + 1));
-            width[i] = std::max(width[i], r[i].size());
-        }
-    for (const auto &r : rows) {
-        std::string line;
-        for (size_t i = 0; i < r.size(); i++) {
-            std::string pad(width[i] - r[i].size(), ' ');
-            line += (i ? "  " : "") + (i < left ? r[i] + pad : pad + r[i]);
-        }
-        printf("%s\n", line.substr(0, line.find_last_not_of(' ') + 1).c_str());
-    }
-}
-
 void print_costs(const std::vector<cost_row> &rows) {
     std::vector<std::vector<std::string>> table = {{"file", "program", "verdict", "insns", "states", "peak states", "usec"}};
     long insns = 0, states = 0, usec = 0;
@@ -88,7 +73,7 @@ void print_costs(const std::vector<cost_row> &rows) {
         usec += std::max(0l, r.usec);
     }
     table.push_back({"", std::to_string(rows.size()) + (rows.size() == 1 ? " program" : " programs"), "", std::to_string(insns), std::to_string(states), "", std::to_string(usec)});
-    print_columns(table, 3);
+    fputs(format_columns(table, 3).c_str(), stdout);
 }
 
 bool save_costs(const char *path, const std::vector<cost_row> &rows) {
@@ -159,7 +144,7 @@ int print_comparison(const std::vector<cost_row> &before, const std::vector<cost
     for (auto &[name, r] : old)
         table.push_back({base_name(r->file), r->program, "gone: " + r->verdict, number_text(r->insns), "", number_text(r->states), "", number_text(r->usec), ""});
     if (table.size() > 1)
-        print_columns(table, 3);
+        fputs(format_columns(table, 3).c_str(), stdout);
     printf("%zu programs: %d verdict%s", now.size(), differ, differ == 1 ? " differs" : "s differ");
     if (compared)
         printf("; now/before in geometric mean: instructions %.3f, time %.2f", std::exp(log_insns / compared), std::exp(log_usec / compared));

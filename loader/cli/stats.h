@@ -24,7 +24,4 @@ bool load_costs(const char *path, std::vector<cost_row> &rows);
 /// Both runs' programs side by side: those whose verdict, instructions or states differ. -> verdicts that differ.
 int print_comparison(const std::vector<cost_row> &before, const std::vector<cost_row> &now);
 
-/// Rows of cells in columns as wide as their widest cell; the first `left` columns stand to the left.
-void print_columns(const std::vector<std::vector<std::string>> &rows, size_t left);
-
 } // namespace cli

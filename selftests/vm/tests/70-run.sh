@@ -43,6 +43,30 @@ check_match "run: two files: the second reports" '^events: .*filename="/bin/(bus
 same "run: two runs at once: both report" 1 "$(count '^ring_events: .*marker' /tmp/other.out)"
 same "run: counts every process's run, not others'" 1 "$(count '^  seen = 1$' /tmp/other.out)"
 
+# Eight programs, each on the event that --attach names; JSON lines.
+modbpf run --output json --duration 1.5 --attach on_function=kprobe:vfs_read --attach on_return=kretprobe:vfs_read --attach on_event=tp:sched:sched_switch \
+	-a on_raw=raw_tp:sys_enter -a on_typed=fentry:vfs_read -a on_typed=fentry:vfs_write $o/attach.bpf.o >/tmp/refused.out 2>&1; rc=$?
+same "run --attach: one place for a typed program: status" 1 $rc
+check_match "run --attach: one place for a typed program" 'on_typed=fentry:vfs_write: the program is on fentry:vfs_read already' "$(cat /tmp/refused.out)"
+rm -f /tmp/run.out
+modbpf run --output json --duration 1.5 --attach on_function=kprobe:vfs_read --attach on_function=kprobe:vfs_write --attach on_return=kretprobe:vfs_read \
+	--attach on_event=tp:sched:sched_switch -a on_raw=raw_tp:sys_enter -a on_typed=fentry:vfs_read -a on_clock=profile:49 \
+	-a on_user=uprobe:/usr/lib/libc.so.6:malloc -a on_fault=perf:page-faults:1 $o/attach.bpf.o $o/reports.bpf.o >/tmp/run.out 2>/tmp/run.err &
+r=$!
+started $r /tmp/run.err; cat /t/marker; bpftool version >/dev/null; wait $r; rc=$?
+same "run --attach: status" 0 $rc
+[ $rc = 0 ] || cat /tmp/run.err
+for place in FUNCTION RETURNED EVENT RAW TYPED CLOCK USER FAULT; do
+	same "run --attach: runs at $place" 1 "$(count "\"key\": \"$place\", \"value\": [1-9]" /tmp/run.out)"
+done
+same "run --output json: records by field" 2 "$(count '^\{"type": "event", "time": [0-9.]+, "map": "(ring|perf)_events", "data": \{"pid": [0-9]+, "n": 0, "name": "/t/marker"\}\}$' /tmp/run.out)"
+same "run --output json: lines of trace_printk" 1 "$(count '^\{"type": "trace", "time": [0-9.]+, "text": "opened /t/marker n=0"\}$' /tmp/run.out)"
+last=$(tail -n 1 /tmp/run.out)
+check_match "run --output json: the end" '^\{"type": "end", "seconds": [12]\.[0-9]+, "records": 3, "lost": 0, "programs": \[.*"maps": \{.*\}\}$' "$last"
+check_match "run --output json: costs" '"name": "on_function", "runs": [1-9][0-9]*, "run_time_ns": [1-9].*"interval_mean_ns": \{"p50": [1-9]' "$last"
+check_match "run --output json: a histogram" '"opens_hist": \[\{"key": null, "buckets": \[\{"low": 8, "high": 15, "count": 1\}\]\}\]' "$last"
+check_match "run --output json: variables" '"seen": 1' "$last"
+
 # refusal NAME STATUS PATTERN ARGUMENTS...
 refusal() {
 	name=$1 want=$2 pattern=$3; shift 3
@@ -59,6 +83,14 @@ refusal "map without room" 1 '(ENOMEM|E2BIG)\).*too large' $o/huge.bpf.o
 refusal "nothing to attach" 1 'name events in sections' /t/progs/packets.bpf.o
 refusal "not an object file" 1 'clang -O2 -g -target bpf' /t/marker
 refusal "no file" 1 'cannot be read' /t/nothing.o
+refusal "--attach without a program" 2 'name the program first, as in prog_name=kprobe:vfs_read' -a kprobe:vfs_read $o/attach.bpf.o
+refusal "--attach with an unknown kind" 2 "'kprob' is no kind of event; there are kprobe, kretprobe," -a on_raw=kprob:x $o/attach.bpf.o
+refusal "--attach of no program" 1 "there is no program 'nobody'; there are on_function, on_event" -a nobody=kprobe:vfs_read $o/attach.bpf.o
+refusal "--attach to no function" 1 'cannot attach on_open to kprobe:no_such_function_here: .*/proc/kallsyms' -a on_open=kprobe:no_such_function_here $o/reports.bpf.o
+refusal "--attach to no typed function" 1 'cannot attach on_open to fentry:no_such_function_here: .*types have no such function' -a on_open=fentry:no_such_function_here $o/reports.bpf.o
+refusal "--attach to no event" 1 'cannot attach on_open to tp:sched:nothing: .*available_events' -a on_open=tp:sched:nothing $o/reports.bpf.o
+refusal "--attach to no file" 1 'cannot attach on_open to uprobe:/bin/nothing:main: .*no such file' -a on_open=uprobe:/bin/nothing:main $o/reports.bpf.o
+refusal "a section that says nothing" 1 'the section of on_function \(any\) says neither type nor event; --attach on_function=EVENT does' $o/attach.bpf.o
 cp -r $o /tmp/bin; chmod -R a+rX /tmp/bin
 su -s /bin/sh nobody -c 'modbpf run --seconds 1 /tmp/bin/nosuch.bpf.o' >/tmp/refused.out 2>&1; rc=$?
 same "run: not root: status" 2 $rc
