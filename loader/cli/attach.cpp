@@ -292,6 +292,13 @@ std::string parse_attach(std::string_view text, attach_spec &out) {
     return problem.empty() ? "" : problem + usage;
 }
 
+std::string counter_name(__u32 type, __u64 config) {
+    for (const counter &c : counters)
+        if (c.type == type && c.config == config)
+            return c.name;
+    return std::to_string(type) + "/" + std::to_string(config);
+}
+
 std::string attach_help() {
     std::string out;
     char line[160];

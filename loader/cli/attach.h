@@ -43,6 +43,9 @@ std::string parse_attach(std::string_view text, attach_spec &out);
 /// A line for each kind of event.
 std::string attach_help();
 
+/// "cycles", or "TYPE/CONFIG" in numbers of perf_event_attr.
+std::string counter_name(__u32 type, __u64 config);
+
 /// Before the object is loaded: gives the programs that the specs name their types and targets. False, with a message.
 bool prepare_attach(struct bpf_object *object, const std::vector<attach_spec> &specs);
 /// Puts each loaded program on the events that the specs name, or else on its section's; `attached` grows by the programs that are

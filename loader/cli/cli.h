@@ -15,6 +15,7 @@ namespace cli {
 int verify_main(int argc, char **argv);
 int diff_main(int argc, char **argv);
 int run_main(int argc, char **argv);
+int top_main(int argc, char **argv);
 int exec_main(int argc, char **argv);
 int features_main(int argc, char **argv);
 
@@ -32,6 +33,8 @@ bool stopped();
 double now();
 /// A positive number of seconds; false, with a message that names the option.
 bool parse_seconds(const char *option, const char *text, double &out);
+/// A positive whole number; the same.
+bool parse_count(const char *option, const char *text, size_t &out);
 
 /// libbpf's messages: kept for the error report, or shown at once (verbose >= 1 info, >= 2 debug).
 namespace messages {
@@ -68,10 +71,6 @@ std::string format_bytes(const void *data, size_t size);
 /// The id behind typedefs and qualifiers, or 0.
 __u32 skip_modifiers(const struct btf *btf, __u32 id);
 
-/// Histograms, tables and global variables of the object's maps, to standard output.
-void print_maps(struct bpf_object *object);
-/// The same maps as members of a JSON object, without its braces: "NAME": [{"key": ..., "value": ...}, ...], ...
-std::string json_maps(struct bpf_object *object);
 /// The lines of a histogram, from the first slot that is not empty to the last: slot i counts values of 2^i to 2^(i+1)-1, slot 0 also 0.
 /// With a step: slot i counts values of i*step to (i+1)*step-1.
 std::string format_histogram(const std::vector<__u64> &slots, std::string_view unit, __u64 step = 0);

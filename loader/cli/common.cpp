@@ -85,6 +85,15 @@ bool parse_seconds(const char *option, const char *text, double &out) {
     return false;
 }
 
+bool parse_count(const char *option, const char *text, size_t &out) {
+    char *end = nullptr;
+    out = strtoul(text, &end, 10);
+    if (out && *text >= '0' && *text <= '9' && !*end)
+        return true;
+    complain("%s takes a positive whole number, not '%s'", option, text);
+    return false;
+}
+
 void messages::start(int verbose) {
     shown_verbosity = verbose;
     libbpf_set_print(on_message);

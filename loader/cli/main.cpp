@@ -15,6 +15,7 @@ struct subcommand {
 };
 const subcommand subcommands[] = {
     {"run", "load the programs of an object file, attach them, print what they report", run_main},
+    {"top", "show what is loaded by the time that it takes", top_main},
     {"verify", "say for each program of object files whether the verifier accepts it", verify_main},
     {"diff", "compare the machine's own bpf() and modbpf, program by program", diff_main},
     {"exec", "run a command whose bpf() calls are answered by modbpf", exec_main},
@@ -25,7 +26,7 @@ void usage(FILE *to) {
     fputs("Usage: modbpf COMMAND [OPTIONS] ...\n\nCommands:\n", to);
     for (const subcommand &c : subcommands)
         fprintf(to, "  %-10s %s\n", c.name, c.summary);
-    fputs("\n`modbpf COMMAND --help` explains each. To list what is loaded: modbpf exec -- bpftool prog list\n", to);
+    fputs("\n`modbpf COMMAND --help` explains each. A tool of others on modbpf: modbpf exec -- bpftool prog list\n", to);
 }
 
 } // namespace

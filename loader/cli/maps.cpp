@@ -11,8 +11,6 @@ namespace cli {
 
 namespace {
 
-constexpr size_t max_read = 10000;
-
 const struct btf_type *resolve(const struct btf *btf, __u32 id) {
     id = btf && id ? skip_modifiers(btf, id) : 0;
     return id ? btf__type_by_id(btf, id) : nullptr;
@@ -87,13 +85,13 @@ bool is_hash(const map_view &v) {
 }
 bool is_array(const map_view &v) { return v.type == BPF_MAP_TYPE_ARRAY || v.type == BPF_MAP_TYPE_PERCPU_ARRAY; }
 
-std::vector<map_entry> read_all(const map_view &v) {
+std::vector<map_entry> read_all(const map_view &v, size_t most) {
     std::vector<map_entry> out;
     std::vector<unsigned char> key(v.key_size), next(v.key_size), value(v.stride * v.cpus);
     int fd = bpf_map__fd(v.map);
     void *from = nullptr;
     // A key that is deleted between two calls restarts the walk; the bound ends it.
-    while (out.size() < max_read && bpf_map_get_next_key(fd, from, next.data()) == 0) {
+    while (out.size() < most && bpf_map_get_next_key(fd, from, next.data()) == 0) {
         if (bpf_map_lookup_elem(fd, next.data(), value.data()) == 0)
             out.push_back({next, value});
         key = next;

@@ -31,8 +31,8 @@ struct map_view {
 map_view view_of(struct bpf_object *o, struct bpf_map *m);
 bool is_hash(const map_view &v);
 bool is_array(const map_view &v);
-/// Up to 10,000 entries.
-std::vector<map_entry> read_all(const map_view &v);
+/// So many entries at the most.
+std::vector<map_entry> read_all(const map_view &v, size_t most = 10000);
 /// The type is an integer, or it is unknown and the size is one of an integer.
 bool is_number(const map_view &v, __u32 type, size_t size);
 /// A little-endian number of up to 8 bytes.
@@ -60,6 +60,11 @@ struct map_shape {
     shape kind = shape::by_name;
     __u64 step = 1; ///< of linear
 };
+/// The one map that --top names; no map: none.
+struct named_shape {
+    std::string map;
+    map_shape as;
+};
 /// By name, a map called *hist* has powers of two, *lhist* equal steps of the number at the name's end (1 without any); others are tables.
 map_shape shape_by_name(const std::string &name);
 /// False when the entries are no histograms: neither is the value slots, nor the key one.
@@ -67,5 +72,10 @@ bool find_histograms(const map_view &v, map_shape as, const std::vector<map_entr
 std::string histogram_text(const map_view &v, map_shape as, const std::vector<histogram> &all);
 /// [{"key": ..., "buckets": [{"low": , "high": , "count": }, ...]}, ...]
 std::string histogram_json(map_shape as, const std::vector<histogram> &all);
+
+/// Histograms, tables and global variables of the object's maps, to standard output. One map may have a shape that its name does not say.
+void print_maps(struct bpf_object *object, const named_shape &chosen);
+/// The same maps as members of a JSON object, without its braces: "NAME": [{"key": ..., "value": ...}, ...], ...
+std::string json_maps(struct bpf_object *object, const named_shape &chosen);
 
 } // namespace cli

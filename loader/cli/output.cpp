@@ -91,7 +91,19 @@ void output::screen(const std::string &text) {
     fflush(stdout);
 }
 
+size_t output::screen_rows() {
+    size_t rows, columns;
+    terminal_size(rows, columns);
+    return rows > 2 ? rows - 1 : 1;
+}
+
 void output::flush() { fflush(stdout); }
+
+std::string json_head(const char *kind, double seconds) {
+    char text[80];
+    snprintf(text, sizeof(text), "{\"type\": \"%s\", \"time\": %.6f, ", kind, seconds);
+    return text;
+}
 
 std::string format_columns(const std::vector<std::vector<std::string>> &rows, size_t left) {
     std::vector<size_t> width;

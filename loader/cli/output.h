@@ -27,6 +27,8 @@ public:
     void hide_status();
     /// Replaces the whole screen of a live terminal by these lines; what does not fit is left out.
     void screen(const std::string &text);
+    /// Lines that fit the screen, all but its last.
+    static size_t screen_rows();
     void flush();
 
 private:
@@ -35,6 +37,9 @@ private:
 
 /// Of the terminal that standard output or error is; 24 by 80 where it does not say.
 void terminal_size(size_t &rows, size_t &columns);
+
+/// The beginning of a line of JSON: {"type": KIND, "time": SECONDS, and then its other members follow.
+std::string json_head(const char *kind, double seconds);
 
 /// Rows of cells in columns as wide as their widest cell; the first `left` columns stand to the left.
 std::string format_columns(const std::vector<std::vector<std::string>> &rows, size_t left);

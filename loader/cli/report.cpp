@@ -70,11 +70,15 @@ part part_of(const map_view &v) {
     return is_hash(v) || is_array(v) ? part::entries : part::none;
 }
 
+map_shape shape_of(const map_view &v, const named_shape &chosen) {
+    return v.name == chosen.map && chosen.as.kind != shape::by_name ? chosen.as : shape_by_name(v.name);
+}
+
 bool is_small(const map_view &v) { return is_hash(v) || bpf_map__max_entries(v.map) <= 256; }
 
 } // namespace
 
-void print_maps(struct bpf_object *object) {
+void print_maps(struct bpf_object *object, const named_shape &chosen) {
     struct bpf_map *m;
     std::vector<unsigned char> value;
     bpf_object__for_each_map(m, object) {
@@ -89,7 +93,7 @@ void print_maps(struct bpf_object *object) {
         } else if (what == part::entries) {
             std::vector<map_entry> entries = read_all(v);
             std::vector<histogram> histograms;
-            map_shape as = shape_by_name(v.name);
+            map_shape as = shape_of(v, chosen);
             if (find_histograms(v, as, entries, histograms))
                 fputs(histogram_text(v, as, histograms).c_str(), stdout);
             else if (is_small(v))
@@ -98,7 +102,7 @@ void print_maps(struct bpf_object *object) {
     }
 }
 
-std::string json_maps(struct bpf_object *object) {
+std::string json_maps(struct bpf_object *object, const named_shape &chosen) {
     struct bpf_map *m;
     std::vector<unsigned char> value;
     std::string out;
@@ -113,7 +117,7 @@ std::string json_maps(struct bpf_object *object) {
         } else if (what == part::entries) {
             std::vector<map_entry> entries = read_all(v);
             std::vector<histogram> histograms;
-            map_shape as = shape_by_name(v.name);
+            map_shape as = shape_of(v, chosen);
             if (find_histograms(v, as, entries, histograms)) {
                 text = histogram_json(as, histograms);
             } else if (is_small(v)) {

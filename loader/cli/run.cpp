@@ -2,6 +2,7 @@
 // modbpf run: load, attach, show what the programs report until the end.
 #include "loader/cli/attach.h"
 #include "loader/cli/cost.h"
+#include "loader/cli/livemap.h"
 #include "loader/cli/stream.h"
 
 #include <algorithm>
@@ -25,6 +26,10 @@ const char *const help =
     "  -a, --attach=PROGRAM=EVENT   put a program on this event instead of its section's; may be repeated\n"
     "  -d, --duration=SECONDS       end after that (a fraction is fine); --seconds and -s are the same\n"
     "  -o, --output=FORMAT          text (default), or json: a line for each record, and one of type \"end\" with the maps\n"
+    "  -t, --top=MAP                show this hash or array again and again, the greatest values first; on a terminal instead of\n"
+    "                               the records. MAP:log2, MAP:linear=STEP: as histograms, whatever it is called; MAP:table\n"
+    "  -i, --interval=SECONDS       between two such tables (default 1)\n"
+    "      --rows=N                 of the table; default: what the terminal holds, 20 elsewhere, all in JSON\n"
     "      --stats                  at the end, what each program cost; on a terminal and in JSON it is there anyway\n"
     "      --no-status              no status line, and no counting of costs for it\n"
     "  -r, --raw                    always print records as bytes\n"
@@ -33,12 +38,15 @@ const char *const help =
     "On a terminal a status line shows time, records, records lost, and for each program runs a second and time a run.\n\n"
     "EVENT is one of:\n";
 
-constexpr double interval = 0.2; ///< seconds between samples of costs
+constexpr double sampling = 0.2; ///< seconds between samples of costs
 
 struct settings {
     double seconds = 0; ///< 0: until a signal
     bool raw = false, json = false, stats = false, status = true;
     int verbose = 0;
+    named_shape top;
+    double interval = 1; ///< between tables, and status lines
+    size_t rows = 0;     ///< 0: what fits
     std::vector<attach_spec> attach;
     std::vector<const char *> paths;
 };
@@ -160,38 +168,57 @@ std::string status_text(const progress &at, double t, const record_stream &recor
     return text + costs.status();
 }
 
-void follow(const settings &set, output &out, record_stream &records, cost_meter &costs, progress &at) {
+/// What a run shows of itself while it goes on.
+void show(const settings &set, output &out, const progress &at, double t, live_map &top, const std::string &status) {
+    if (top.chosen()) {
+        top.refresh(t);
+        size_t rows = set.rows ? set.rows : out.live() ? output::screen_rows() - 4 : set.json ? SIZE_MAX : 20;
+        if (set.json)
+            out.line(json_head("top", t - at.begun) + top.json(rows) + "}");
+        else if (out.live())
+            return out.screen(status + "\n" + top.text(rows));
+        else
+            out.line(top.text(rows));
+    }
+    if (set.status && out.has_status())
+        out.status(status);
+}
+
+void follow(const settings &set, output &out, record_stream &records, cost_meter &costs, live_map &top, progress &at) {
     while (!stopped()) {
         double t = now();
         if (at.end > 0 && t >= at.end)
             break;
         // Without a wake-up (BPF_RB_NO_WAKEUP) records wait for this.
-        if (!records.wait(std::min(at.end > 0 ? at.end - t : interval, interval)))
+        double left = std::min({sampling, at.shown + set.interval - t, at.end > 0 ? at.end - t : sampling});
+        if (!records.wait(left))
             break;
         t = now();
-        if (t - at.sampled < interval)
-            continue;
-        costs.sample(t);
-        at.sampled = t;
-        if (set.status && out.has_status() && t - at.shown >= 1) {
-            out.status(status_text(at, t, records, costs));
-            at.shown = t;
-            at.events_shown = records.events();
+        if (t - at.sampled >= sampling) {
+            costs.sample(t);
+            at.sampled = t;
         }
+        if (t - at.shown < set.interval)
+            continue;
+        show(set, out, at, t, top, status_text(at, t, records, costs));
+        at.shown = t;
+        at.events_shown = records.events();
     }
+    if (top.chosen() && out.live())
+        out.screen("");
 }
 
 /// What stands at the end.
 void report(session &s, const settings &set, const record_stream &records, const cost_meter &costs, double seconds) {
     if (!set.json) {
         for (struct bpf_object *o : s.objects)
-            print_maps(o);
+            print_maps(o, set.top);
         print_run_costs(costs.rows());
         return;
     }
     std::string maps;
     for (struct bpf_object *o : s.objects) {
-        std::string one = json_maps(o);
+        std::string one = json_maps(o, set.top);
         maps += (maps.empty() || one.empty() ? "" : ", ") + one;
     }
     printf("{\"type\": \"end\", \"seconds\": %.3f, \"records\": %llu, \"lost\": %llu, \"programs\": %s, \"maps\": {%s}}\n", seconds,
@@ -200,14 +227,16 @@ void report(session &s, const settings &set, const record_stream &records, const
 }
 
 int parse(int argc, char **argv, settings &s) {
-    enum { NO_STATUS = 256, STATS, BACKEND };
+    enum { NO_STATUS = 256, STATS, BACKEND, ROWS };
     static const option options[] = {{"seconds", required_argument, nullptr, 's'},  {"duration", required_argument, nullptr, 'd'},
                                      {"attach", required_argument, nullptr, 'a'},   {"output", required_argument, nullptr, 'o'},
+                                     {"top", required_argument, nullptr, 't'},      {"interval", required_argument, nullptr, 'i'},
+                                     {"rows", required_argument, nullptr, ROWS},
                                      {"raw", no_argument, nullptr, 'r'},            {"verbose", no_argument, nullptr, 'v'},
                                      {"no-status", no_argument, nullptr, NO_STATUS}, {"stats", no_argument, nullptr, STATS},
                                      {"backend", required_argument, nullptr, BACKEND}, {"help", no_argument, nullptr, 'h'}, {}};
     int c;
-    while ((c = getopt_long(argc, argv, "a:d:o:s:rvh", options, nullptr)) != -1) {
+    while ((c = getopt_long(argc, argv, "a:d:i:o:s:t:rvh", options, nullptr)) != -1) {
         switch (c) {
         case 's':
         case 'd':
@@ -221,6 +250,21 @@ int parse(int argc, char **argv, settings &s) {
             complain("--attach %s: %s", optarg, problem.c_str());
             return 2;
         }
+        case 't': {
+            std::string problem = parse_top(optarg, s.top);
+            if (problem.empty())
+                break;
+            complain("--top %s: %s", optarg, problem.c_str());
+            return 2;
+        }
+        case 'i':
+            if (!parse_seconds("--interval", optarg, s.interval))
+                return 2;
+            break;
+        case ROWS:
+            if (!parse_count("--rows", optarg, s.rows))
+                return 2;
+            break;
         case 'o':
             s.json = !strcmp(optarg, "json");
             if (s.json || !strcmp(optarg, "text"))
@@ -290,10 +334,13 @@ int run_main(int argc, char **argv) {
 
     session s;
     output out(set.json);
-    record_stream records(out, set.raw, false);
+    record_stream records(out, set.raw, !set.top.map.empty() && out.live());
+    live_map top;
     stats_switch counting;
     cost_meter costs;
     if (!load_all(s, set))
+        return 1;
+    if (!set.top.map.empty() && !top.choose(s.objects, set.top))
         return 1;
     records.open_trace(s.objects);
     for (struct bpf_object *o : s.objects)
@@ -308,7 +355,7 @@ int run_main(int argc, char **argv) {
     fprintf(stderr, "%zu %s attached; %s\n", s.attached, s.attached == 1 ? "program" : "programs",
             set.seconds > 0 ? "running" : "Ctrl-C ends");
     progress at = {begun, set.seconds > 0 ? begun + set.seconds : 0, begun, begun};
-    follow(set, out, records, costs, at);
+    follow(set, out, records, costs, top, at);
     costs.sample(now());
     double seconds = now() - begun;
     s.detach();

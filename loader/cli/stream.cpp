@@ -25,13 +25,6 @@ bool uses_trace(const struct bpf_program *p) {
     return false;
 }
 
-/// The beginning of each JSON line: its kind, and seconds since the run began.
-std::string json_head(const char *kind, double time) {
-    char text[80];
-    snprintf(text, sizeof(text), "{\"type\": \"%s\", \"time\": %.6f, ", kind, time);
-    return text;
-}
-
 } // namespace
 
 record_stream::record_stream(output &out, bool raw, bool quiet)

@@ -49,23 +49,46 @@ modbpf run --output json --duration 1.5 --attach on_function=kprobe:vfs_read --a
 same "run --attach: one place for a typed program: status" 1 $rc
 check_match "run --attach: one place for a typed program" 'on_typed=fentry:vfs_write: the program is on fentry:vfs_read already' "$(cat /tmp/refused.out)"
 rm -f /tmp/run.out
-modbpf run --output json --duration 1.5 --attach on_function=kprobe:vfs_read --attach on_function=kprobe:vfs_write --attach on_return=kretprobe:vfs_read \
+modbpf run --output json --top runs --duration 4.5 --attach on_function=kprobe:vfs_read --attach on_function=kprobe:vfs_write --attach on_return=kretprobe:vfs_read \
 	--attach on_event=tp:sched:sched_switch -a on_raw=raw_tp:sys_enter -a on_typed=fentry:vfs_read -a on_clock=profile:49 \
 	-a on_user=uprobe:/usr/lib/libc.so.6:malloc -a on_fault=perf:page-faults:1 $o/attach.bpf.o $o/reports.bpf.o >/tmp/run.out 2>/tmp/run.err &
 r=$!
-started $r /tmp/run.err; cat /t/marker; bpftool version >/dev/null; wait $r; rc=$?
+started $r /tmp/run.err; cat /t/marker; bpftool version >/dev/null
+modbpf top --once --interval 0.4 >/tmp/top.out 2>&1; modbpf top --json -n 2 -d 0.3 >/tmp/top.json 2>&1
+wait $r; rc=$?
 same "run --attach: status" 0 $rc
 [ $rc = 0 ] || cat /tmp/run.err
+last=$(tail -n 1 /tmp/run.out)
 for place in FUNCTION RETURNED EVENT RAW TYPED CLOCK USER FAULT; do
-	same "run --attach: runs at $place" 1 "$(count "\"key\": \"$place\", \"value\": [1-9]" /tmp/run.out)"
+	check_match "run --attach: runs at $place" "\"key\": \"$place\", \"value\": [1-9]" "$last"
 done
 same "run --output json: records by field" 2 "$(count '^\{"type": "event", "time": [0-9.]+, "map": "(ring|perf)_events", "data": \{"pid": [0-9]+, "n": 0, "name": "/t/marker"\}\}$' /tmp/run.out)"
 same "run --output json: lines of trace_printk" 1 "$(count '^\{"type": "trace", "time": [0-9.]+, "text": "opened /t/marker n=0"\}$' /tmp/run.out)"
-last=$(tail -n 1 /tmp/run.out)
-check_match "run --output json: the end" '^\{"type": "end", "seconds": [12]\.[0-9]+, "records": 3, "lost": 0, "programs": \[.*"maps": \{.*\}\}$' "$last"
+check_match "run --output json: the end" '^\{"type": "end", "seconds": [4-9]\.[0-9]+, "records": 3, "lost": 0, "programs": \[.*"maps": \{.*\}\}$' "$last"
 check_match "run --output json: costs" '"name": "on_function", "runs": [1-9][0-9]*, "run_time_ns": [1-9].*"interval_mean_ns": \{"p50": [1-9]' "$last"
 check_match "run --output json: a histogram" '"opens_hist": \[\{"key": null, "buckets": \[\{"low": 8, "high": 15, "count": 1\}\]\}\]' "$last"
 check_match "run --output json: variables" '"seen": 1' "$last"
+check_match "run --top: in JSON, again and again" '^\{"type": "top", "time": [0-9.]+, "map": "runs", "entries": \[\{"key": "[A-Z]+", "value": [0-9]+, "change_per_second": [0-9.]+\}' "$(tail -n 2 /tmp/run.out)"
+check_match "top: a heading" '^modbpf top [0-9:]+: 9 programs, [0-9.k]+ runs/s, [0-9.]+% of a CPU$' "$(cat /tmp/top.out)"
+check_match "top: what a program costs, and where it is" '^on_function +kprobe +[0-9]+ +[0-9.k]+ +[0-9.]+ [nu]s +[0-9.]+ +[0-9]+  kprobe:vfs_read, kprobe:vfs_write$' "$(cat /tmp/top.out)"
+for event in kretprobe:vfs_read tracepoint:sched_switch raw_tp:sys_enter fentry:vfs_read 'perf:cpu-clock x2' 'perf:page-faults x2' 'uprobe:/usr/lib/libc.so.6:0x[0-9a-f]+'; do
+	same "top: attached to $event" 1 "$(count "  $event\$" /tmp/top.out)"
+done
+same "top --json --iterations: lines" 2 "$(count '^\{"time": [0-9]+, "interval": 0\.[0-9]+, "programs": \[\{"id": .*\}\]\}$' /tmp/top.json)"
+check_match "top --json: a program" '"type": "tracing", "name": "on_typed", "runs_per_second": [0-9.]+, "mean_ns": [0-9.]+, "cpu_percent": [0-9.]+, "recursion_misses": [0-9]+, "attached_to": \["fentry:vfs_read"\]\}' "$(cat /tmp/top.json)"
+# On a terminal: the greatest values on a screen that is drawn anew, then the report; and the status line under records.
+mkdir -p /dev/pts; mount -t devpts none /dev/pts
+stty_run() { TERM=vt100 script -qc "stty rows 20 cols 100; modbpf run $*" /tmp/script.out </dev/null >/dev/null 2>&1; tr '\r\033' '\n~' </tmp/script.out >/tmp/run.out; }
+stty_run --top opens_hist:linear=16 --interval 0.4 --duration 1.3 -a on_raw=raw_tp:sys_enter -a on_function=kprobe:vfs_read -a on_return=kprobe:vfs_open \
+	-a on_event=tp:sched:sched_switch -a on_typed=fentry:vfs_read -a on_clock=profile:9 -a on_user=kprobe:vfs_write $o/attach.bpf.o $o/reports.bpf.o
+check_match "run --top: a histogram on a terminal" '^opens_hist~\[K$' "$(cat /tmp/run.out)"
+check_match "run --top: the status above it" '^~\[H[0-9.]+ s \| [0-9]+ records, [0-9.k]+/s, 0 lost \| .*on_[a-z]+ [0-9.k]+/s [0-9.]+ [num]s' "$(cat /tmp/run.out)"
+check_match "run: costs at the end, on a terminal" '^  on_raw +[1-9][0-9]* ' "$(cat /tmp/run.out)"
+stty_run --interval 0.3 --duration 1 $o/reports.bpf.o
+check_match "run: the status line on a terminal" '^~?\[?K?[0-9.]+ s \| [0-9]+ records, [0-9.k]+/s, 0 lost' "$(cat /tmp/run.out)"
+modbpf run --top runs:table --rows 2 --interval 0.5 --duration 0.8 -a on_raw=raw_tp:sys_enter -a on_function=kprobe:vfs_read -a on_return=kprobe:vfs_open \
+	-a on_event=tp:sched:sched_switch -a on_typed=fentry:vfs_read -a on_clock=profile:9 -a on_user=kprobe:vfs_write $o/attach.bpf.o >/tmp/run.out 2>&1
+check_match "run --top: elsewhere tables that follow each other" '^  RAW +[0-9]+ +[0-9.k]+$' "$(cat /tmp/run.out)"
 
 # refusal NAME STATUS PATTERN ARGUMENTS...
 refusal() {
@@ -83,6 +106,8 @@ refusal "map without room" 1 '(ENOMEM|E2BIG)\).*too large' $o/huge.bpf.o
 refusal "nothing to attach" 1 'name events in sections' /t/progs/packets.bpf.o
 refusal "not an object file" 1 'clang -O2 -g -target bpf' /t/marker
 refusal "no file" 1 'cannot be read' /t/nothing.o
+refusal "--top of no map" 1 'no such map; there are opens, opens_hist' --top nothing $o/reports.bpf.o
+refusal "--top of a buffer" 1 'neither a hash nor an array' --top ring_events $o/reports.bpf.o
 refusal "--attach without a program" 2 'name the program first, as in prog_name=kprobe:vfs_read' -a kprobe:vfs_read $o/attach.bpf.o
 refusal "--attach with an unknown kind" 2 "'kprob' is no kind of event; there are kprobe, kretprobe," -a on_raw=kprob:x $o/attach.bpf.o
 refusal "--attach of no program" 1 "there is no program 'nobody'; there are on_function, on_event" -a nobody=kprobe:vfs_read $o/attach.bpf.o
@@ -96,6 +121,9 @@ su -s /bin/sh nobody -c 'modbpf run --seconds 1 /tmp/bin/nosuch.bpf.o' >/tmp/ref
 same "run: not root: status" 2 $rc
 check_match "run: not root: says what to do" 'run as root' "$(cat /tmp/refused.out)"
 check "run: nothing of all that stays: rmmod" rmmod modbpf
+modbpf top --once >/tmp/refused.out 2>&1; rc=$?
+same "top: no module: status" 2 $rc
+check_match "top: no module: says what to do" 'modprobe modbpf' "$(cat /tmp/refused.out)"
 refusal "no module" 2 'modprobe modbpf' $o/reports.bpf.o
 same "run: no module: in one line" 1 "$(wc -l </tmp/refused.out)"
 insmod /modbpf.ko
