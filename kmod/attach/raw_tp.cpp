@@ -40,6 +40,20 @@ status describe_without_btf(bpf_link &l, const program &p) {
     return error(EOPNOTSUPP);
 }
 
+/// The kernel's, or where it has none of that name, a module's. ENOENT: nobody has one; EINVAL: its types are not as they should be.
+result<u32> find_args(const char *name, const btf &kernel, u8 (&sizes)[PORT_RAW_TP_MAX_ARGS]) {
+    result<u32> own = kernel.raw_tp_args(name, sizes);
+    if (own.ok() || own.err().code() != ENOENT)
+        return own;
+    vec<ref<btf>> modules = TRY(btf::modules());
+    for (const ref<btf> &m : modules) {
+        result<u32> args = m->raw_tp_args(name, sizes);
+        if (args.ok() || args.err().code() != ENOENT)
+            return args;
+    }
+    return error(ENOENT);
+}
+
 status describe(bpf_link &l, const program &p) {
     result<ref<btf>> kernel = btf::vmlinux();
     if (!kernel && kernel.err().code() == ENOENT)
@@ -47,7 +61,7 @@ status describe(bpf_link &l, const program &p) {
     if (!kernel)
         return kernel.err();
     u8 sizes[PORT_RAW_TP_MAX_ARGS] = {};
-    l.nargs = TRY(kernel.value()->raw_tp_args(l.tp_name, sizes));
+    l.nargs = TRY(find_args(l.tp_name, **kernel, sizes));
     if (MODBPF_BUG_ON(l.nargs > PORT_RAW_TP_MAX_ARGS))
         return error(EFAULT);
     memcpy(l.arg_sizes, sizes, sizeof(sizes));

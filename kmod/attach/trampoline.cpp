@@ -449,7 +449,7 @@ result<ref<tracer>> trampoline_attach(ref<program> p, u64 cookie) {
         return error(ENOMEM);
     mutex_guard g(table->lock);
     port_hook *hook = nullptr;
-    if (int err = port_hook_create(name, &hook))
+    if (int err = port_hook_create(name, p->attach_types->module(), &hook))
         return error(-err);
     trampoline *t = TRY(trampoline_at(hook, *p));
     fresh->sleeps = p->sleepable;

@@ -2,6 +2,7 @@
 // Look-ups in parsed BTF, and the kernel's own BTF.
 #include "btf/btf.h"
 
+#include "base/lock.h"
 #include "btf/core_relo.h"
 #include "btf/format.h"
 #include "port/port.h"
@@ -299,27 +300,64 @@ result<ref<btf>> btf::vmlinux() {
 
 // ---- modules' ----
 
-namespace {
-
 struct module_list {
-    vec<btf *> all; ///< a reference each
-    ~module_list() {
-        for (btf *b : all)
-            b->put();
+    mutex lock{"module_btf"}; ///< all; task context
+    u64 version = 0;          ///< of the port's list of modules, when `all` was made
+    vec<ref<btf>> all;
+
+    status refresh(const btf &base);
+    ref<btf> known(const port_module *m) const {
+        for (const ref<btf> &b : all)
+            if (b->module() == m)
+                return b;
+        return {};
     }
 };
+
+namespace {
+
 constinit module_list *module_types = nullptr;
+
+result<module_list *> the_module_list() {
+    if (module_list *known = __atomic_load_n(&module_types, __ATOMIC_ACQUIRE))
+        return known;
+    own<module_list> list(make<module_list>(PORT_SLEEPING));
+    if (!list)
+        return error(ENOMEM);
+    module_list *expected = nullptr;
+    if (!__atomic_compare_exchange_n(&module_types, &expected, list.get(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return expected;
+    return list.release();
+}
+
+/// A reference to a module that is loaded; it may go meanwhile.
+class listed_module {
+public:
+    explicit listed_module(u32 index) : m_(port_module_at(index)) {}
+    ~listed_module() { port_module_put(m_); }
+    listed_module(const listed_module &) = delete;
+    port_module *get() const { return m_; }
+    port_module *release() {
+        port_module *m = m_;
+        m_ = nullptr;
+        return m;
+    }
+
+private:
+    port_module *m_;
+};
 
 }  // namespace
 
-result<ref<btf>> btf::split(const btf &base, const char *name, span<const u8> bytes) {
+result<ref<btf>> btf::split(const btf &base, const char *name, vec<u8> bytes) {
     own<btf> b(make<btf>(PORT_SLEEPING));
     if (!b)
         return error(ENOMEM);
     b->base_ = &base;
     b->start_id_ = base.type_count();
     b->start_str_ = base.strings_len_;
-    b->data_ = bytes;
+    b->owned_ = move(bytes);
+    b->data_ = b->owned_.view();
     b->kernel = true;
     port_snprintf(b->module_name, sizeof(b->module_name), "%s", name);
     if (!TRY(b->scan()))
@@ -328,26 +366,59 @@ result<ref<btf>> btf::split(const btf &base, const char *name, span<const u8> by
     return ref<btf>(adopt, b.release());
 }
 
-result<span<btf *const>> btf::modules() {
-    if (module_list *known = __atomic_load_n(&module_types, __ATOMIC_ACQUIRE))
-        return span<btf *const>(known->all.view());
-    ref<btf> base = TRY(vmlinux());
-    own<module_list> list(make<module_list>(PORT_SLEEPING));
-    if (!list)
-        return error(ENOMEM);
-    const char *name;
-    const void *bytes;
-    size_t size;
-    for (u32 i = 0; !port_module_btf(i, &name, &bytes, &size); i++) {
-        auto b = split(*base, name, {static_cast<const u8 *>(bytes), size});
-        if (!b.ok() && b.err().code() == EINVAL)
-            continue;
-        TRY(list->all.push(TRY(move(b)).release()));
+/// Takes the reference to the module over where it succeeds. ENOENT: it has no types, or is gone; EINVAL: they are not well-formed.
+result<ref<btf>> btf::of_module(const btf &base, port_module *m) {
+    vec<u8> bytes;
+    long size = port_module_btf(m, nullptr, 0);
+    if (size <= 0)
+        return error(ENOENT);
+    TRY(bytes.resize(static_cast<size_t>(size)));
+    if (port_module_btf(m, bytes.data(), bytes.size()) != size)
+        return error(ENOENT);
+    ref<btf> b = TRY(split(base, port_module_name(m), move(bytes)));
+    b->module_ = m;
+    return b;
+}
+
+/// One that comes or goes meanwhile changes the version again.
+status module_list::refresh(const btf &base) {
+    u64 now = port_modules_version();
+    if (version == now)
+        return {};
+    vec<ref<btf>> fresh;
+    for (u32 i = 0;; i++) {
+        listed_module m(i);
+        if (!m.get())
+            break;
+        ref<btf> b = known(m.get());
+        if (!b) {
+            auto made = btf::of_module(base, m.get());
+            if (!made.ok() && made.err().code() == ENOMEM)
+                return error(ENOMEM);
+            if (!made.ok())
+                continue;
+            b = move(*made);
+            (void)m.release();
+        }
+        TRY(fresh.push(move(b)));
     }
-    module_list *expected = nullptr;
-    if (!__atomic_compare_exchange_n(&module_types, &expected, list.get(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        return span<btf *const>(expected->all.view());
-    return span<btf *const>(list.release()->all.view());
+    swap(all, fresh);
+    version = now;
+    for (const ref<btf> &b : fresh) // whoever has the types of a module that went keeps them, without an id
+        if (!known(b->module()) && btf_gone_hook)
+            btf_gone_hook(b.get());
+    return {};
+}
+
+result<vec<ref<btf>>> btf::modules() {
+    ref<btf> base = TRY(vmlinux());
+    module_list *list = TRY(the_module_list());
+    vec<ref<btf>> copy;
+    mutex_guard g(list->lock);
+    TRY(list->refresh(*base));
+    for (const ref<btf> &b : list->all)
+        TRY(copy.push(b));
+    return copy;
 }
 
 void btf::release_kernel() {

@@ -53,17 +53,19 @@ public:
     static result<ref<btf>> parse(vec<u8> data, verifier_log &log);
     /// The running kernel's own types, or ENOENT. Parsed at the first call, kept; trusted, so only structurally scanned.
     static result<ref<btf>> vmlinux();
-    /// Types of the kernel's modules, as they were at the first call; kept, scanned like the kernel's own. ENOENT: it has none at all.
-    static result<span<btf *const>> modules();
-    /// Types of a module, split off `base`, which has to stay; `bytes` likewise. EINVAL: they are not well-formed.
-    static result<ref<btf>> split(const btf &base, const char *name, span<const u8> bytes);
+    /// Types of the kernel's modules that are loaded now, scanned like the kernel's own. ENOENT: there are none at all. Task context.
+    static result<vec<ref<btf>>> modules();
+    /// Types of a module, split off `base`, which has to stay. EINVAL: they are not well-formed.
+    static result<ref<btf>> split(const btf &base, const char *name, vec<u8> bytes);
     static void release_kernel(); ///< the kernel's and its modules': at module exit
     static void dispose(btf *b);
+    ~btf() { port_module_put(module_); }
 
     u32 type_count() const { return start_id_ + static_cast<u32>(offsets_.size()); } ///< ids are 0 (void) .. count-1
     /// The id of the first type that is not the base's: 0 where there is no base.
     u32 start_id() const { return start_id_; }
     bool is_module() const { return base_; }
+    port_module *module() const { return module_; } ///< whose they are; null: none's that is followed
     /// Null for id 0 and ids out of range.
     const btf_type *type(u32 id) const;
     /// "" for offset 0; null when out of range.
@@ -99,6 +101,8 @@ public:
 
 private:
     static u64 next_serial();
+    static result<ref<btf>> of_module(const btf &base, port_module *m);
+    friend struct module_list;
     friend struct btf_parser;
     template <class T, class... A> friend T *make(port_alloc_ctx, A &&...);
     btf() = default;
@@ -112,6 +116,7 @@ private:
     u32 base_tags() const { return base_ ? base_->decl_tag_count() : 0; }
     bool is_named(u32 id, const char *wanted, btf_kind kind) const;
 
+    port_module *module_ = nullptr; ///< a reference
     const btf *base_ = nullptr; ///< of a module's: the kernel's own, which stays as long
     u32 start_id_ = 0;
     u32 start_str_ = 0; ///< offset of the first own string
@@ -128,7 +133,30 @@ private:
     deferred free_{};
 };
 
-/// Set once by cmd/ at start-up; btf::dispose calls it first: the object leaves the id registry.
+/// Keeps a module loaded.
+class module_hold {
+public:
+    module_hold() = default;
+    /// False: it is gone.
+    [[nodiscard]] bool take(port_module *m) {
+        bool held = port_module_hold(m);
+        if (held)
+            m_ = m;
+        return held;
+    }
+    module_hold(module_hold &&o) noexcept { swap(m_, o.m_); }
+    module_hold &operator=(module_hold &&o) noexcept {
+        swap(m_, o.m_);
+        return *this;
+    }
+    ~module_hold() { port_module_release(m_); }
+    port_module *get() const { return m_; }
+
+private:
+    port_module *m_ = nullptr;
+};
+
+/// Set once by cmd/ at start-up: the object leaves the id registry. btf::dispose calls it first; before, when its module has gone.
 using btf_hook = void (*)(btf *b);
 inline constinit btf_hook btf_gone_hook = nullptr;
 

@@ -475,7 +475,13 @@ TEST(Btf, SplitTypes) {
     };
     u32 alias = named("alias", own.info(btf_kind::typedef_), pair), percpu = named(".data..percpu", own.info(btf_kind::datasec), 0);
     std::vector<u8> bytes = own.bytes();
-    auto split = btf::split(*kernel.types, "some_module", {bytes.data(), bytes.size()});
+    auto split_off = [&](const char *name) {
+        vec<u8> copy;
+        EXPECT_TRUE(copy.resize(bytes.size()).ok());
+        memcpy(copy.data(), bytes.data(), bytes.size());
+        return btf::split(*kernel.types, name, move(copy));
+    };
+    auto split = split_off("some_module");
     ASSERT_TRUE(split.ok());
     const btf &m = **split;
     EXPECT_TRUE(m.is_module() && m.kernel);
@@ -499,7 +505,7 @@ TEST(Btf, SplitTypes) {
     EXPECT_TRUE(m.size_of(alias, &size));
     EXPECT_EQ(size, 8u);
     bytes.pop_back();
-    EXPECT_FALSE(btf::split(*kernel.types, "cut", {bytes.data(), bytes.size()}).ok());
+    EXPECT_FALSE(split_off("cut").ok());
 }
 
 }  // namespace

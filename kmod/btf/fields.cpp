@@ -279,27 +279,33 @@ status search::run(u32 id) {
     return {};
 }
 
-/// The kernel's type, its own or a module's, of that name and kind. False: there is none.
-bool find_in_kernel(const btf *kernel, const char *name, btf_kind kind, special_field &f) {
+/// The kernel's type, its own or a module's, of that name and kind: f.type_id, 0: there is none.
+status find_in_kernel(const btf *kernel, const char *name, btf_kind kind, special_field &f, field_table &table) {
     f.type_id = kernel ? kernel->find(name, kind) : 0;
     f.types = kernel;
     if (f.type_id || !kernel || strcmp(kernel->module_name, "vmlinux"))
-        return f.type_id;
+        return {};
     auto modules = btf::modules();
-    for (u32 i = 0; modules && i < modules->size() && !f.type_id; i++) {
-        f.types = (*modules)[i];
-        f.type_id = f.types->find(name, kind);
+    if (!modules.ok())
+        return modules.err().code() == ENOMEM ? status(error(ENOMEM)) : status();
+    for (const ref<btf> &m : *modules) {
+        f.type_id = m->find_own(name, kind);
+        if (!f.type_id)
+            continue;
+        f.types = m.get();
+        return table.modules.push(m);
     }
-    return f.type_id;
+    return {};
 }
 
-status resolve_kptr(const btf &types, const btf *kernel, special_field &f) {
+status resolve_kptr(const btf &types, const btf *kernel, special_field &f, field_table &table) {
     const btf_type *t = types.type(f.type_id);
     const char *n = types.name(f.type_id);
     if (!t || !n)
         return error(EINVAL);
     special_field found = f;
-    if (!find_in_kernel(kernel, n, t->kind(), found))
+    TRY(find_in_kernel(kernel, n, t->kind(), found, table));
+    if (!found.type_id)
         return {}; // a type of the program's own
     if (f.kind == kptr_ref && !is_droppable(n))
         return error(ENOENT);
@@ -335,7 +341,7 @@ status fill(const btf &types, const btf *kernel, const search &s, field_table &t
             return error(EEXIST);
         end = f.off + f.size;
         if (kptr_fields & field_bit(f.kind))
-            TRY(resolve_kptr(types, kernel, f));
+            TRY(resolve_kptr(types, kernel, f, table));
         if (graph_roots & field_bit(f.kind))
             TRY(resolve_root(types, s.out[i].node, f));
         table.kinds |= field_bit(f.kind);
@@ -401,6 +407,8 @@ result<own<field_table>> copy_fields(const field_table &from) {
         return error(ENOMEM);
     for (const special_field &f : from.fields)
         TRY(table->fields.push(f));
+    for (const ref<btf> &m : from.modules)
+        TRY(table->modules.push(m));
     table->kinds = from.kinds;
     return table;
 }

@@ -2,7 +2,7 @@
 // Special fields: members of a map's value or of a program's own object that the kernel gives a meaning (locks, timers, kernel
 // pointers, lists, trees), found in its BTF. Programs touch them through helpers and kernel functions only.
 //
-// A field_table is immutable once made; its types are borrows of the BTF that it was made from, or of the kernel's.
+// A field_table is immutable once made; its types are borrows of the BTF that it was made from, or of the kernel's; those of modules it holds.
 // Behaviour and errno: Linux 6.12 kernel/bpf/btf.c (btf_parse_fields).
 #pragma once
 
@@ -38,6 +38,7 @@ struct special_field {
 struct field_table {
     vec<special_field> fields; ///< by offset
     u32 kinds = 0;             ///< field_bit of each
+    vec<ref<btf>> modules;     ///< whose types are among those of the fields
 
     bool has(field_kind k) const { return kinds & field_bit(k); }
     bool has_any(u32 mask) const { return kinds & mask; }

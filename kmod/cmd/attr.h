@@ -187,7 +187,7 @@ long cmd_obj_get(const attr_view &a);
 bool btf_load_early(const attr_view &a);
 long cmd_btf_load(const attr_view &a);
 long btf_new_fd(ref<btf> b);
-status name_kernel_types(); ///< gives them ids, once. ENOMEM
+status name_kernel_types(); ///< those that are loaded now get ids; those of modules that went have lost theirs. ENOMEM
 // link_cmd.cpp
 long cmd_raw_tracepoint_open(const attr_view &a);
 long cmd_link_create(const attr_view &a);

@@ -44,8 +44,6 @@ result<ref<btf>> load(const attr_view &v) {
 /// Before the first id of a program's types is given, or any is asked for, as if the kernel had loaded its own at boot.
 status name_kernel_types() {
     mutex_guard g(core->kernel_btf_lock);
-    if (core->kernel_btf_known)
-        return {};
     auto skip_absent = [](error e) { return e.code() == ENOENT ? status() : status(e); };
     result<ref<btf>> kernel = btf::vmlinux();
     if (!kernel)
@@ -55,10 +53,9 @@ status name_kernel_types() {
         return skip_absent(modules.err());
     if (!(*kernel)->id)
         TRY(core->btfs.add(kernel->get(), &(*kernel)->id));
-    for (btf *b : *modules)
+    for (const ref<btf> &b : *modules)
         if (!b->id)
-            TRY(core->btfs.add(b, &b->id));
-    core->kernel_btf_known = true;
+            TRY(core->btfs.add(b.get(), &b->id));
     return {};
 }
 

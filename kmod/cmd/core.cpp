@@ -26,8 +26,9 @@ void map_free_btf(map *m) {
 }
 
 void btf_gone(btf *b) {
-    if (core && b->id)
-        core->btfs.remove(b->id);
+    u32 id = __atomic_exchange_n(&b->id, 0, __ATOMIC_RELAXED);
+    if (core && id)
+        core->btfs.remove(id);
 }
 
 status register_files() {

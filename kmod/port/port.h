@@ -492,6 +492,21 @@ void port_event_detach(struct port_event *e);
 /* How often a kprobe's hit was missed (nested in another probe, or a return probe without a free instance); else 0. */
 u64 port_event_missed(struct port_event *e);
 
+/* ---- modules of the kernel: task context ------------------------------------------------------------------ */
+
+/* A module from its start to its end; another one of the same name is another. modbpf.ko is none of them. */
+struct port_module;
+u64 port_modules_version(void); /* changes whenever one comes or goes */
+struct port_module *port_module_at(u32 index); /* a reference to one of those that are loaded; NULL behind the last */
+void port_module_put(struct port_module *m);   /* NULL is allowed */
+const char *port_module_name(const struct port_module *m);
+/* Its types, split off the kernel's, when `size` bytes are all or fewer; else only tells. -> bytes; -ENOENT: it has none, or is gone. */
+long port_module_btf(struct port_module *m, void *to, size_t size);
+/* A reference with which it is not unloaded. False: it is gone. */
+bool port_module_hold(struct port_module *m);
+void port_module_release(struct port_module *m); /* what hold gave; NULL is allowed */
+bool port_module_has(struct port_module *m, const char *function); /* of one that is held (user: any) */
+
 /* ---- functions of the kernel: task context ------------------------------------------------------------- */
 
 /*
@@ -500,7 +515,8 @@ u64 port_event_missed(struct port_event *e);
  * functions that test runs call, by the names that they have in the kernel.)
  */
 struct port_hook;
-int port_hook_create(const char *name, struct port_hook **out); /* -ENOENT: no such function; -EBUSY: it has no place for a call */
+/* of: the module that it is in, which the hook holds; NULL: the kernel's own. -ENOENT: no such function; -EBUSY: it has no place for a call. */
+int port_hook_create(const char *name, struct port_module *of, struct port_hook **out);
 void port_hook_destroy(struct port_hook *h); /* takes it out; NULL is allowed */
 u64 port_hook_entry(struct port_hook *h);    /* the function's address */
 u64 port_hook_body(struct port_hook *h);     /* where it goes on behind the call */
@@ -566,8 +582,6 @@ u64 port_ksym_lookup(const char *name); /* 0 when unknown; task */
 u64 port_percpu_variable(u64 addr, unsigned int cpu); /* where the CPU's copy of the kernel's variable is, 0: it is none: any; cpu < port_cpu_count() */
 /* vmlinux BTF as raw bytes, borrowed for ever; -ENOENT where the kernel has none. */
 int port_vmlinux_btf(const void **data, size_t *size);
-/* The same of its modules, from 0 on: types split off the kernel's. -ENOENT behind the last; modbpf.ko follows none. */
-int port_module_btf(u32 index, const char **name, const void **data, size_t *size);
 /* One line to the trace buffer, as "bpf_trace_printk: TEXT" appears in trace_pipe; any context. */
 void port_trace_line(const char *text);
 void port_trace_line_enable(void); /* task: switch that event on, once a program uses it */

@@ -18,8 +18,7 @@ struct state {
     id_table<bpf_link> links{"link_ids"};
     id_table<btf> btfs{"btf_ids"};
     reaper dead;
-    mutex kernel_btf_lock{"kernel_btf"}; ///< kernel_btf_known; task context
-    bool kernel_btf_known = false;  ///< the kernel's types and its modules' have ids
+    mutex kernel_btf_lock{"kernel_btf"}; ///< giving ids to the kernel's types and its modules'; task context
     void *active = nullptr;         ///< per-CPU u32: a kprobe or tracepoint program is running on this CPU
     mutex event_lock{"perf_events"}; ///< programs of perf events: set, cleared, listed
     u32 live = 0;                   ///< programs, links and perf events, until their memory is freed. Atomic

@@ -64,6 +64,7 @@ status resolve_ksym(env &e, u32 insn) {
             return fail(EINVAL);
         }
     }
+    TRY(use_module(e, types));
     e.aux[insn].map_index = static_cast<u32>(e.ksyms.size());
     s.addr = s.name ? port_ksym_lookup(s.name) : 0;
     if (!s.addr)

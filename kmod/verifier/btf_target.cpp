@@ -142,9 +142,23 @@ status resolve_iterator(env &e, const btf_type *t) {
     return is_iterator_target(a.name) ? status() : status(fail(EINVAL));
 }
 
+bool is_kernels_own(const btf &types) { return types.kernel && !types.is_module(); }
+
+/// From here on the program holds the module that the function is in.
+status hold_function(env &e) {
+    const btf &types = *e.target.types;
+    status held = use_module(e, types);
+    if (!held.ok() && held.err().code() != ENXIO)
+        return held;
+    if (held.ok() && (!types.module() || port_module_has(types.module(), e.target.name)))
+        return {};
+    verbose(e, "The address of function %s cannot be found\n", e.target.name);
+    return fail(ENOENT);
+}
+
 status check_func_sleepable(env &e) {
     bool ok = e.req.type->type == BPF_PROG_TYPE_LSM ? is_sleepable_lsm_hook(e.target.name)
-                                                    : e.target.types->kernel && is_sleepable_test_function(e.target.name);
+                                                    : is_kernels_own(*e.target.types) && is_sleepable_test_function(e.target.name);
     if (ok)
         return {};
     verbose(e, "%s is not sleepable\n", e.target.name);
@@ -174,7 +188,7 @@ status check_lsm_hook(env &e) {
         verbose(e, "attach_btf_id %u points to disabled hook %s\n", a.id, a.name);
         return fail(EINVAL);
     }
-    if (strncmp(a.name, prefix, strlen(prefix))) {
+    if (!is_kernels_own(*a.types) || strncmp(a.name, prefix, strlen(prefix))) {
         verbose(e, "attach_btf_id %u points to wrong type name %s\n", a.id, a.name);
         return fail(EINVAL);
     }
@@ -215,6 +229,7 @@ status resolve_function(env &e, const btf_type *t, bool reliable) {
         verbose(e, "Attach to function %s with a >8 byte return value is not supported for this attach type\n", a.name);
         return fail(EOPNOTSUPP);
     }
+    TRY(hold_function(e));
     if (e.req.prog_flags & BPF_F_SLEEPABLE)
         TRY(check_func_sleepable(e));
     else if (attach == BPF_MODIFY_RETURN)

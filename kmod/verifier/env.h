@@ -204,6 +204,7 @@ struct verifier_env {
     attach_info target;  ///< btf_target.cpp
     vec<kernel_symbol> ksyms;
     vec<ref<btf>> used_btfs; ///< of modules whose symbols are loaded
+    vec<module_hold> used_modules; ///< whose functions and symbols it refers to
     verified_program *out = nullptr;
 
     // Predecessors within a subprogram, in compressed rows: pred[pred_start[i] .. pred_start[i + 1]).
@@ -270,6 +271,8 @@ using env = verifier_env;
 
 /// The program is safe, but modbpf cannot run "<what> <name>". The first such thing is kept.
 void note_absent(env &e, const char *what, const char *name);
+/// The program refers to what the module of these types has (nothing to do for the kernel's own). ENXIO: the module is gone; ENOMEM.
+status use_module(env &e, const btf &types);
 /// What the function of this call is told: it must be the same on every path.
 void tell_function(env &e, u32 value);
 /// The program is refused; a log line says why.

@@ -143,7 +143,9 @@ result<u32> kernel_type_of(env &e, const btf &b, u32 i, u32 id) {
     if (found)
         return found;
     auto modules = btf::modules();
-    for (u32 m = 0; modules && m < modules->size(); m++)
+    if (!modules.ok() && modules.err().code() == ENOMEM)
+        return fail(ENOMEM);
+    for (u32 m = 0; modules.ok() && m < modules->size(); m++)
         if ((*modules)[m]->next_candidate(0, n, len, t->kind())) {
             say("points to kernel module type (unsupported)");
             return fail(EOPNOTSUPP);

@@ -49,6 +49,7 @@ result<const btf *> types_of(env &e, s16 off) {
     for (const ref<btf> &known : e.used_btfs)
         if (known.get() == types)
             return types;
+    TRY(use_module(e, *types));
     TRY(e.used_btfs.push(move(*found)));
     return types;
 }

@@ -111,6 +111,7 @@ struct verified_program {
     code image;                    ///< what runs
     vec<bpf_insn> xlated;          ///< what OBJ_GET_INFO shows: the same instructions with map ids instead of addresses
     vec<ref<map>> maps;            ///< maps that the program uses; the program holds them
+    vec<module_hold> modules;      ///< whose functions and symbols it refers to
     vec<ref<object_type>> object_types; ///< of the objects that it makes
     vec<func_info> funcs;          ///< adjusted to the instructions that are left
     vec<u8> func_flags;            ///< of each of funcs

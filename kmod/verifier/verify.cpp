@@ -70,6 +70,7 @@ status run_stages(env &e) {
 void finish_result(env &e) {
     verified_program &p = *e.out;
     p.maps = move(e.maps);
+    p.modules = move(e.used_modules);
     p.stack_depth = e.subs[0].stack_depth;
     p.stats = e.stats;
     p.stats.insns_processed = e.processed;
@@ -80,6 +81,17 @@ void finish_result(env &e) {
 void note_absent(env &e, const char *what, const char *name) {
     if (!e.out->absent[0])
         port_snprintf(e.out->absent, sizeof(e.out->absent), "%s %s", what, name);
+}
+
+status use_module(env &e, const btf &types) {
+    port_module *m = types.module();
+    for (const module_hold &h : e.used_modules)
+        if (h.get() == m)
+            return {};
+    module_hold h;
+    if (m && !h.take(m))
+        return error(ENXIO);
+    return m ? e.used_modules.push(move(h)) : status();
 }
 
 void tell_function(env &e, u32 value) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Hooks at the entry of the kernel's functions: the call that the compiler left there for the function tracer goes to our text
- * (ftrace's direct calls). One ftrace_ops a hook. Functions of modules are not hooked: nothing here follows their going.
+ * (ftrace's direct calls). One ftrace_ops a hook. A hook at a function of a module holds the module.
  */
 #include "port/kernel/internal.h"
 
@@ -16,6 +16,7 @@ struct port_hook {
 	unsigned long entry; /* the function's address */
 	unsigned long site;  /* of the call */
 	unsigned long text;  /* what it calls; 0: nothing of ours */
+	struct port_module *module; /* held; NULL: the kernel's own */
 };
 
 /* Before 6.2 what takes an ftrace_ops has names of its own. */
@@ -25,25 +26,40 @@ struct port_hook {
 #define unregister_ftrace_direct(ops, addr, free_filters) unregister_ftrace_direct_multi(ops, addr)
 #endif
 
-int port_hook_create(const char *name, struct port_hook **out)
+static int hook_init(struct port_hook *h, const char *name, struct port_module *of)
 {
-	unsigned long entry = modbpf_ksym_function(name), site;
-	struct port_hook *h;
-
-	if (!entry)
+	if (of && !port_module_hold(of))
 		return -ENOENT;
-	site = modbpf_ksym_ftrace_site(entry);
-	if (!site)
-		return -EBUSY;
+	h->module = of;
+	h->entry = of ? modbpf_module_function(of, name) : modbpf_ksym_function(name);
+	if (!h->entry)
+		return -ENOENT;
+	h->site = modbpf_ksym_ftrace_site(h->entry);
+	return h->site ? 0 : -EBUSY;
+}
+
+static void hook_free(struct port_hook *h)
+{
+	port_module_release(h->module);
+	kfree(h);
+}
+
+int port_hook_create(const char *name, struct port_module *of, struct port_hook **out)
+{
+	struct port_hook *h;
+	int ret;
+
 	if (modbpf_fail_nth())
 		return -ENOMEM;
 	h = kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);
 	if (!h)
 		return -ENOMEM;
-	h->entry = entry;
-	h->site = site;
-	*out = h;
-	return 0;
+	ret = hook_init(h, name, of);
+	if (ret)
+		hook_free(h);
+	else
+		*out = h;
+	return ret;
 }
 
 u64 port_hook_entry(struct port_hook *h)
@@ -95,7 +111,7 @@ void port_hook_destroy(struct port_hook *h)
 		port_log(PORT_LOG_ERR, "the hook at %pS cannot be taken out; it is lost", (void *)h->entry);
 		return;
 	}
-	kfree(h);
+	hook_free(h);
 }
 
 void port_tasks_synchronize(void)

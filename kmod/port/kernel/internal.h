@@ -111,6 +111,8 @@ int modbpf_ksym_build_id(struct vm_area_struct *vma, u8 *id); /* without faults:
 int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running);
 u32 modbpf_ksym_perf_rate(void);
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
+struct list_head *modbpf_ksym_modules(struct mutex **lock); /* of struct module; NULL when unknown */
+struct kobject *modbpf_ksym_btf_dir(void); /* /sys/kernel/btf; NULL: there is none */
 /* How many kernel functions carry this name; -ENOSYS when that cannot be told. */
 int modbpf_ksym_count(const char *name);
 /* Address of a function of the kernel itself, not of a module; 0: none. */
@@ -169,6 +171,9 @@ void modbpf_vma_init(void); /* vma.c */
 void modbpf_vma_flush(void);
 int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
 void modbpf_tracepoint_exit(void);
+int modbpf_modules_init(void); /* follows the modules */
+void modbpf_modules_exit(void);
+unsigned long modbpf_module_function(struct port_module *m, const char *name); /* of one that is held; 0: it has none */
 int modbpf_raw_tp_init(void); /* follows the tracepoints of other modules */
 void modbpf_raw_tp_exit(void);
 struct tracepoint *modbpf_kernel_tracepoint(const char *name); /* not of a module; NULL: none */

@@ -103,6 +103,9 @@ long perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 	X(STOP_BTF, __stop_BTF) \
 	X(TEXT_START, _stext) \
 	X(TEXT_END, _etext) \
+	X(BTF_DIR, btf_kobj) \
+	X(MODULES, modules) \
+	X(MODULE_MUTEX, module_mutex) \
 	X(X86_RETURN_THUNK, x86_return_thunk) \
 	X(PERF_MAX_STACK, sysctl_perf_event_max_stack)
 
@@ -313,11 +316,6 @@ notrace u64 port_percpu_variable(u64 addr, unsigned int cpu)
 	return (unsigned long)per_cpu_ptr((void __percpu *)(unsigned long)addr, cpu);
 }
 
-int port_module_btf(u32 index, const char **name, const void **data, size_t *size)
-{
-	return -ENOENT;
-}
-
 bool modbpf_has_text(void)
 {
 	unsigned int i;
@@ -452,12 +450,27 @@ u32 modbpf_ksym_perf_rate(void)
 	return found[PERF_SAMPLE_RATE] ? READ_ONCE(*(int *)found[PERF_SAMPLE_RATE]) : 100000; /* the kernel's own default */
 }
 
+static struct list_head *list_of(enum ksym list, enum ksym mutex, struct mutex **lock)
+{
+	if (!found[list] || !found[mutex])
+		return NULL;
+	*lock = (struct mutex *)found[mutex];
+	return (struct list_head *)found[list];
+}
+
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock)
 {
-	if (!found[FTRACE_EVENTS] || !found[EVENT_MUTEX])
-		return NULL;
-	*lock = (struct mutex *)found[EVENT_MUTEX];
-	return (struct list_head *)found[FTRACE_EVENTS];
+	return list_of(FTRACE_EVENTS, EVENT_MUTEX, lock);
+}
+
+struct list_head *modbpf_ksym_modules(struct mutex **lock)
+{
+	return list_of(MODULES, MODULE_MUTEX, lock);
+}
+
+struct kobject *modbpf_ksym_btf_dir(void)
+{
+	return found[BTF_DIR] ? READ_ONCE(*(struct kobject **)found[BTF_DIR]) : NULL;
 }
 
 /* Who hooks these functions knows calls from here by their return address: a tail call would leave that of the caller. */

@@ -136,6 +136,9 @@ static int __init modbpf_init(void)
 	ret = modbpf_raw_tp_init();
 	if (ret)
 		goto no_raw_tp;
+	ret = modbpf_modules_init();
+	if (ret)
+		goto no_modules;
 	ret = modbpf_core_init();
 	if (ret)
 		goto no_core;
@@ -157,6 +160,8 @@ no_redirect:
 no_pins:
 	modbpf_core_exit();
 no_core:
+	modbpf_modules_exit();
+no_modules:
 	modbpf_raw_tp_exit();
 no_raw_tp:
 	modbpf_tracepoint_exit();
@@ -178,6 +183,7 @@ static void __exit modbpf_exit(void)
 	modbpf_signals_flush();
 	modbpf_objects_flush();
 	modbpf_vma_flush();
+	modbpf_modules_exit();
 	modbpf_raw_tp_exit();
 	modbpf_tracepoint_exit();
 	modbpf_quiesce();

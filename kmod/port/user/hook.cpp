@@ -34,10 +34,13 @@ HOOKED int bpf_modify_return_test(int a, int *b) { return a + ++*b; }
 HOOKED int bpf_modify_return_test2(int a, int *b, short c, int d, u64 e, char f, int g) {
     return a + ++*b + c + d + static_cast<int>(e) + f + g;
 }
+/// Of the module "hooked" that tests load.
+HOOKED u64 hooked_add(int a, u64 b) { return static_cast<u64>(a) + b; }
 
 struct port_hook {
     u8 *entry;
     bool set;
+    port_module *module; ///< held; null: the kernel's own
 };
 
 namespace {
@@ -49,11 +52,13 @@ pthread_rwlock_t in_functions = PTHREAD_RWLOCK_INITIALIZER;
 const struct {
     const char *name;
     void *entry;
+    const char *module = "";
 } functions[] = {
 #define FUNCTION(f) {#f, reinterpret_cast<void *>(f)}
     FUNCTION(bpf_fentry_test1), FUNCTION(bpf_fentry_test2), FUNCTION(bpf_fentry_test3), FUNCTION(bpf_fentry_test4),
     FUNCTION(bpf_fentry_test5), FUNCTION(bpf_fentry_test6), FUNCTION(bpf_fentry_test7), FUNCTION(bpf_fentry_test8),
     FUNCTION(bpf_fentry_test9), FUNCTION(bpf_modify_return_test), FUNCTION(bpf_modify_return_test2),
+    {"hooked_add", reinterpret_cast<void *>(hooked_add), "hooked"},
 };
 
 u8 *site(const port_hook *h) { return h->entry + (memcmp(h->entry, endbr, sizeof(endbr)) ? 0 : sizeof(endbr)); }
@@ -69,14 +74,20 @@ bool write_text(u8 *at, const u8 (&bytes)[ROOM]) {
 
 } // namespace
 
-int port_hook_create(const char *name, port_hook **out) {
+int port_hook_create(const char *name, port_module *of, port_hook **out) {
     for (const auto &f : functions) {
-        if (strcmp(f.name, name))
+        if (strcmp(f.name, name) || strcmp(f.module, of ? port_module_name(of) : ""))
             continue;
-        *out = static_cast<port_hook *>(port_alloc(sizeof(port_hook), PORT_SLEEPING));
-        if (!*out)
+        auto *h = static_cast<port_hook *>(port_alloc(sizeof(port_hook), PORT_SLEEPING));
+        if (!h)
             return -ENOMEM;
-        (*out)->entry = static_cast<u8 *>(f.entry);
+        if (of && !port_module_hold(of)) {
+            port_free(h);
+            return -ENOENT;
+        }
+        h->entry = static_cast<u8 *>(f.entry);
+        h->module = of;
+        *out = h;
         return 0;
     }
     port_log(PORT_LOG_WARN, "%s cannot be traced by the process back end, which has only the functions of test runs; load the modbpf "
@@ -104,8 +115,11 @@ int port_hook_set(port_hook *h, void *text) {
 }
 
 void port_hook_destroy(port_hook *h) {
-    if (h && h->set)
+    if (!h)
+        return;
+    if (h->set)
         (void)port_hook_set(h, nullptr);
+    port_module_release(h->module);
     port_free(h);
 }
 

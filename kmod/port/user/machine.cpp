@@ -8,7 +8,6 @@
 #include "base/errno.h"
 #include "port/user/user.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -101,26 +100,20 @@ bool caps_are_real() {
     return real;
 }
 
-struct raw_types {
-    void *data;
-    size_t size;
-};
-
 struct {
     pthread_once_t once = PTHREAD_ONCE_INIT;
-    raw_types types;
+    port_user_bytes types;
 } vmlinux;
 
-constexpr u32 max_modules = 256;
-struct {
-    pthread_once_t once = PTHREAD_ONCE_INIT;
-    char name[max_modules][64];
-    raw_types types[max_modules];
-    u32 count;
-} modules;
+void read_vmlinux_btf() {
+    const char *path = getenv("MODBPF_VMLINUX_BTF");
+    vmlinux.types = port_user_read_whole(path ? path : "/sys/kernel/btf/vmlinux");
+}
 
-raw_types read_types(const char *path) {
-    raw_types types{};
+} // namespace
+
+port_user_bytes port_user_read_whole(const char *path) {
+    port_user_bytes types{};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return types;
@@ -140,32 +133,6 @@ raw_types read_types(const char *path) {
     close(fd);
     return types;
 }
-
-void read_vmlinux_btf() {
-    const char *path = getenv("MODBPF_VMLINUX_BTF");
-    vmlinux.types = read_types(path ? path : "/sys/kernel/btf/vmlinux");
-}
-
-/// A file a module, in the order of their names.
-void read_module_btf() {
-    const char *dir = getenv("MODBPF_MODULE_BTF");
-    dirent **entries = nullptr;
-    int n = dir ? scandir(dir, &entries, nullptr, alphasort) : 0;
-    for (int i = 0; i < n; i++) {
-        char path[512];
-        const char *name = entries[i]->d_name;
-        snprintf(path, sizeof(path), "%s/%s", dir, name);
-        raw_types types = modules.count < max_modules && strlen(name) < sizeof(modules.name[0]) ? read_types(path) : raw_types{};
-        if (types.data) {
-            strcpy(modules.name[modules.count], name);
-            modules.types[modules.count++] = types;
-        }
-        free(entries[i]);
-    }
-    free(entries);
-}
-
-} // namespace
 
 // ---- log ----
 
@@ -351,16 +318,6 @@ int port_vmlinux_btf(const void **data, size_t *size) {
         return -ENOENT;
     *data = vmlinux.types.data;
     *size = vmlinux.types.size;
-    return 0;
-}
-
-int port_module_btf(u32 index, const char **name, const void **data, size_t *size) {
-    pthread_once(&modules.once, read_module_btf);
-    if (index >= modules.count)
-        return -ENOENT;
-    *name = modules.name[index];
-    *data = modules.types[index].data;
-    *size = modules.types[index].size;
     return 0;
 }
 

@@ -63,6 +63,17 @@ void port_user_set_trace_hook(void (*hook)(const char *text));
 /* Receives log lines (NULL: standard error). */
 void port_user_set_log_hook(void (*hook)(enum port_log_level level, const char *text));
 
+/* The whole of a file, from malloc; NULL: it cannot be read, or is empty. */
+struct port_user_bytes {
+	void *data;
+	size_t size;
+};
+struct port_user_bytes port_user_read_whole(const char *path);
+
+/* Loads a module with these types, which are copied; true: none of that name is there. Unloads it; false: it is held, or not there. */
+bool port_user_load_module(const char *name, const void *types, size_t size);
+bool port_user_unload_module(const char *name);
+
 /* Moves fd to a high number with CLOEXEC, so that programs see the low numbers they expect. -> new fd (fd itself when
  * there is no room). */
 int port_user_high_fd(int fd);
