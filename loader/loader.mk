@@ -18,8 +18,8 @@ $(B)/asan/loader/cli/%.o: loader/cli/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CLI_FLAGS) $(ASAN) -c $< -o $@
 
-CLI_PAGE := loader/cli/explorer.o
-$(B)/%/loader/cli/explorer.o: loader/cli/explorer.S loader/cli/explorer.html
+CLI_PAGE := loader/cli/pages.o
+$(B)/%/loader/cli/pages.o: loader/cli/pages.S loader/cli/explorer.html loader/cli/flame.svg
 	@mkdir -p $(@D)
 	$(CXX) -c $< -o $@
 
@@ -53,7 +53,7 @@ $(B)/test/transport_test: loader/test/transport_test.c
 $(B)/test/mutate: loader/test/mutate.c
 	@mkdir -p $(@D)
 	gcc -O1 -g -Wall -fno-strict-aliasing -o $@ $<
-$(B)/test/cli_test: loader/test/cli_test.cpp loader/test/explain_test.cpp $(patsubst %.cpp,$(B)/asan/%.o,$(filter-out loader/cli/main.cpp,$(CLI_SRC))) $(B)/asan/$(CLI_PAGE) $(B)/libmodbpf.so
+$(B)/test/cli_test: loader/test/cli_test.cpp loader/test/explain_test.cpp loader/test/stacks_test.cpp $(patsubst %.cpp,$(B)/asan/%.o,$(filter-out loader/cli/main.cpp,$(CLI_SRC))) $(B)/asan/$(CLI_PAGE) $(B)/libmodbpf.so
 	@mkdir -p $(@D)
 	$(CXX) $(CLI_FLAGS) $(ASAN) -pthread -o $@ $(filter %.cpp %.o,$^) -Wl,--no-as-needed -L$(B) -lmodbpf -Wl,--as-needed \
 		$(LIBS) -lgtest -lgtest_main -Wl,-rpath,'$$ORIGIN/..'

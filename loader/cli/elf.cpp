@@ -3,33 +3,18 @@
 // pointer where BTF names a type or a string that is not there, goes round for ever in a typedef of itself, and takes the
 // first of no programs in a file that has relocations and none.
 #include "loader/cli/cli.h"
+#include "loader/cli/elffile.h"
 
 #include <bpf/btf.h>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <gelf.h>
-#include <libelf.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <vector>
 
 namespace cli {
 
 namespace {
-
-struct elf_file {
-    int fd = -1;
-    Elf *elf = nullptr;
-    elf_file() = default;
-    elf_file(const elf_file &) = delete;
-    ~elf_file() {
-        if (elf)
-            elf_end(elf);
-        if (fd >= 0)
-            close(fd);
-    }
-};
 
 /// A function symbol in a non-empty executable section: what libbpf makes a program of.
 bool has_program(Elf *elf) {
@@ -147,15 +132,12 @@ std::string object_problem(const char *path) {
     const std::string advice = "; compile with `clang -O2 -g -target bpf -c`";
     elf_file f;
     struct stat st;
-    f.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (f.fd < 0 || fstat(f.fd, &st))
+    if (!f.open_file(path) || fstat(f.fd, &st))
         return std::string("cannot be read: ") + strerror(errno);
     if (!S_ISREG(st.st_mode))
         return "is not a file" + advice;
-    elf_version(EV_CURRENT);
-    f.elf = elf_begin(f.fd, ELF_C_READ_MMAP, nullptr);
     GElf_Ehdr header;
-    if (!f.elf || elf_kind(f.elf) != ELF_K_ELF || !gelf_getehdr(f.elf, &header))
+    if (!f.begin() || !gelf_getehdr(f.elf, &header))
         return "is not a BPF object file: not ELF" + advice;
     if (header.e_machine != EM_BPF && header.e_machine != EM_NONE)
         return "is not a BPF object file: it is for another machine" + advice;

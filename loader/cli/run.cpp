@@ -2,6 +2,7 @@
 // modbpf run: load, attach, show what the programs report until the end.
 #include "loader/cli/attach.h"
 #include "loader/cli/cost.h"
+#include "loader/cli/flame.h"
 #include "loader/cli/livemap.h"
 #include "loader/cli/stream.h"
 
@@ -30,6 +31,9 @@ const char *const help =
     "                               the records. MAP:log2, MAP:linear=STEP: as histograms, whatever it is called; MAP:table\n"
     "  -i, --interval=SECONDS       between two such tables (default 1)\n"
     "      --rows=N                 of the table; default: what the terminal holds, 20 elsewhere, all in JSON\n"
+    "      --flame=OUT.svg          at the end, the stacks that a map counts as a flame graph for a browser\n"
+    "      --folded=FILE            the same as lines of text: frames between semicolons, and a count\n"
+    "      --stacks=MAP             which map, where several count stacks\n"
     "      --stats                  at the end, what each program cost; on a terminal and in JSON it is there anyway\n"
     "      --no-status              no status line, and no counting of costs for it\n"
     "  -r, --raw                    always print records as bytes\n"
@@ -45,6 +49,7 @@ struct settings {
     bool raw = false, json = false, stats = false, status = true;
     int verbose = 0;
     named_shape top;
+    const char *flame = nullptr, *folded = nullptr, *stacks = "";
     double interval = 1; ///< between tables, and status lines
     size_t rows = 0;     ///< 0: what fits
     std::vector<attach_spec> attach;
@@ -184,7 +189,14 @@ void show(const settings &set, output &out, const progress &at, double t, live_m
         out.status(status);
 }
 
-void follow(const settings &set, output &out, record_stream &records, cost_meter &costs, live_map &top, progress &at) {
+/// What a run does besides taking records.
+struct watchers {
+    cost_meter costs;
+    live_map top;
+    stack_reader stacks;
+};
+
+void follow(const settings &set, output &out, record_stream &records, watchers &w, progress &at) {
     while (!stopped()) {
         double t = now();
         if (at.end > 0 && t >= at.end)
@@ -195,16 +207,18 @@ void follow(const settings &set, output &out, record_stream &records, cost_meter
             break;
         t = now();
         if (t - at.sampled >= sampling) {
-            costs.sample(t);
+            w.costs.sample(t);
+            if (set.flame || set.folded)
+                w.stacks.look();
             at.sampled = t;
         }
         if (t - at.shown < set.interval)
             continue;
-        show(set, out, at, t, top, status_text(at, t, records, costs));
+        show(set, out, at, t, w.top, status_text(at, t, records, w.costs));
         at.shown = t;
         at.events_shown = records.events();
     }
-    if (top.chosen() && out.live())
+    if (w.top.chosen() && out.live())
         out.screen("");
 }
 
@@ -226,12 +240,28 @@ void report(session &s, const settings &set, const record_stream &records, const
            maps.c_str());
 }
 
+/// The files of --flame and --folded. False, with a message.
+bool write_stacks(const settings &set, stack_reader &reader) {
+    if (!set.flame && !set.folded)
+        return true;
+    folded_stacks stacks = reader.fold();
+    const char *failed = set.flame && !write_flame(set.flame, stacks, reader.map_name()) ? set.flame : nullptr;
+    if (!failed && set.folded && !write_folded(set.folded, stacks))
+        failed = set.folded;
+    if (failed)
+        complain("cannot write %s: %s", failed, strerror(errno));
+    else if (stacks.empty())
+        complain("%s counted no stack: did its program run?", reader.map_name().c_str());
+    return !failed;
+}
+
 int parse(int argc, char **argv, settings &s) {
-    enum { NO_STATUS = 256, STATS, BACKEND, ROWS };
+    enum { NO_STATUS = 256, STATS, BACKEND, ROWS, FLAME, FOLDED, STACKS };
     static const option options[] = {{"seconds", required_argument, nullptr, 's'},  {"duration", required_argument, nullptr, 'd'},
                                      {"attach", required_argument, nullptr, 'a'},   {"output", required_argument, nullptr, 'o'},
                                      {"top", required_argument, nullptr, 't'},      {"interval", required_argument, nullptr, 'i'},
-                                     {"rows", required_argument, nullptr, ROWS},
+                                     {"rows", required_argument, nullptr, ROWS},    {"flame", required_argument, nullptr, FLAME},
+                                     {"folded", required_argument, nullptr, FOLDED}, {"stacks", required_argument, nullptr, STACKS},
                                      {"raw", no_argument, nullptr, 'r'},            {"verbose", no_argument, nullptr, 'v'},
                                      {"no-status", no_argument, nullptr, NO_STATUS}, {"stats", no_argument, nullptr, STATS},
                                      {"backend", required_argument, nullptr, BACKEND}, {"help", no_argument, nullptr, 'h'}, {}};
@@ -273,6 +303,9 @@ int parse(int argc, char **argv, settings &s) {
             return 2;
         case 'r': s.raw = true; break;
         case 'v': s.verbose++; break;
+        case FLAME: s.flame = optarg; break;
+        case FOLDED: s.folded = optarg; break;
+        case STACKS: s.stacks = optarg; break;
         case NO_STATUS: s.status = false; break;
         case STATS: s.stats = true; break;
         case BACKEND:
@@ -335,35 +368,36 @@ int run_main(int argc, char **argv) {
     session s;
     output out(set.json);
     record_stream records(out, set.raw, !set.top.map.empty() && out.live());
-    live_map top;
+    watchers w;
     stats_switch counting;
-    cost_meter costs;
     if (!load_all(s, set))
         return 1;
-    if (!set.top.map.empty() && !top.choose(s.objects, set.top))
+    if (!set.top.map.empty() && !w.top.choose(s.objects, set.top))
+        return 1;
+    if ((set.flame || set.folded) && !w.stacks.choose(s.objects, set.stacks))
         return 1;
     records.open_trace(s.objects);
     for (struct bpf_object *o : s.objects)
         if (!records.open(o))
             return 1;
     if (set.json || set.stats || (set.status && out.has_status()))
-        count_costs(s, counting, costs);
+        count_costs(s, counting, w.costs);
     if (!attach_all(s, set))
         return 1;
     double begun = now();
-    costs.sample(begun);
+    w.costs.sample(begun);
     fprintf(stderr, "%zu %s attached; %s\n", s.attached, s.attached == 1 ? "program" : "programs",
             set.seconds > 0 ? "running" : "Ctrl-C ends");
     progress at = {begun, set.seconds > 0 ? begun + set.seconds : 0, begun, begun};
-    follow(set, out, records, costs, top, at);
-    costs.sample(now());
+    follow(set, out, records, w, at);
+    w.costs.sample(now());
     double seconds = now() - begun;
     s.detach();
     records.drain();
     out.hide_status();
-    report(s, set, records, costs, seconds);
+    report(s, set, records, w.costs, seconds);
     fflush(stdout);
-    return 0;
+    return write_stacks(set, w.stacks) ? 0 : 1;
 }
 
 } // namespace cli

@@ -13,30 +13,9 @@ done
 $m verify --html="$dir/page.html" "$dir/sample.o" "$dir/refused.o" >/dev/null
 [ $? = 1 ] && [ -s "$dir/page.html" ] || { echo "FAILED: no page"; exit 1; }
 
-browse() { # PAGE FRAGMENT: the page's elements as the browser has them in the end
-	timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
-		--disable-component-update --disable-sync --disable-dev-shm-usage --user-data-dir="$dir/profile" --virtual-time-budget=3000 \
-		--dump-dom "file://$dir/$1$2" 2>"$dir/browser.err" | python3 -c '
-import re, sys
-# without the data and the script: only what was drawn counts
-print(re.sub(r"<script.*?</script>", "", sys.stdin.read(), flags=re.S))' >"$dir/dom"
-}
+. loader/test/browser.sh
 # A copy of the page with a script behind its own, as if a person did it.
 acted() { { cat "$dir/page.html" && echo "<script>$1</script>"; } >"$dir/acted.html"; }
-shows() { # NAME TEXT...
-	local name=$1 t
-	shift
-	for t in "$@"; do
-		if [ "${t#!}" != "$t" ]; then
-			grep -qF -- "${t#!}" "$dir/dom" && { echo "FAILED: $name: there is '${t#!}'"; fails=1; return; }
-		elif ! grep -qF -- "$t" "$dir/dom"; then
-			echo "FAILED: $name: no '$t'"
-			fails=1
-			return
-		fi
-	done
-	echo "ok: $name"
-}
 
 if grep -qE '(src|href)=|https?:|@import|url\(' <(sed '/id="data"/d' "$dir/page.html"); then echo "FAILED: the page refers to something outside"; fails=1; else
 	echo "ok: the page stands alone"

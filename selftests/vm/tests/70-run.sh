@@ -90,6 +90,19 @@ modbpf run --top runs:table --rows 2 --interval 0.5 --duration 0.8 -a on_raw=raw
 	-a on_event=tp:sched:sched_switch -a on_typed=fentry:vfs_read -a on_clock=profile:9 -a on_user=kprobe:vfs_write $o/attach.bpf.o >/tmp/run.out 2>&1
 check_match "run --top: elsewhere tables that follow each other" '^  RAW +[0-9]+ +[0-9.k]+$' "$(cat /tmp/run.out)"
 
+# A profile: kernel functions under dd, functions of the verifier's library under modbpf verify, which is gone when names are given.
+rm -f /tmp/run.err
+modbpf run --attach on_sample=profile:199 --duration 3 --flame /tmp/flame.svg --folded /tmp/folded.txt /t/progs/profile.bpf.o >/tmp/run.out 2>/tmp/run.err &
+r=$!
+started $r /tmp/run.err
+dd if=/dev/zero of=/dev/null bs=1M count=3000 2>/dev/null & d=$!
+modbpf verify --verify-only /t/bin/storm.bpf.o /t/bin/objects.bpf.o /t/bin/hooks.bpf.o >/dev/null 2>&1
+wait $r; rc=$?; kill $d 2>/dev/null; wait $d 2>/dev/null
+same "run --flame: status" 0 $rc
+check_match "run --folded: kernel functions" '^dd;(.*;)?[a-z_0-9]*read[a-z_0-9]*_\[k\];.*_\[k\] [0-9]+$' "$(cat /tmp/run.err /tmp/folded.txt)"
+check_match "run --folded: functions of a library" '^modbpf;(.*;)?modbpf::[a-z_0-9]+[^;]*(;.*)? [0-9]+$' "$(cat /tmp/run.err /tmp/folded.txt)"
+check_match "run --flame: a drawing" '^<g class="frame" .*<title>dd: [0-9]+ \([0-9.]+%\)</title><rect ' "$(cat /tmp/flame.svg)"
+
 # refusal NAME STATUS PATTERN ARGUMENTS...
 refusal() {
 	name=$1 want=$2 pattern=$3; shift 3
@@ -106,6 +119,9 @@ refusal "map without room" 1 '(ENOMEM|E2BIG)\).*too large' $o/huge.bpf.o
 refusal "nothing to attach" 1 'name events in sections' /t/progs/packets.bpf.o
 refusal "not an object file" 1 'clang -O2 -g -target bpf' /t/marker
 refusal "no file" 1 'cannot be read' /t/nothing.o
+refusal "--flame without stacks" 1 'no map counts stacks: --flame and --folded need a hash' --flame /tmp/no.svg $o/reports.bpf.o
+refusal "--stacks of another map" 1 'no map called opens counts stacks' --flame /tmp/no.svg --stacks opens $o/reports.bpf.o
+refusal "--folded into nowhere" 1 'cannot write /nowhere/x: No such file' --folded /nowhere/x -a on_sample=profile:9 /t/progs/profile.bpf.o
 refusal "--top of no map" 1 'no such map; there are opens, opens_hist' --top nothing $o/reports.bpf.o
 refusal "--top of a buffer" 1 'neither a hash nor an array' --top ring_events $o/reports.bpf.o
 refusal "--attach without a program" 2 'name the program first, as in prog_name=kprobe:vfs_read' -a kprobe:vfs_read $o/attach.bpf.o
