@@ -25,6 +25,11 @@ constexpr u32 max_checkpoints_unprivileged = 64; ///< of one instruction: BPF_CO
 constexpr u32 max_turns_compared = 8; ///< of those on the path: an endless loop with a longer period ends at the limit of instructions
 constexpr u64 spread_jumps = 2, spread_insns = 8; ///< between checkpoints (Linux's numbers)
 constexpr u64 join_insns = 4; ///< the same where paths join (2, 4 and 8 were tried over the heaviest selftests)
+// A checkpoint goes when it was compared in vain this often, and this often again for each path that it pruned. One that paths still grow
+// from prunes nobody yet (3 is Linux's number); in loops that nothing counts it is what makes them converge. One that is explored is
+// cheap to compare, and where many paths meet in one place it takes its time to be useful: with 3, a parser of TCP options in a loop
+// lost its checkpoints before they pruned anything and went on to the limit of instructions (8 and 16 differ by little).
+constexpr u32 patience_growing = 3, patience_uncounted = 64, patience_explored = 8;
 constexpr u64 turn_jumps = 20, turn_insns = 100, max_quiet_jumps = 1000;
 
 const char *path_note(const env &e) { return e.cur->modes.speculative ? " (speculative execution)" : ""; }
@@ -192,8 +197,8 @@ result<bool> search_checkpoints(env &e, bool force_new, bool *add_new) {
             *add_new = false;
         if (*add_new)
             st->misses++;
-        // Loops that nothing counts need their checkpoints to converge.
-        u32 patience = st->branches && e.aux[e.insn].loop != loop_driver::none ? 64 : 3;
+        bool uncounted = e.aux[e.insn].loop != loop_driver::none;
+        u32 patience = !st->branches ? patience_explored : uncounted ? patience_uncounted : patience_growing;
         if (st->misses > st->hits * patience + patience)
             drop_checkpoint(e, link);
         else

@@ -29,6 +29,11 @@ ok "the way to an explanation" 1 "(--explain says in words" $m verify $dir/sampl
 ok "errno of a refusal" 1 "Permission denied (EACCES)" $m verify -p refused $dir/sample.o
 ok "statistics" 0 "accepted   pass (xdp): processed 2 instructions" $m verify -p pass $dir/sample.o
 ok "whole log" 0 "R10=fp0" $m verify -vv -p pass $dir/sample.o
+bodies=(selftests/bench/jit/bodies/*.bpf.c)
+bodies=("${bodies[@]/#selftests\/bench\/jit/build\/bench}")
+bodies=("${bodies[@]/%.c/.o}")
+make -s "${bodies[@]}" || exit 1
+ok "the programs of the benchmarks: one has many paths" 0 "${#bodies[@]} accepted" $m verify "${bodies[@]}"
 ok "no such program" 2 "no program of that name" $m verify -p nothing $dir/sample.o
 ok "json" 1 '"verdict": "refused", "errno": 13, "error": "EACCES"' $m verify --json $dir/sample.o
 ok "no file" 2 "cannot be read" $m verify /nonexistent.o
