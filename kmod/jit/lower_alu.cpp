@@ -130,7 +130,7 @@ void lowering::mul_imm(const jit_op &d) {
         out_.e.mov(false, dst, dst);
 }
 
-/// The processor masks the count as BPF does. It must be in cl, which is r4's.
+/// The processor masks the count as BPF does. It must be in cl, which is r4's, unless the processor takes it from anywhere.
 void lowering::shift(const jit_op &d) {
     x86::encoder &e = out_.e;
     reg dst = frame_->native[d.dst];
@@ -147,6 +147,8 @@ void lowering::shift(const jit_op &d) {
     reg src = use(d.src, reg::r10);
     if (src == reg::rcx && dst != reg::rcx)
         return e.op_cl(op, wide, dst);
+    if (env_.bmi2)
+        return e.op_x(op, wide, dst, dst, src);
     e.mov(true, reg::r11, reg::rcx);
     if (src != reg::rcx)
         e.mov(false, reg::rcx, src);

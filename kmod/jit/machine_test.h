@@ -56,8 +56,10 @@ inline std::vector<machine> make_machines() {
     u64 at = make_text(thunks);
     jit_machine here;
     port_jit_env(&here);
-    for (machine &m : all)
+    for (machine &m : all) {
         m.env.per_cpu = here.per_cpu;
+        m.env.bmi2 = here.bmi2 && &m != &all[1]; // shifts as processors without it have them
+    }
     for (size_t i = 1; i < all.size(); i++) {
         jit_machine &env = all[i].env;
         env.endbr = env.sls = true;

@@ -59,6 +59,15 @@ void encoder::group(bool wide, u8 opcode, u8 digit, reg rm) {
     byte(opcode);
     modrm_reg(digit, rm);
 }
+/// VEX with three bytes, map 0F38; the count is in vvvv. R, X, B and vvvv are stored inverted.
+void encoder::op_x(shift o, bool wide, reg dst, reg src, reg count) {
+    constexpr u8 pp_66 = 1, pp_f3 = 2, pp_f2 = 3, map_0f38 = 2;
+    byte(0xc4);
+    byte(static_cast<u8>((extended(dst) ? 0 : 0x80) | 0x40 | (extended(src) ? 0 : 0x20) | map_0f38));
+    byte(static_cast<u8>((wide ? 0x80 : 0) | (~num(count) & 15) << 3 | (o == shift::shl ? pp_66 : o == shift::shr ? pp_f2 : pp_f3)));
+    byte(0xf7);
+    modrm_reg(num(dst), src);
+}
 void encoder::short_form(u8 opcode, reg r) {
     rex(false, 0, 0, num(r));
     byte(opcode | low3(r));

@@ -85,6 +85,8 @@ public:
     void test(bool wide, reg r, s32 imm);  ///< narrows to 32 or 8 bits where ZF stays the same: use ZF only
     void op(shift o, bool wide, reg dst, u8 count);
     void op_cl(shift o, bool wide, reg dst) { group(wide, 0xd3, static_cast<u8>(o), dst); }
+    /// shlx, shrx, sarx: dst = src shifted by `count` (masked as by the others); no flag changes. BMI2.
+    void op_x(shift o, bool wide, reg dst, reg src, reg count);
     void op(unary o, bool wide, reg r) { group(wide, 0xf7, static_cast<u8>(o), r); }
     void bswap(bool wide, reg r);
     void ror16(reg r, u8 count);    ///< rotates the low 16 bits, the rest stays

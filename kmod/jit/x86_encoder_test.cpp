@@ -49,6 +49,8 @@ TEST(x86_encoder, golden) {
     EXPECT_EQ(BYTES(e.op(shift::shl, true, reg::rax, 1)), "48d1e0");
     EXPECT_EQ(BYTES(e.op(shift::sar, false, reg::r9, 31)), "41c1f91f");
     EXPECT_EQ(BYTES(e.op_cl(shift::shr, true, reg::rdx)), "48d3ea");
+    EXPECT_EQ(BYTES(e.op_x(shift::shl, true, reg::r9, reg::r13, reg::rcx)), "c442f1f7cd");
+    EXPECT_EQ(BYTES(e.op_x(shift::sar, false, reg::rax, reg::rbx, reg::r14)), "c4e20af7c3");
     EXPECT_EQ(BYTES(e.op(unary::div, true, reg::r11)), "49f7f3");
     EXPECT_EQ(BYTES(e.sign_into_rdx(true)), "4899");
     EXPECT_EQ(BYTES(e.bswap(true, reg::rax)), "480fc8");
@@ -183,6 +185,9 @@ TEST(x86_encoder, all_registers) {
         EXPECT_EQ(TEXT(e.op(shift::shl, true, x, 5)), "shl " + w + ", 5");
         EXPECT_EQ(TEXT(e.op(shift::shr, false, x, 1)), "shr " + n + ", 1");
         EXPECT_EQ(TEXT(e.op_cl(shift::sar, true, x)), "sar " + w + ", cl");
+        EXPECT_EQ(TEXT(e.op_x(shift::shl, true, x, reg::r8, reg::rcx)), "shlx " + w + ", r8, rcx");
+        EXPECT_EQ(TEXT(e.op_x(shift::shr, false, reg::rdx, x, reg::r12)), "shrx edx, " + n + ", r12d");
+        EXPECT_EQ(TEXT(e.op_x(shift::sar, true, reg::r15, reg::rax, x)), "sarx r15, rax, " + w);
         EXPECT_EQ(TEXT(e.op(unary::neg, false, x)), "neg " + n);
         EXPECT_EQ(TEXT(e.op(unary::idiv, true, x)), "idiv " + w);
         EXPECT_EQ(TEXT(e.bswap(false, x)), "bswap " + n);

@@ -81,6 +81,7 @@ struct port_jit_env {
 	u64 return_thunk;        /* jmp here instead of ret */
 	u64 indirect_thunk[16];  /* jmp/call via this thunk instead of `jmp/call *reg`, indexed by x86 register number */
 	bool sls;                /* int3 behind ret and indirect jmp */
+	bool bmi2;               /* every CPU has shlx, shrx and sarx */
 	/* Where this CPU's own data is, as displacements from a segment register: its number (u32) and the current task (a pointer), and
 	 * where a task has its ids (u32 each; a task's id first, then its group's). The number is right where preemption or migration is off
 	 * (user: preemption). Unless `known`, nothing of it is. */

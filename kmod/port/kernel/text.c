@@ -128,6 +128,7 @@ void port_jit_env(struct port_jit_env *out)
 	out->rel32 = true;
 	out->endbr = IS_ENABLED(CONFIG_X86_KERNEL_IBT);
 	out->sls = IS_ENABLED(CONFIG_SLS) || IS_ENABLED(CONFIG_MITIGATION_SLS);
+	out->bmi2 = boot_cpu_has(X86_FEATURE_BMI2);
 	take_indirect_thunks(out);
 	take_per_cpu(out);
 #if defined(CONFIG_RETHUNK) || defined(CONFIG_MITIGATION_RETHUNK)

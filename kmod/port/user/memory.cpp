@@ -254,6 +254,7 @@ void port_text_free(void *text, size_t size) {
 
 void port_jit_env(struct port_jit_env *out) {
     memset(out, 0, sizeof(*out));
+    out->bmi2 = __builtin_cpu_supports("bmi2");
     port_user_per_cpu(out);
 }
 const char *port_jit_passes(void) { return getenv("MODBPF_JIT_PASSES"); }

@@ -42,6 +42,7 @@ bool translate(const void *insns, size_t count, bool return_thunk, native_code &
         return fprintf(stderr, "modbpf refuses it: %d\n", verified.err().code()), false;
     jit_machine machine{};
     machine.endbr = machine.sls = true;
+    machine.bmi2 = __builtin_cpu_supports("bmi2"); // as the kernel's JIT finds it
     if (return_thunk)
         machine.return_thunk = near_thunk();
     jit_options options;
