@@ -202,7 +202,7 @@ TEST_F(attach, open_refusals) {
     EXPECT_EQ(open_perf(a, -1, 0, 9999), -EBADF);
     EXPECT_EQ(open_perf(a, -1, -1, -1, 4), -EINVAL);
     EXPECT_EQ(open_perf(a, 0, 0, -1, 4), -EOPNOTSUPP);
-    a = attr_of(5, 0); // breakpoint
+    a = attr_of(6, 0); // of a PMU that programs do not get
     EXPECT_EQ(open_perf(a), -EOPNOTSUPP);
     a = attr_of(0, 0);
     a.flags = 1 << 9; // records of names
@@ -604,6 +604,24 @@ TEST_F(attach, counter_runs_programs) {
     EXPECT_EQ(events[0]->spec.period, 99u);
     e.close();
     EXPECT_TRUE(events.empty());
+}
+
+TEST_F(attach, breakpoint_runs_a_program) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    fd addr = load(BPF_PROG_TYPE_PERF_EVENT, store_r6(m, {{BPF_LDX | BPF_MEM | BPF_DW, 6, 1, 176, 0}}));
+    perf_attr a = attr_of(5, 0);
+    a.sample_period = 1, a.bp_type = 3, a.config1 = 0x7000, a.config2 = 4;
+    fd e(open_perf(a, 0, -1));
+    ASSERT_TRUE(e.ok() && addr.ok());
+    const port_perf_spec &asked = events[0]->spec;
+    EXPECT_TRUE(asked.type == 5 && asked.bp_type == 3 && asked.config1 == 0x7000 && asked.config2 == 4 && asked.period == 1);
+    ASSERT_EQ(set_bpf(e, addr), 0);
+    overflow(0x1234);
+    EXPECT_EQ(stored(m), 0xabcdu);
+    a.flags = 1ull << 37; // sigtrap
+    EXPECT_EQ(open_perf(a, 0, -1), -EINVAL);
+    a.flags |= 1ull << 36;
+    EXPECT_EQ(open_perf(a, 0, -1), -EOPNOTSUPP);
 }
 
 /// What a program reads of counters: its own event's, and one in an array.

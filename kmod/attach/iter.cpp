@@ -32,7 +32,13 @@ long run(iter_session &s) {
 /// 0; or why the object, whose text is then taken back, was not shown.
 long show(iter_session &s) {
     size_t had = port_seq_count(s.meta.seq);
+    if (s.passed_over)
+        return 0;
     long rc = run(s);
+    if (rc && s.aim.target->program_ends) {
+        s.stopped = true;
+        rc = 0;
+    }
     if (s.aim.target->shown)
         s.aim.target->shown(s);
     if (!rc && port_seq_overflowed(s.meta.seq))
@@ -93,9 +99,10 @@ long fill(iter_session &s, size_t wanted) {
     seq_scope writable(s.meta.seq);
     s.from = 0;
     long rc = 0;
+    s.failed = 0;
     bool at_object = start(s) && show_objects(s, wanted, &rc);
     if (!at_object)
-        return show_end(s);
+        return s.failed ? s.failed : show_end(s);
     s.aim.target->stop(s);
     return rc;
 }

@@ -5,7 +5,7 @@
 // what narrows it; a session is one open file, with a place among the objects. read() walks on until its text is as long as asked.
 //
 // Ownership: a link has its aim; a session has one of its own, and the program that the link had when it was made.
-// Behaviour and errno: Linux 6.12 (bpf_iter.c, map_iter.c, task_iter.c).
+// Behaviour and errno: Linux 6.12 (bpf_iter.c, map_iter.c, task_iter.c, cgroup_iter.c, and kallsyms.c).
 #pragma once
 
 #include "attach/shadow.h"
@@ -45,11 +45,36 @@ private:
     map *m_ = nullptr;
 };
 
+/// A control group with a reference.
+class held_cgroup {
+public:
+    held_cgroup() = default;
+    /// Takes over the caller's reference.
+    explicit held_cgroup(u64 group) : group_(group) {}
+    held_cgroup(const held_cgroup &o) : group_(o.group_ ? port_cgroup_get(o.group_) : 0) {}
+    held_cgroup &operator=(held_cgroup o) noexcept {
+        swap(group_, o.group_);
+        return *this;
+    }
+    ~held_cgroup() {
+        if (group_)
+            port_cgroup_put(group_);
+    }
+    u64 get() const { return group_; }
+
+private:
+    u64 group_ = 0;
+};
+
 /// union bpf_iter_link_info of LINK_CREATE.
 union iter_link_info {
     struct {
         u32 map_fd;
     } map;
+    struct {
+        u32 order, fd;
+        u64 id;
+    } cgroup;
     struct {
         u32 tid, pid, pid_fd;
     } task;
@@ -62,6 +87,7 @@ struct iter_target {
     const char *name;      ///< "task" of "bpf_iter_task"
     bool programs_may_sleep;
     port_walk_kind walk;   ///< tasks and what they have
+    bool program_ends;     ///< a program that returns 1 ends the walk behind the object, instead of asking for it once more
     /// Narrows the aim as user space asks. Task context.
     long (*attach)(const program &p, const iter_link_info &asked, iter_aim *aim);
     void (*fill_info)(const iter_aim &aim, bpf_link_info &info);
@@ -81,6 +107,8 @@ span<const iter_target> all_iter_targets();
 struct iter_aim {
     const iter_target *target = nullptr;
     user_map of;
+    held_cgroup group;
+    u32 order = 0; ///< of the groups below or above
     port_walk_of walk_of = PORT_WALK_ALL;
     u32 pid = 0;
 };
@@ -105,14 +133,19 @@ struct iter_session {
     size_t from = 0;       ///< of the text, what has been read
     bool buffered = false;
     bool ended = false;    ///< the program was told of the end
+    bool stopped = false;  ///< by the program, where it may (program_ends)
+    bool passed_over = false; ///< the object is not shown
+    long failed = 0;       ///< start gave no object, and why that is not the end
 
     port_walk *walk = nullptr;
     shadows shown;     ///< what the program sees of maps, programs and links
     u32 at_id = 1;     ///< bpf_map, bpf_prog, bpf_link: of the object, or one behind the last
+    u64 group = 0;     ///< cgroup: the current one
+    bool begun = false, all_seen = false; ///< cgroup: of the one walk
     // bpf_map_elem
     map_cursor cursor{};
     map_element element{};
-    u8 *copy = nullptr;       ///< the value as shown, where the program does not get the map's own
+    u8 *copy = nullptr;       ///< ksym: the record; bpf_map_elem: the value as shown, where the program does not get the map's own
     u8 *before = nullptr;     ///< the same, untouched: what the program changed is written back
 };
 

@@ -110,6 +110,7 @@ constexpr iter_target registry(const char *name, status (*open)(iter_session &),
         .name = name,
         .programs_may_sleep = false,
         .walk = {},
+        .program_ends = false,
         .attach = attach_all,
         .fill_info = no_info,
         .show_fdinfo = no_fdinfo,
@@ -156,6 +157,7 @@ constexpr iter_target tasks(const char *name, port_walk_kind kind) {
         .name = name,
         .programs_may_sleep = true,
         .walk = kind,
+        .program_ends = false,
         .attach = attach_task,
         .fill_info = task_info,
         .show_fdinfo = task_fdinfo,
@@ -167,7 +169,121 @@ constexpr iter_target tasks(const char *name, port_walk_kind kind) {
     };
 }
 
+// ---- cgroup: {group}, in one walk, that no second read goes on with ----------------------------------------------------------
+
+enum : u32 { BPF_CGROUP_ITER_SELF_ONLY = 1, BPF_CGROUP_ITER_DESCENDANTS_PRE, BPF_CGROUP_ITER_DESCENDANTS_POST, BPF_CGROUP_ITER_ANCESTORS_UP };
+constexpr const char *order_names[] = {"self_only", "descendants_pre", "descendants_post", "ancestors_up"};
+
+long attach_cgroup(const program &, const iter_link_info &asked, iter_aim *aim) {
+    const auto &g = asked.cgroup;
+    if (g.order < BPF_CGROUP_ITER_SELF_ONLY || g.order > BPF_CGROUP_ITER_ANCESTORS_UP || (g.fd && g.id))
+        return -EINVAL;
+    u64 group = 0;
+    long rc = port_cgroup_find(static_cast<int>(g.fd), g.id, &group);
+    aim->group = held_cgroup(group);
+    aim->order = g.order;
+    return rc;
+}
+
+void cgroup_info(const iter_aim &aim, bpf_link_info &info) {
+    info.iter.cgroup.id = port_cgroup_number(aim.group.get());
+    info.iter.cgroup.order = aim.order;
+}
+
+void cgroup_fdinfo(const iter_aim &aim, port_seq *seq) {
+    constexpr size_t path_max = 4096;
+    char *path = static_cast<char *>(port_alloc(path_max, PORT_SLEEPING));
+    const char *known = path && !port_cgroup_path(aim.group.get(), path, path_max) ? path : "";
+    port_seq_printf(seq, "cgroup_path:\t%s\norder: %s\n", path ? known : "<unknown>", order_names[aim.order - BPF_CGROUP_ITER_SELF_ONLY]);
+    port_free(path);
+}
+
+bool tell_group(iter_session &s, u64 group) {
+    s.group = s.words[0] = group;
+    s.passed_over = group && !port_cgroup_online(group);
+    if (group)
+        return true;
+    s.all_seen = true;
+    port_cgroups_unlock();
+    return false;
+}
+
+u64 step_group(const iter_session &s) {
+    u64 from = s.aim.group.get();
+    rcu_read_guard readers;
+    switch (s.aim.order) {
+    case BPF_CGROUP_ITER_DESCENDANTS_PRE: return port_css_next(from, s.group, PORT_CSS_PRE);
+    case BPF_CGROUP_ITER_DESCENDANTS_POST: return port_css_next(from, s.group, PORT_CSS_POST);
+    case BPF_CGROUP_ITER_ANCESTORS_UP: return port_css_next(from, s.group, PORT_CSS_UP);
+    default: return s.group ? 0 : from;
+    }
+}
+
+bool start_groups(iter_session &s) {
+    s.words[0] = 0;
+    s.passed_over = false;
+    if (s.begun || !port_cgroups_lock()) {
+        s.failed = s.all_seen ? 0 : -EOPNOTSUPP;
+        return false;
+    }
+    s.begun = true;
+    return tell_group(s, step_group(s));
+}
+
+// ---- ksym: {symbol}: the kernel's own record of it ---------------------------------------------------------------------------
+
+/// As large as the kernel's type says, and told to show addresses.
+status open_symbols(iter_session &s) {
+    constexpr const char *show = "show_value";
+    ref<btf> kernel = TRY(btf::vmlinux());
+    u32 id = kernel->find("kallsym_iter", btf_kind::structure), size, at, width;
+    const btf_type *t = kernel->type(id);
+    const btf_member *m = t ? kernel->member(t, show, strlen(show)) : nullptr;
+    if (!m || !kernel->size_of(id, &size) || !kernel->bytes_of(t, m, &at, &width) || width != sizeof(u32) || at > size - width)
+        return error(EOPNOTSUPP);
+    s.copy = static_cast<u8 *>(port_alloc(size, PORT_SLEEPING));
+    if (!s.copy)
+        return error(ENOMEM);
+    u32 yes = 1;
+    memcpy(s.copy + at, &yes, sizeof(yes));
+    return {};
+}
+
+bool show_symbol(iter_session &s) {
+    bool there = port_symbol_at(s.copy, s.at_id - 1);
+    s.words[0] = there ? addr_of(s.copy) : 0;
+    return there;
+}
+
 constexpr iter_target targets[] = {
+    {
+        .name = "cgroup",
+        .programs_may_sleep = true,
+        .walk = {},
+        .program_ends = true,
+        .attach = attach_cgroup,
+        .fill_info = cgroup_info,
+        .show_fdinfo = cgroup_fdinfo,
+        .open = [](iter_session &) { return status(); },
+        .start = start_groups,
+        .next = [](iter_session &s) { return tell_group(s, s.stopped ? 0 : step_group(s)); },
+        .stop = [](iter_session &) { port_cgroups_unlock(); },
+        .shown = nullptr,
+    },
+    {
+        .name = "ksym",
+        .programs_may_sleep = true,
+        .walk = {},
+        .program_ends = false,
+        .attach = attach_all,
+        .fill_info = no_info,
+        .show_fdinfo = no_fdinfo,
+        .open = open_symbols,
+        .start = show_symbol,
+        .next = [](iter_session &s) { return s.at_id++, show_symbol(s); },
+        .stop = [](iter_session &) {},
+        .shown = nullptr,
+    },
     tasks("task", PORT_WALK_TASKS),
     tasks("task_file", PORT_WALK_FILES),
     tasks("task_vma", PORT_WALK_MAPPINGS),
@@ -175,6 +291,7 @@ constexpr iter_target targets[] = {
         .name = "bpf_map_elem",
         .programs_may_sleep = false,
         .walk = {},
+        .program_ends = false,
         .attach = attach_map,
         .fill_info = map_info,
         .show_fdinfo = map_fdinfo,

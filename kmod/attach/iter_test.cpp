@@ -234,6 +234,40 @@ TEST_F(iterators, writes_to_its_own_text_only) {
     port_seq_destroy(seq);
 }
 
+/// Where a process has neither control groups nor the kernel's symbols: what user space may ask for, and the end.
+TEST_F(iterators, groups_and_symbols) {
+    ref<btf> kernel = btf::vmlinux().value();
+    auto of = [&](const char *function) { return kernel->find(function, btf_kind::func); };
+    if (!of("bpf_iter_cgroup") || !of("bpf_iter_ksym"))
+        GTEST_SKIP() << "this kernel has not these iterators";
+    func_ = of("bpf_iter_cgroup");
+    fd groups = load_iter(return_zero()), sleeping = load_iter(return_zero(), BPF_F_SLEEPABLE);
+    ASSERT_TRUE(groups.ok() && sleeping.ok());
+    auto link = [&](const fd &p, u32 order, u32 group, u64 id) {
+        iter_link_info info{.words = {}};
+        info.cgroup.order = order, info.cgroup.fd = group, info.cgroup.id = id;
+        link_create_attr l{};
+        l.prog_fd = p.u(), l.attach_type = BPF_TRACE_ITER, l.cookie = addr_of(&info), l.more[0] = sizeof(info);
+        return bpf(BPF_LINK_CREATE, l, 60);
+    };
+    EXPECT_EQ(link(groups, 0, 0, 0), -EINVAL);
+    EXPECT_EQ(link(groups, 5, 0, 0), -EINVAL);
+    EXPECT_EQ(link(groups, 1, 3, 4), -EINVAL);
+    EXPECT_EQ(link(groups, 1, 0, 4), -EOPNOTSUPP);
+    EXPECT_EQ(link(sleeping, 4, 0, 0), -EOPNOTSUPP);
+    func_ = of("bpf_iter_ksym");
+    std::vector<bpf_insn> tells = {load_word(6, 1, 0), load_word(1, 6, 0), {BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, end_mark},
+                                   move_reg(2, 10), {BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -4}, mov_imm(3, 4), call(127)};
+    for (const bpf_insn &in : return_zero())
+        tells.push_back(in);
+    fd symbols = load_iter(tells);
+    link_create_attr l{};
+    l.prog_fd = symbols.u(), l.attach_type = BPF_TRACE_ITER;
+    fd at(bpf(BPF_LINK_CREATE, l, 60));
+    ASSERT_TRUE(at.ok()) << at.get();
+    EXPECT_EQ(read_all(open(at)), std::vector<s32>{end_mark});
+}
+
 TEST_F(iterators, what_the_verifier_lets_run_has_a_target) {
     for (const iter_target &t : all_iter_targets()) {
         std::string function = std::string("bpf_iter_") + t.name;

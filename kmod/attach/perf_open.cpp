@@ -43,7 +43,7 @@ constexpr u64 attr_not_counters = attr_side_records | attr_remove_on_exec | attr
 constexpr u64 sample_type_known = (1ull << 25) - 1, sample_branch_stack = 1ull << 11, read_format_known = (1u << 5) - 1;
 // perf_event_open's flags.
 enum : u64 { flag_no_group = 1, flag_output = 2, flag_pid_cgroup = 4, flag_cloexec = 8, flags_known = 15 };
-constexpr u32 type_hardware = 0, type_software = 1, type_tracepoint = 2, type_hw_cache = 3, type_raw = 4;
+constexpr u32 type_hardware = 0, type_software = 1, type_tracepoint = 2, type_hw_cache = 3, type_raw = 4, type_breakpoint = 5;
 constexpr u64 count_sw_bpf_output = 10;
 
 status unsupported(const char *what) {
@@ -97,7 +97,9 @@ status check_target(s32 pid, s32 cpu, s32 group_fd, u64 flags) {
     return {};
 }
 
-bool is_counter(u32 type) { return type == type_hardware || type == type_software || type == type_hw_cache || type == type_raw; }
+bool is_counter(u32 type) {
+    return type == type_hardware || type == type_software || type == type_hw_cache || type == type_raw || type == type_breakpoint;
+}
 
 /// What the event is, from its type and configuration.
 status classify(const perf_attr &a, s32 pid, perf_event &e) {
@@ -150,6 +152,7 @@ status open_counter(perf_event &e, const perf_attr &a, s32 pid, s32 cpu) {
     port_perf_spec spec{};
     spec.type = a.type, spec.pid = pid, spec.cpu = cpu;
     spec.config = a.config, spec.config1 = a.config1, spec.config2 = a.config2;
+    spec.bp_type = a.bp_type;
     spec.period = a.sample_period, spec.sample_type = a.sample_type, spec.flags = a.flags & attr_of_counters;
     return counter_open(&e, spec);
 }

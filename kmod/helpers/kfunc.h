@@ -41,6 +41,7 @@ enum class kfunc_effect : u8 {
     kernel_ctx,    ///< r0: the context as the kernel's structure
     rdonly_cast,   ///< r0: untrusted pointer to the type that the constant names
     css_task_iter, ///< LSM, iter and sleepable programs only
+    task_vma_iter, ///< holds the lock of an address space: a program that sleeps under it could wait for itself
     session_cookie, ///< r0: 8 writable bytes
     object_new, percpu_new, ///< r0: an object of the program's type that the constant names
     object_drop, percpu_drop,

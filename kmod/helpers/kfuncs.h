@@ -24,6 +24,12 @@ MODBPF_KFUNC(iter_task_destroy);
 MODBPF_KFUNC(iter_css_new);
 MODBPF_KFUNC(iter_css_next);
 MODBPF_KFUNC(iter_css_destroy);
+MODBPF_KFUNC(iter_css_task_new);
+MODBPF_KFUNC(iter_css_task_next);
+MODBPF_KFUNC(iter_css_task_destroy);
+MODBPF_KFUNC(iter_task_vma_new);
+MODBPF_KFUNC(iter_task_vma_next);
+MODBPF_KFUNC(iter_task_vma_destroy);
 // path.cpp
 MODBPF_KFUNC(path_d_path);
 MODBPF_KFUNC(copy_from_user_str);
@@ -106,6 +112,8 @@ MODBPF_KFUNC(dynptr_from_xdp);
 // The run-time types of what they make. ENOMEM. Task context.
 result<ref<object_type>> cpumask_type();
 result<ref<object_type>> bits_type();
+result<ref<object_type>> css_tasks_type();
+result<ref<object_type>> task_vmas_type();
 
 /// A negative errno of a function that returns int: the upper half of r0 is zero, as a compiled function leaves it.
 constexpr u64 kfunc_errno(int e) { return static_cast<u32>(-e); }

@@ -268,6 +268,20 @@ u64 port_thread_next(u64 task); /* of the same process */
  * begin. */
 enum port_css_order { PORT_CSS_PRE, PORT_CSS_POST, PORT_CSS_UP };
 u64 port_css_next(u64 from, u64 at, enum port_css_order order);
+/*
+ * A walk over the tasks of a control group, in as many bytes as size says; 0: the kernel's own was not found. flags: 1: thread groups alone; 2: and those of
+ * threaded groups below. start: -EBUSY: interrupts are off. next: a task, held until the next step; 0: the end.
+ */
+size_t port_css_tasks_size(void);
+int port_css_tasks_start(void *walk, u64 css, u32 flags);
+u64 port_css_tasks_next(void *walk);
+void port_css_tasks_end(void *walk);
+/* The same over the mappings (struct vm_area_struct) of a held task, from that of an address on; the lock of its address space is held from
+ * start to end. start: -ENOENT: it has none; -EBUSY: a lock is taken; -EOPNOTSUPP: another task's cannot be held. */
+size_t port_task_vmas_size(void);
+int port_task_vmas_start(void *walk, u64 task, u64 addr);
+u64 port_task_vmas_next(void *walk);
+void port_task_vmas_end(void *walk);
 size_t port_cpumask_size(void); /* bytes of the kernel's struct cpumask */
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };
@@ -432,7 +446,8 @@ bool port_raw_tp_exists(const char *name);
 struct port_perf_spec {
 	u32 type;
 	s32 pid, cpu;
-	u64 config, config1, config2;
+	u64 config, config1, config2; /* of a breakpoint: address and length in config1 and config2 */
+	u32 bp_type;
 	u64 period; /* or frequency, by the flags; 0: only counts */
 	u64 sample_type, flags;
 };
@@ -574,6 +589,19 @@ void port_walk_destroy(struct port_walk *w); /* stopped; NULL is allowed */
 bool port_walk_start(struct port_walk *w, u64 words[PORT_WALK_WORDS]);
 bool port_walk_next(struct port_walk *w, u64 words[PORT_WALK_WORDS]); /* at an object */
 void port_walk_stop(struct port_walk *w); /* at an object: the next start comes to it again */
+/*
+ * Control groups: `group` is a held struct cgroup. find: what the fd of a folder names, or an id, or neither: the root of the unified
+ * hierarchy. -EBADF, -ENOENT, ...; -EOPNOTSUPP: there are none here. While they are locked no group comes or goes (port_css_next).
+ */
+int port_cgroup_find(int fd, u64 id, u64 *group);
+u64 port_cgroup_number(u64 group); /* its id */
+bool port_cgroup_online(u64 group);
+int port_cgroup_path(u64 group, char *buf, size_t size); /* as the caller sees it; with its NUL */
+bool port_cgroups_lock(void); /* false: the lock is not known */
+void port_cgroups_unlock(void);
+/* The kernel's symbol of this number, as /proc/kallsyms counts them, into `record`, a struct kallsym_iter that was all zeros at first but
+ * for show_value. False: there are no more. */
+bool port_symbol_at(void *record, u64 index);
 /* The process that a pidfd names, in the caller's namespace; 0: it is not in there. -EBADF. */
 int port_pidfd_process(int fd, u32 *pid);
 

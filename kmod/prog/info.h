@@ -75,7 +75,15 @@ struct bpf_link_info {
             u64 target_name;
             u32 target_name_len;
             u32 map_id;   ///< bpf_map_elem
-            u32 tid, pid; ///< task, task_file, task_vma: one of them, or none
+            union {
+                struct {
+                    u32 tid, pid; ///< task, task_file, task_vma: one of them, or none
+                };
+                struct {
+                    u64 id;
+                    u32 order;
+                } cgroup;
+            };
         } iter;
         struct {
             u32 type, pad;

@@ -140,7 +140,8 @@ constexpr iter_arg iter_args[] = {
     {"ksym", 8, false, false, false, "kallsym_iter"},
 };
 
-constexpr const char *running_targets[] = {"bpf_link", "bpf_map", "bpf_map_elem", "bpf_prog", "task", "task_file", "task_vma"};
+constexpr const char *running_targets[] = {"bpf_link", "bpf_map", "bpf_map_elem", "bpf_prog", "cgroup", "ksym",
+                                             "task",     "task_file", "task_vma"};
 
 constexpr const char *tcp_members[] = {
     "ssthresh", "cong_avoid", "set_state", "cwnd_event", "in_ack_event", "pkts_acked", "min_tso_segs", "cong_control", "undo_cwnd",

@@ -194,6 +194,14 @@ status hide_argument(env &e, u32 insn, const kfunc_call &c, code_kfunc &k) {
     case kfunc_effect::cpumask_new:
         k.hidden_reg = BPF_REG_1, k.hidden = addr_of(TRY(keep_type(e, TRY(cpumask_type()))));
         return {};
+    case kfunc_effect::css_task_iter:
+        k.hidden_reg = BPF_REG_4, k.hidden = addr_of(TRY(keep_type(e, TRY(css_tasks_type()))));
+        return {};
+    case kfunc_effect::task_vma_iter:
+        if (e.out->image.sleepable)
+            note_absent(e, "bpf_iter_task_vma_new in", "a program that may sleep");
+        k.hidden_reg = BPF_REG_4, k.hidden = addr_of(TRY(keep_type(e, TRY(task_vmas_type()))));
+        return {};
     case kfunc_effect::bits_new:
         k.hidden_reg = BPF_REG_4, k.hidden = addr_of(TRY(keep_type(e, TRY(bits_type()))));
         return {};

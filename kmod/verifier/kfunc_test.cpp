@@ -15,6 +15,7 @@ struct kernel_like {
     u32 from_pid, acquire, release, rcu_lock, rcu_unlock, preempt_disable, preempt_enable;
     u32 clone, slice, slice_rdwr, from_skb, size;
     u32 user_str, unlisted, exec, crash, test_tp;
+    u32 vma_new, vma_next, vma_destroy;
     u32 not_func;
 
     kernel_like() {
@@ -47,6 +48,11 @@ struct kernel_like {
         test_tp = func("bpf_modify_return_test_tp", i, {{"nonce", i}});
         exec = func("bpf_get_task_exe_file", ptr(b.composite(K::structure, "file", 8, {{"f", w, 0}})), {{"task", task}});
         crash = func("crash_kexec", 0, {{"regs", ptr(b.composite(K::structure, "pt_regs", 8, {{"r15", w, 0}}))}});
+        u32 walk = ptr(b.composite(K::structure, "bpf_iter_task_vma", 8, {{"opaque", w, 0}}));
+        u32 vma = ptr(b.composite(K::structure, "vm_area_struct", 8, {{"vm_start", w, 0}}));
+        vma_new = func("bpf_iter_task_vma_new", i, {{"it", walk}, {"task", task}, {"addr", w}});
+        vma_next = func("bpf_iter_task_vma_next", vma, {{"it", walk}});
+        vma_destroy = func("bpf_iter_task_vma_destroy", 0, {{"it", walk}});
         not_func = i;
         auto a = load_btf(b.bytes());
         EXPECT_EQ(a.err, 0) << a.log;
@@ -134,6 +140,21 @@ TEST(Kfunc, IsVerifiedAndThenRefused) {
     auto out = check(sections + prog{mov(r1, 1), kcall(k().test_tp)} + ret0, o);
     EXPECT_EQ(out.err, ENOTSUPP);
     EXPECT_NE(out.log.find("kfunc bpf_modify_return_test_tp is not supported by modbpf"), std::string::npos) << out.log;
+}
+
+/// Whoever sleeps under the lock of an address space could wait for itself.
+TEST(Kfunc, MappingsInProgramsThatDoNotSleep) {
+    options o{.kernel = &*k().types};
+    o.type = BPF_PROG_TYPE_KPROBE;
+    prog at{mov_x(r1, r10), add(r1, -8)};
+    prog walk = prog{call(BPF_FUNC_get_current_task_btf), mov_x(r2, r0), mov(r3, 0)} + at + prog{kcall(k().vma_new)} + at + prog{kcall(k().vma_next)} + at +
+                prog{kcall(k().vma_destroy)} + ret0;
+    auto out = check(walk, o);
+    EXPECT_EQ(out.err, 0) << out.log;
+    o.flags = BPF_F_SLEEPABLE;
+    out = check(walk, o);
+    EXPECT_EQ(out.err, ENOTSUPP);
+    EXPECT_NE(out.log.find("bpf_iter_task_vma_new in a program that may sleep is not supported by modbpf"), std::string::npos) << out.log;
 }
 
 TEST(Kfunc, AtMost256) {

@@ -75,6 +75,32 @@ public:
     guard(const guard &) = delete;
 };
 
+long open_ours(const kernel_event &e) {
+    modbpf_perf_event_open how = e.how;
+    how.attr = reinterpret_cast<uint64_t>(e.attr);
+    return transport::device_ioctl(MODBPF_IOC_PERF_EVENT_OPEN, &how);
+}
+
+/// Of breakpoints a CPU has four: the kernel's event may have the last one, and goes first. It comes back where ours does not open.
+long open_in_its_place(const kernel_event &e) {
+    using transport::raw;
+    long flags = raw(SYS_fcntl, e.fd, F_GETFD), cloexec = flags > 0 && (flags & FD_CLOEXEC) ? O_CLOEXEC : 0;
+    long filler = raw(SYS_openat, AT_FDCWD, reinterpret_cast<long>("/dev/null"), O_RDONLY | O_CLOEXEC);
+    if (filler < 0)
+        return -ENOSPC;
+    raw(SYS_dup3, filler, e.fd, cloexec);
+    raw(SYS_close, filler);
+    long ours = open_ours(e);
+    if (ours >= 0)
+        return ours;
+    long back = raw(SYS_perf_event_open, reinterpret_cast<long>(e.attr), e.how.pid, e.how.cpu, e.how.group_fd, static_cast<long>(e.how.flags));
+    if (back >= 0) {
+        raw(SYS_dup3, back, e.fd, cloexec);
+        raw(SYS_close, back);
+    }
+    return ours;
+}
+
 } // namespace
 
 namespace transport {
@@ -115,9 +141,9 @@ bool event_adopt(int fd) {
     kernel_event *e = fd < 0 ? nullptr : find_locked(fd);
     if (!e || !is_perf_event(fd))
         return false;
-    modbpf_perf_event_open how = e->how;
-    how.attr = reinterpret_cast<uint64_t>(e->attr);
-    long ours = device_ioctl(MODBPF_IOC_PERF_EVENT_OPEN, &how);
+    long ours = open_ours(*e);
+    if (ours == -ENOSPC)
+        ours = open_in_its_place(*e);
     if (ours < 0)
         return false;
     if (e->enabled || e->disabled)

@@ -112,6 +112,15 @@ int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *r
 u32 modbpf_ksym_perf_rate(void);
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
 struct list_head *modbpf_ksym_modules(struct mutex **lock); /* of struct module; NULL when unknown */
+struct mutex *modbpf_ksym_cgroup_mutex(void); /* NULL when unknown */
+struct cgroup *modbpf_ksym_cgroup_from_fd(int fd);
+struct css_task_iter;
+struct cgroup_subsys_state;
+bool modbpf_ksym_has_css_tasks(void);
+void modbpf_ksym_css_tasks_start(struct cgroup_subsys_state *css, unsigned int flags, struct css_task_iter *it);
+struct task_struct *modbpf_ksym_css_tasks_next(struct css_task_iter *it);
+void modbpf_ksym_css_tasks_end(struct css_task_iter *it);
+const struct seq_operations *modbpf_ksym_symbol_ops(void); /* of /proc/kallsyms; NULL when unknown */
 struct kobject *modbpf_ksym_btf_dir(void); /* /sys/kernel/btf; NULL: there is none */
 /* How many kernel functions carry this name; -ENOSYS when that cannot be told. */
 int modbpf_ksym_count(const char *name);

@@ -6,6 +6,8 @@
 #include "port/kernel/internal.h"
 
 #include <linux/cgroup.h>
+#include <linux/irqflags.h>
+#include <linux/preempt.h>
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -78,4 +80,31 @@ notrace u64 port_css_next(u64 from, u64 at, enum port_css_order order)
 		return (u64)(pos ? pos->parent : start);
 	}
 	return 0;
+}
+
+/*
+ * The kernel's own walk takes a lock for each step. Older kernels switch interrupts on behind it, whatever they were before: where they
+ * are off nothing begins, on any kernel.
+ */
+notrace size_t port_css_tasks_size(void)
+{
+	return modbpf_ksym_has_css_tasks() ? sizeof(struct css_task_iter) : 0;
+}
+
+notrace int port_css_tasks_start(void *walk, u64 css, u32 flags)
+{
+	if (irqs_disabled() || in_nmi())
+		return -EBUSY;
+	modbpf_ksym_css_tasks_start((struct cgroup_subsys_state *)css, flags, walk);
+	return 0;
+}
+
+notrace u64 port_css_tasks_next(void *walk)
+{
+	return (u64)modbpf_ksym_css_tasks_next(walk);
+}
+
+notrace void port_css_tasks_end(void *walk)
+{
+	modbpf_ksym_css_tasks_end(walk);
 }

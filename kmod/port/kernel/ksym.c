@@ -10,6 +10,7 @@
 
 #include <linux/buildid.h>
 #include <linux/cache.h>
+#include <linux/cgroup.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ftrace.h>
@@ -88,7 +89,11 @@
 	X(SYS_PERF_EVENT_OPEN, __x64_sys_perf_event_open) \
 	X(COMPAT_SYS_PERF_EVENT_OPEN, __ia32_sys_perf_event_open) \
 	X(PERF_IOCTL, perf_ioctl) \
-	X(REPLACE_FD, replace_fd)
+	X(REPLACE_FD, replace_fd) \
+	X(CGROUP_FROM_FD, cgroup_v1v2_get_from_fd) \
+	X(CSS_TASKS_START, css_task_iter_start) \
+	X(CSS_TASKS_NEXT, css_task_iter_next) \
+	X(CSS_TASKS_END, css_task_iter_end)
 
 /* Those that no header declares. */
 long __x64_sys_perf_event_open(const struct pt_regs *regs);
@@ -106,6 +111,8 @@ long perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 	X(BTF_DIR, btf_kobj) \
 	X(MODULES, modules) \
 	X(MODULE_MUTEX, module_mutex) \
+	X(CGROUP_MUTEX, cgroup_mutex) \
+	X(SYMBOL_OPS, kallsyms_op) \
 	X(X86_RETURN_THUNK, x86_return_thunk) \
 	X(PERF_MAX_STACK, sysctl_perf_event_max_stack)
 
@@ -466,6 +473,41 @@ struct list_head *modbpf_ksym_trace_events(struct mutex **lock)
 struct list_head *modbpf_ksym_modules(struct mutex **lock)
 {
 	return list_of(MODULES, MODULE_MUTEX, lock);
+}
+
+struct mutex *modbpf_ksym_cgroup_mutex(void)
+{
+	return (struct mutex *)found[CGROUP_MUTEX];
+}
+
+struct cgroup *modbpf_ksym_cgroup_from_fd(int fd)
+{
+	return found[CGROUP_FROM_FD] ? static_call(modbpf_cgroup_v1v2_get_from_fd)(fd) : cgroup_get_from_fd(fd);
+}
+
+notrace bool modbpf_ksym_has_css_tasks(void)
+{
+	return found[CSS_TASKS_START] && found[CSS_TASKS_NEXT] && found[CSS_TASKS_END];
+}
+
+notrace void modbpf_ksym_css_tasks_start(struct cgroup_subsys_state *css, unsigned int flags, struct css_task_iter *it)
+{
+	static_call(modbpf_css_task_iter_start)(css, flags, it);
+}
+
+notrace struct task_struct *modbpf_ksym_css_tasks_next(struct css_task_iter *it)
+{
+	return static_call(modbpf_css_task_iter_next)(it);
+}
+
+notrace void modbpf_ksym_css_tasks_end(struct css_task_iter *it)
+{
+	static_call(modbpf_css_task_iter_end)(it);
+}
+
+const struct seq_operations *modbpf_ksym_symbol_ops(void)
+{
+	return (const struct seq_operations *)found[SYMBOL_OPS];
 }
 
 struct kobject *modbpf_ksym_btf_dir(void)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling and counting events of the kernel's performance monitoring: hardware, software and cache events. Each is a counter that the
+ * Sampling and counting events of the kernel's performance monitoring: hardware, software and cache events, and breakpoints. Each is a counter that the
  * kernel itself owns, whose overflow calls the core. Overflows come in any context: NMI, timer interrupt, or in the midst of what a
  * software event counts.
  */
@@ -50,6 +50,7 @@ static void fill_attr(struct perf_event_attr *attr, const struct port_perf_spec 
 		.config = spec->config,
 		.sample_period = spec->period,
 		.sample_type = spec->sample_type & SAMPLED,
+		.bp_type = spec->bp_type,
 		.config1 = spec->config1,
 		.config2 = spec->config2,
 	};

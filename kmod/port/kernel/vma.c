@@ -32,26 +32,23 @@ static void unlock_pending(struct irq_work *work)
 
 static DEFINE_PER_CPU(struct pending_unlock, pending);
 
-/* 0, or -EBUSY. *later: who will release it, NULL: the caller itself. Preemption is off until the release. */
-static notrace int lock_mm(struct mm_struct *mm, struct pending_unlock **later)
+/* 0, or -EBUSY. *later: who will release it, NULL: the caller itself. */
+static notrace int try_lock_mm(struct mm_struct *mm, struct pending_unlock **later)
 {
-	preempt_disable_notrace();
 	*later = NULL;
 	if (irqs_disabled()) {
 		*later = this_cpu_ptr(&pending);
 		if (xchg(&(*later)->taken, 1))
-			goto busy;
+			return -EBUSY;
 	}
 	if (down_read_trylock(&mm->mmap_lock))
 		return 0;
 	if (*later)
 		smp_store_release(&(*later)->taken, 0);
-busy:
-	preempt_enable_notrace();
 	return -EBUSY;
 }
 
-static notrace void unlock_mm(struct mm_struct *mm, struct pending_unlock *later)
+static notrace void release_mm(struct mm_struct *mm, struct pending_unlock *later)
 {
 	if (later) {
 		later->mm = mm;
@@ -62,6 +59,23 @@ static notrace void unlock_mm(struct mm_struct *mm, struct pending_unlock *later
 	} else {
 		up_read(&mm->mmap_lock);
 	}
+}
+
+/* The same with preemption off until the release. */
+static notrace int lock_mm(struct mm_struct *mm, struct pending_unlock **later)
+{
+	int ret;
+
+	preempt_disable_notrace();
+	ret = try_lock_mm(mm, later);
+	if (ret)
+		preempt_enable_notrace();
+	return ret;
+}
+
+static notrace void unlock_mm(struct mm_struct *mm, struct pending_unlock *later)
+{
+	release_mm(mm, later);
 	preempt_enable_notrace();
 }
 
@@ -131,6 +145,58 @@ notrace int port_find_vma(u64 task, u64 addr, port_vma_fn fn, void *priv)
 	if (t != current)
 		modbpf_ksym_mmput(mm);
 	return ret;
+}
+
+struct task_vmas {
+	struct mm_struct *mm;
+	bool held; /* the address space: another task's */
+	struct pending_unlock *later;
+	unsigned long at;
+};
+
+notrace size_t port_task_vmas_size(void)
+{
+	return sizeof(struct task_vmas);
+}
+
+notrace int port_task_vmas_start(void *walk, u64 task, u64 addr)
+{
+	struct task_struct *t = (struct task_struct *)(unsigned long)task;
+	struct task_vmas *w = walk;
+	int ret = 0;
+
+	w->mm = current->mm;
+	w->held = t != current;
+	w->at = addr;
+	if (w->held)
+		ret = hold_mm(t, &w->mm);
+	if (ret)
+		return ret;
+	if (!w->mm)
+		return -ENOENT;
+	ret = try_lock_mm(w->mm, &w->later);
+	if (ret && w->held)
+		modbpf_ksym_mmput(w->mm);
+	return ret;
+}
+
+notrace u64 port_task_vmas_next(void *walk)
+{
+	struct task_vmas *w = walk;
+	struct vm_area_struct *vma = find_vma(w->mm, w->at);
+
+	if (vma)
+		w->at = vma->vm_end;
+	return (unsigned long)vma;
+}
+
+notrace void port_task_vmas_end(void *walk)
+{
+	struct task_vmas *w = walk;
+
+	release_mm(w->mm, w->later);
+	if (w->held)
+		modbpf_ksym_mmput(w->mm);
 }
 
 static notrace void keep_address(struct port_build_id *id)

@@ -256,11 +256,26 @@ u64 port_cgroup_get(u64) { return 0; }
 void port_cgroup_put(u64) {}
 u64 port_cgroup_ancestor(u64, int) { return 0; }
 u64 port_cgroup_from_id(u64) { return 0; }
+int port_cgroup_find(int, u64, u64 *) { return -EOPNOTSUPP; }
+u64 port_cgroup_number(u64) { return 0; }
+bool port_cgroup_online(u64) { return false; }
+int port_cgroup_path(u64, char *, size_t) { return -EOPNOTSUPP; }
+bool port_cgroups_lock(void) { return false; }
+void port_cgroups_unlock(void) {}
+bool port_symbol_at(void *, u64) { return false; }
 bool port_task_under_cgroup(u64, u64) { return false; }
 u64 port_process_first() { return 0; }
 u64 port_process_next(u64) { return 0; }
 u64 port_thread_next(u64) { return 0; }
 u64 port_css_next(u64, u64, port_css_order) { return 0; }
+size_t port_css_tasks_size(void) { return 0; }
+int port_css_tasks_start(void *, u64, u32) { return -EOPNOTSUPP; }
+u64 port_css_tasks_next(void *) { return 0; }
+void port_css_tasks_end(void *) {}
+size_t port_task_vmas_size(void) { return 0; }
+int port_task_vmas_start(void *, u64, u64) { return -EOPNOTSUPP; }
+u64 port_task_vmas_next(void *) { return 0; }
+void port_task_vmas_end(void *) {}
 long port_path_text(u64, char *, size_t) { return -EFAULT; }
 size_t port_cpumask_size(void) { return 1024; } // Debian's NR_CPUS is 8192
 

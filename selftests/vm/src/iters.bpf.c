@@ -73,6 +73,29 @@ struct bpf_iter__bpf_link {
 	struct bpf_iter_meta *meta;
 	struct bpf_link *link;
 };
+struct kernfs_node {
+	__u64 id;
+};
+struct cgroup_subsys_state {
+	int id;
+};
+struct cgroup {
+	struct cgroup_subsys_state self;
+	int level;
+	struct kernfs_node *kn;
+};
+struct bpf_iter__cgroup {
+	struct bpf_iter_meta *meta;
+	struct cgroup *cgroup;
+};
+struct kallsym_iter {
+	unsigned long value;
+	char type, name[512];
+};
+struct bpf_iter__ksym {
+	struct bpf_iter_meta *meta;
+	struct kallsym_iter *ksym;
+};
 #pragma clang attribute pop
 
 struct {
@@ -86,6 +109,7 @@ struct {
 	int ends, sleepers; /* how often the end was told; programs that slept */
 	__u64 address;      /* of a word of the reader's */
 	int copied;
+	int last_level; /* of control groups: the walk ends at one of this level, if it is above 0 */
 } shared;
 
 SEC("iter/task")
@@ -181,5 +205,79 @@ int links(struct bpf_iter__bpf_link *ctx)
 
 	if (link)
 		BPF_SEQ_PRINTF(ctx->meta->seq, "%u %s\n", link->id, link->prog->aux->name);
+	return 0;
+}
+
+SEC("iter/cgroup")
+int groups(struct bpf_iter__cgroup *ctx)
+{
+	struct cgroup *group = ctx->cgroup;
+
+	if (!group) {
+		BPF_SEQ_PRINTF(ctx->meta->seq, "end\n");
+		return 0;
+	}
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%llu %d %llu\n", ctx->meta->seq_num, group->level, group->kn->id);
+	return shared.last_level && group->level == shared.last_level;
+}
+
+SEC("iter/ksym")
+int symbols(struct bpf_iter__ksym *ctx)
+{
+	struct kallsym_iter *symbol = ctx->ksym;
+
+	if (symbol)
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%016lx %c %s\n", symbol->value, symbol->type, symbol->name);
+	return 0;
+}
+
+struct bpf_iter_css_task {
+	__u64 opaque[1];
+} __attribute__((aligned(8)));
+extern int bpf_iter_css_task_new(struct bpf_iter_css_task *it, struct cgroup_subsys_state *css, unsigned int flags) __weak __ksym;
+extern struct task_struct *bpf_iter_css_task_next(struct bpf_iter_css_task *it) __weak __ksym;
+extern void bpf_iter_css_task_destroy(struct bpf_iter_css_task *it) __weak __ksym;
+struct bpf_iter_task_vma {
+	__u64 opaque[1];
+} __attribute__((aligned(8)));
+extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *it, struct task_struct *task, __u64 addr) __weak __ksym;
+extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it) __weak __ksym;
+extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it) __weak __ksym;
+
+SEC("?iter/cgroup")
+int members(struct bpf_iter__cgroup *ctx)
+{
+	struct cgroup *group = ctx->cgroup;
+	struct bpf_iter_css_task it;
+	struct task_struct *task;
+	int wrong, drained;
+
+	if (!group)
+		return 0;
+	bpf_iter_css_task_new(&it, &group->self, 0);
+	while ((task = bpf_iter_css_task_next(&it)))
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%d\n", task->pid);
+	bpf_iter_css_task_destroy(&it);
+	wrong = bpf_iter_css_task_new(&it, &group->self, 2); /* threaded groups alone */
+	drained = bpf_iter_css_task_next(&it) != 0;
+	bpf_iter_css_task_destroy(&it);
+	BPF_SEQ_PRINTF(ctx->meta->seq, "%d %d\n", wrong, drained);
+	return 0;
+}
+
+SEC("?iter/task")
+int open_mappings(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct bpf_iter_task_vma it;
+	struct vm_area_struct *vma;
+	int left = 8;
+
+	if (!task)
+		return 0;
+	bpf_iter_task_vma_new(&it, task, 0);
+	while ((vma = bpf_iter_task_vma_next(&it)) && left-- > 0)
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%08llx-%08llx\n", vma->vm_start, vma->vm_end);
+	bpf_iter_task_vma_destroy(&it);
 	return 0;
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Iterators against what /proc says of this process: threads, open files, mappings; elements of a map; all maps, programs and links. Then readers beside processes
+// Iterators against what /proc says of this process: threads, open files, mappings; elements of a map; all maps, programs and links; control groups; the kernel's symbols. Then readers beside processes
 // that come and go.
-// usage: iters OBJECT FOLDER   (an empty one)
+// usage: iters OBJECT FOLDER GROUPS   (an empty one; the unified hierarchy of control groups)
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <set>
 #include <sstream>
 #include <string>
@@ -27,6 +30,7 @@ struct shared {
     int ends, sleepers;
     unsigned long address;
     int copied;
+    int last_level;
 };
 using lines = std::vector<std::string>;
 
@@ -288,11 +292,136 @@ static void test_pinned(bpf_object *o, const std::string &folder) {
     ok(!umount(folder.c_str()), "pinned: unmounted");
 }
 
+enum { SELF = 1, PRE, POST, UP };
+
+static bpf_iter_link_info groups_from(unsigned order, int fd, unsigned long id = 0) {
+    bpf_iter_link_info info = {};
+    memcpy(&info, &order, sizeof(order));
+    memcpy(reinterpret_cast<char *>(&info) + 4, &fd, sizeof(fd));
+    memcpy(reinterpret_cast<char *>(&info) + 8, &id, sizeof(id));
+    return info;
+}
+
+/// The levels of the groups that are shown, and "end".
+static std::string levels(bpf_object *o, bpf_iter_link_info info) {
+    std::string all;
+    for (const std::string &line : run(o, "groups", info)) {
+        unsigned long number, id;
+        int level;
+        all += sscanf(line.c_str(), "%lu %d %lu", &number, &level, &id) == 3 ? std::to_string(level) + " " : line;
+    }
+    return all;
+}
+
+/// The tasks of a group, and mappings of this process: iterators of a program's own.
+static void test_open_coded(bpf_object *o, const std::string &root, const std::string &group) {
+    if (!bpf_program__autoload(bpf_object__find_program_by_name(o, "members")))
+        return;
+    std::ofstream(group + "/cgroup.procs") << getpid();
+    std::atomic<bool> done = false;
+    std::thread other([&] {
+        while (!done)
+            usleep(1000);
+    });
+    int fd = open(group.c_str(), O_RDONLY | O_DIRECTORY);
+    lines seen = run(o, "members", groups_from(SELF, fd));
+    std::string me = std::to_string(getpid());
+    ok(seen.size() == 3 && seen[0] == me && seen[1] != me && seen[2] == "-22 0", "groups: two threads are in it: %zu lines", seen.size());
+    bpf_iter_link_info of_me = {};
+    of_me.task.tid = static_cast<unsigned>(getpid());
+    lines found = run(o, "open_mappings", of_me), maps = split(file("/proc/self/maps"));
+    bool same = found.size() >= 8 && found.size() <= maps.size();
+    for (size_t i = 0; same && i < found.size(); i++)
+        same = !maps[i].compare(0, found[i].size(), found[i]);
+    ok(same, "mappings: the first %zu of %zu as in /proc", found.size(), maps.size());
+    done = true;
+    other.join();
+    close(fd);
+    std::ofstream(root + "/cgroup.procs") << getpid();
+}
+
+static void test_groups(bpf_object *o, const std::string &root, int *last_level) {
+    std::string a = root + "/iters", names[] = {a, a + "/b", a + "/c", a + "/b/d"};
+    for (const std::string &n : names)
+        mkdir(n.c_str(), 0755);
+    int top = open(a.c_str(), O_RDONLY | O_DIRECTORY), b = open(names[1].c_str(), O_RDONLY | O_DIRECTORY);
+    std::string pre = levels(o, groups_from(PRE, top)), post = levels(o, groups_from(POST, top)), up = levels(o, groups_from(UP, b));
+    ok(pre == "1 2 3 2 end" || pre == "1 2 2 3 end", "groups: each before those below it: %s", pre.c_str());
+    ok(post == "3 2 2 1 end" || post == "2 3 2 1 end", "groups: each behind those below it: %s", post.c_str());
+    ok(up == "2 1 0 end", "groups: those above: %s", up.c_str());
+    ok(levels(o, groups_from(SELF, b)) == "2 end", "groups: one alone");
+    std::string whole = levels(o, groups_from(PRE, 0));
+    ok(!whole.compare(0, 2, "0 ") && whole.size() > pre.size(), "groups: from the root where none is named");
+    *last_level = 2;
+    ok(levels(o, groups_from(PRE, top)) == "1 2 end", "groups: the program ends the walk: %s", levels(o, groups_from(PRE, top)).c_str());
+    *last_level = 0;
+    test_open_coded(o, root, names[2]);
+    bpf_link *l = attach(o, "groups", groups_from(POST, top));
+    int fd = bpf_iter_create(bpf_link__fd(l)), error;
+    slurp(fd, 4, &error);
+    ok(error == EOPNOTSUPP, "groups: no second read goes on: %d", error);
+    close(fd);
+    unsigned char info[sizeof(bpf_link_info)] = {};
+    unsigned size = sizeof(info), order;
+    unsigned long id = 0;
+    struct stat st;
+    fstat(top, &st);
+    ok(!bpf_obj_get_info_by_fd(bpf_link__fd(l), reinterpret_cast<bpf_link_info *>(info), &size), "groups: the link tells");
+    memcpy(&id, info + 32, sizeof(id)); // iter.cgroup
+    memcpy(&order, info + 40, sizeof(order));
+    ok(id == st.st_ino && order == POST, "groups: its group %lu of %lu, order %u", id, static_cast<unsigned long>(st.st_ino), order);
+    std::string told = file("/proc/self/fdinfo/" + std::to_string(bpf_link__fd(l)));
+    ok(told.find("cgroup_path:\t/iters\norder: descendants_post\n") != std::string::npos, "groups: fdinfo");
+    bpf_link__destroy(l);
+    std::string by_id = levels(o, groups_from(SELF, 0, st.st_ino));
+    ok(by_id == "1 end", "groups: named by its number: %s", by_id.c_str());
+    bpf_program *p = bpf_object__find_program_by_name(o, "groups");
+    for (bpf_iter_link_info bad : {groups_from(0, top), groups_from(UP + 1, top), groups_from(PRE, top, st.st_ino)}) {
+        LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &bad, .link_info_len = sizeof(bad));
+        l = bpf_program__attach_iter(p, &opts);
+        ok(!l && errno == EINVAL, "groups: refused: %d", l ? 0 : errno);
+        bpf_link__destroy(l);
+    }
+    l = attach(o, "groups", groups_from(PRE, b));
+    for (int i = 3; i >= 0; i--)
+        rmdir(names[i].c_str());
+    fd = bpf_iter_create(bpf_link__fd(l));
+    std::string gone = slurp(fd, 4096, &error);
+    ok(gone == "end\n" && !error, "groups: one that is gone is not shown: %s", gone.c_str());
+    close(fd), close(top), close(b);
+    bpf_link__destroy(l);
+}
+
+/// The first ones, read in pieces.
+static void test_symbols(bpf_object *o) {
+    bpf_link *l = attach(o, "symbols", {}, true);
+    if (!l)
+        return;
+    int fd = bpf_iter_create(bpf_link__fd(l));
+    std::string ours, theirs;
+    char buf[1000];
+    ssize_t n;
+    while (ours.size() < 50000 && (n = read(fd, buf, sizeof(buf))) > 0)
+        ours.append(buf, static_cast<size_t>(n));
+    close(fd);
+    bpf_link__destroy(l);
+    fd = open("/proc/kallsyms", O_RDONLY);
+    while (theirs.size() < ours.size() && (n = read(fd, buf, sizeof(buf))) > 0)
+        theirs.append(buf, static_cast<size_t>(n));
+    close(fd);
+    ok(ours.size() >= 50000 && !theirs.compare(0, ours.size(), ours), "symbols: the first %zu bytes as in /proc/kallsyms", ours.size());
+}
+
 int main(int argc, char **argv) {
-    if (argc != 3)
+    if (argc != 4)
         return 2;
     libbpf_set_print([](libbpf_print_level, const char *, va_list) { return 0; });
     bpf_object *o = bpf_object__open(argv[1]);
+    btf *kernel = btf__load_vmlinux_btf(); // what older kernels have no types of
+    const char *const optional[][2] = {{"members", "bpf_iter_css_task_new"}, {"open_mappings", "bpf_iter_task_vma_new"}};
+    for (auto &[program, function] : optional)
+        bpf_program__set_autoload(bpf_object__find_program_by_name(o, program), btf__find_by_name_kind(kernel, function, BTF_KIND_FUNC) > 0);
+    btf__free(kernel);
     if (!ok(o && !bpf_object__load(o), "loaded"))
         return 1;
     void *variables = mmap(nullptr, sizeof(shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_object__find_map_fd_by_name(o, ".bss"), 0);
@@ -308,5 +437,7 @@ int main(int argc, char **argv) {
     test_churn(o);
     test_registries(o);
     test_pinned(o, argv[2]);
+    test_groups(o, argv[3], &s->last_level);
+    test_symbols(o);
     return tap_exit();
 }

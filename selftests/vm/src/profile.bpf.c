@@ -7,7 +7,7 @@
 
 #define DEPTH 32
 
-enum { CLOCK, FAULTS, SWITCHES, INHERITED, EVENTS };
+enum { CLOCK, FAULTS, SWITCHES, INHERITED, WATCHED, EVENTS };
 
 struct seen {
 	__u64 samples, kernel_chains, user_chains, in_user, period, addr_hits, cookie, value_errors, value;
@@ -136,6 +136,12 @@ SEC("perf_event")
 int on_inherited(struct bpf_perf_event_data *ctx)
 {
 	return look(ctx, INHERITED);
+}
+
+SEC("perf_event")
+int on_watched(struct bpf_perf_event_data *ctx)
+{
+	return look(ctx, WATCHED);
 }
 
 struct rq {

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,7 +24,7 @@
 
 #pragma GCC optimize("no-omit-frame-pointer")
 
-enum { CLOCK, FAULTS, SWITCHES, INHERITED, EVENTS };
+enum { CLOCK, FAULTS, SWITCHES, INHERITED, WATCHED, EVENTS };
 struct seen {
     unsigned long samples, kernel_chains, user_chains, in_user, period, addr_hits, cookie, value_errors, value;
     long last_error;
@@ -167,6 +168,69 @@ static void task_events() {
     bpf_link__destroy(l);
 }
 
+static long open_watch(unsigned type, unsigned long addr, unsigned long len) {
+    perf_event_attr a = {};
+    a.size = sizeof(a), a.type = PERF_TYPE_BREAKPOINT, a.sample_period = 1;
+    a.bp_type = type, a.bp_addr = addr, a.bp_len = len;
+    return syscall(__NR_perf_event_open, &a, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+static unsigned long kernel_function(const char *want) {
+    FILE *f = fopen("/proc/kallsyms", "r");
+    char line[256], name[128];
+    unsigned long addr, found = 0;
+    while (f && !found && fgets(line, sizeof(line), f))
+        if (sscanf(line, "%lx %*c %127s", &addr, name) == 2 && !strcmp(name, want))
+            found = addr;
+    if (f)
+        fclose(f);
+    return found;
+}
+
+/// The machine's own watch over addresses: data of this process, and a function of the kernel.
+static void breakpoints() {
+    auto *word = reinterpret_cast<volatile unsigned long *>(pages);
+    long e = open_watch(HW_BREAKPOINT_W, reinterpret_cast<unsigned long>(word), HW_BREAKPOINT_LEN_8);
+    bpf_link *l = e >= 0 ? attach("on_watched", e, 7) : nullptr;
+    ok(l != nullptr, "profile: watched data: event %ld", e);
+    unsigned long sum = 0;
+    for (unsigned long i = 0; i < 5; i++) {
+        *word = i;
+        sum += *word; // a read is none of it
+    }
+    word[1] = sum;
+    seen s = results(WATCHED);
+    ok(s.samples == 5 && s.addr_hits == 5 && s.in_user == 5, "profile: watched data: %lu writes, %lu with the address, %lu in user space", s.samples,
+       s.addr_hits, s.in_user);
+    ok(s.cookie == 7 && s.period == 1, "profile: watched data: cookie %lu, period %lu", s.cookie, s.period);
+    bpf_link__destroy(l);
+    *word = 0;
+    ok(results(WATCHED).samples == 5, "profile: watched data: no samples behind the link");
+    e = open_watch(HW_BREAKPOINT_X, kernel_function("__x64_sys_getpgid"), sizeof(long));
+    int p = bpf_program__fd(bpf_object__find_program_by_name(obj, "on_watched"));
+    ok(e >= 0 && !ioctl(static_cast<int>(e), PERF_EVENT_IOC_SET_BPF, p), "profile: a watched function of the kernel: event %ld", e);
+    for (int i = 0; i < 3; i++)
+        syscall(__NR_getpgid, 0);
+    s = results(WATCHED);
+    ok(s.samples == 8 && s.in_user == 5, "profile: a watched function: %lu samples, %lu in user space", s.samples, s.in_user);
+    close(static_cast<int>(e));
+    long held[8], count = 0;
+    while (count < 8 && (held[count] = open_watch(HW_BREAKPOINT_RW, reinterpret_cast<unsigned long>(word), HW_BREAKPOINT_LEN_4)) >= 0)
+        count++;
+    ok(count == 4 && errno == ENOSPC, "profile: %ld at once: %d", count, errno);
+    while (count)
+        close(static_cast<int>(held[--count]));
+    bpf_link *links[4];
+    for (int i = 0; i < 4; i++)
+        links[i] = attach("on_watched", open_watch(HW_BREAKPOINT_W, reinterpret_cast<unsigned long>(word + i), HW_BREAKPOINT_LEN_8), 0);
+    for (int i = 0; i < 4; i++)
+        word[i] = 1;
+    ok(results(WATCHED).samples == 12, "profile: four programs at a time: %lu samples", results(WATCHED).samples - 8);
+    for (bpf_link *each : links)
+        bpf_link__destroy(each);
+    ok(open_watch(HW_BREAKPOINT_W, reinterpret_cast<unsigned long>(word), 3) < 0 && errno == EINVAL, "profile: a length that is none: %d", errno);
+    ok(open_watch(HW_BREAKPOINT_W, reinterpret_cast<unsigned long>(word) + 1, HW_BREAKPOINT_LEN_8) < 0 && errno == EINVAL, "profile: an address that does not fit: %d", errno);
+}
+
 static void refusals() {
     ok(open_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, 100000000, -1, 0, true) < 0 && errno == EINVAL, "profile: a frequency above the limit");
     ok(open_event(PERF_TYPE_SOFTWARE, 1000, 1, -1, 0) < 0 && (errno == ENOENT || errno == EINVAL || errno == EOPNOTSUPP), "profile: no such event: %d", errno);
@@ -249,6 +313,7 @@ int main(int argc, char **argv) {
     clock_samples();
     in_interrupt();
     task_events();
+    breakpoints();
     refusals();
     counters_and_groups(argc > 2 ? argv[2] : "/sys/fs/cgroup");
     bpf_object__close(obj);
