@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // perf_event: the object behind a "[perf_event]" fd: what perf_event_open() gives for the events that carry BPF programs.
 //
-// Kinds: kprobe, kretprobe (dynamic PMU "kprobe"), uprobe, uretprobe (dynamic PMU "uprobe"), tracepoint, counter (hardware, software and cache events and breakpoints, which call a program at
-// each overflow and can be read by programs), and the software event PERF_COUNT_SW_BPF_OUTPUT, whose ring programs write to through
-// a PERF_EVENT_ARRAY. The hook of a probe is there from open to the last
+// Kinds: kprobe, kretprobe (dynamic PMU "kprobe"), uprobe, uretprobe (dynamic PMU "uprobe"), tracepoint, counter (hardware, software and
+// cache events and breakpoints, which call a program at each overflow and can be read by programs), and the software event
+// PERF_COUNT_SW_BPF_OUTPUT, whose ring programs write to through a PERF_EVENT_ARRAY. The hook of a probe is there from open to the last
 // reference, as in Linux, where programs run whether or not the event itself is enabled, for all tasks and CPUs; one in user space can be for
 // the address space of one task. A counter runs while it
 // is enabled, for its task and CPU; there are no samples of it beside what its program makes of them.

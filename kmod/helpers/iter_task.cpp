@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The open-coded iterators over tasks and over control groups (kernel functions bpf_iter_task_*, bpf_iter_css_*, bpf_iter_css_task_*, bpf_iter_task_vma_*). They lie on the program's
-// stack, and the verifier keeps the program inside one RCU section from new() to destroy(). Any context.
+// The open-coded iterators over tasks, control groups, their tasks, and mappings (kernel functions bpf_iter_task_*, bpf_iter_css_*,
+// bpf_iter_css_task_*, bpf_iter_task_vma_*). They lie on the program's stack. Over tasks and control groups the verifier keeps the program
+// inside one RCU section from new() to destroy(); the other two hold what they walk. Any context.
 #include "helpers/kfuncs.h"
 #include "maps/object.h"
 #include "port/port.h"

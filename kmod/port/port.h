@@ -269,8 +269,8 @@ u64 port_thread_next(u64 task); /* of the same process */
 enum port_css_order { PORT_CSS_PRE, PORT_CSS_POST, PORT_CSS_UP };
 u64 port_css_next(u64 from, u64 at, enum port_css_order order);
 /*
- * A walk over the tasks of a control group, in as many bytes as size says; 0: the kernel's own was not found. flags: 1: thread groups alone; 2: and those of
- * threaded groups below. start: -EBUSY: interrupts are off. next: a task, held until the next step; 0: the end.
+ * A walk over the tasks of a control group, in as many bytes as size says; 0: the kernel's own was not found. flags: 1: thread groups
+ * alone; 2: and those of threaded groups below. start: -EBUSY: interrupts are off. next: a task, held until the next step; 0: the end.
  */
 size_t port_css_tasks_size(void);
 int port_css_tasks_start(void *walk, u64 css, u32 flags);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sampling and counting events of the kernel's performance monitoring: hardware, software and cache events, and breakpoints. Each is a counter that the
- * kernel itself owns, whose overflow calls the core. Overflows come in any context: NMI, timer interrupt, or in the midst of what a
- * software event counts.
+ * Sampling and counting events of the kernel's performance monitoring: hardware, software and cache events, and breakpoints. Each is a
+ * counter that the kernel itself owns, whose overflow calls the core. Overflows come in any context: NMI, timer interrupt, or in the midst
+ * of what a software event counts.
  */
 #include "port/kernel/internal.h"
 
