@@ -105,10 +105,11 @@ template <class T> bool show_next(iter_session &s, id_table<T> &table) {
 }
 
 using step_fn = bool (*)(iter_session &s);
-constexpr iter_target registry(const char *name, status (*open)(iter_session &), step_fn start, step_fn next) {
+/// Over all that there is of something, which nobody narrows and nothing holds between two steps.
+constexpr iter_target whole(const char *name, bool programs_may_sleep, status (*open)(iter_session &), step_fn start, step_fn next) {
     return {
         .name = name,
-        .programs_may_sleep = false,
+        .programs_may_sleep = programs_may_sleep,
         .walk = {},
         .program_ends = false,
         .attach = attach_all,
@@ -270,20 +271,7 @@ constexpr iter_target targets[] = {
         .stop = [](iter_session &) { port_cgroups_unlock(); },
         .shown = nullptr,
     },
-    {
-        .name = "ksym",
-        .programs_may_sleep = true,
-        .walk = {},
-        .program_ends = false,
-        .attach = attach_all,
-        .fill_info = no_info,
-        .show_fdinfo = no_fdinfo,
-        .open = open_symbols,
-        .start = show_symbol,
-        .next = [](iter_session &s) { return s.at_id++, show_symbol(s); },
-        .stop = [](iter_session &) {},
-        .shown = nullptr,
-    },
+    whole("ksym", true, open_symbols, show_symbol, [](iter_session &s) { return s.at_id++, show_symbol(s); }),
     tasks("task", PORT_WALK_TASKS),
     tasks("task_file", PORT_WALK_FILES),
     tasks("task_vma", PORT_WALK_MAPPINGS),
@@ -301,12 +289,12 @@ constexpr iter_target targets[] = {
         .stop = [](iter_session &) {},
         .shown = write_back,
     },
-    registry("bpf_map", [](iter_session &s) { return s.shown.make_map(); }, [](iter_session &s) { return show_from(s, core->maps); },
-             [](iter_session &s) { return show_next(s, core->maps); }),
-    registry("bpf_prog", [](iter_session &s) { return s.shown.make_prog(); }, [](iter_session &s) { return show_from(s, core->progs); },
-             [](iter_session &s) { return show_next(s, core->progs); }),
-    registry("bpf_link", [](iter_session &s) { return s.shown.make_link(); }, [](iter_session &s) { return show_from(s, core->links); },
-             [](iter_session &s) { return show_next(s, core->links); }),
+    whole("bpf_map", false, [](iter_session &s) { return s.shown.make_map(); }, [](iter_session &s) { return show_from(s, core->maps); },
+          [](iter_session &s) { return show_next(s, core->maps); }),
+    whole("bpf_prog", false, [](iter_session &s) { return s.shown.make_prog(); }, [](iter_session &s) { return show_from(s, core->progs); },
+          [](iter_session &s) { return show_next(s, core->progs); }),
+    whole("bpf_link", false, [](iter_session &s) { return s.shown.make_link(); }, [](iter_session &s) { return show_from(s, core->links); },
+          [](iter_session &s) { return show_next(s, core->links); }),
 };
 
 constexpr char prefix[] = "bpf_iter_";

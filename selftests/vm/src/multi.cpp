@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "kallsyms.h"
 #include "tap.h"
 #include "variables.h"
 
@@ -80,18 +81,6 @@ void run_threads(int threads, int n) {
         all.emplace_back([=] { call_all(n); });
     for (auto &t : all)
         t.join();
-}
-
-unsigned long address_of(const char *name) {
-    FILE *f = fopen("/proc/kallsyms", "r");
-    char line[512], found[300];
-    unsigned long at, first = 0;
-    while (f && !first && fgets(line, sizeof(line), f))
-        if (sscanf(line, "%lx %*c %299s", &at, found) == 2 && !strcmp(found, name))
-            first = at;
-    if (f)
-        fclose(f);
-    return first;
 }
 
 void test_hits() {

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "kallsyms.h"
 #include "tap.h"
 
 #pragma GCC optimize("no-omit-frame-pointer")
@@ -174,17 +175,6 @@ static long open_watch(unsigned type, unsigned long addr, unsigned long len) {
     a.bp_type = type, a.bp_addr = addr, a.bp_len = len;
     return syscall(__NR_perf_event_open, &a, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
-static unsigned long kernel_function(const char *want) {
-    FILE *f = fopen("/proc/kallsyms", "r");
-    char line[256], name[128];
-    unsigned long addr, found = 0;
-    while (f && !found && fgets(line, sizeof(line), f))
-        if (sscanf(line, "%lx %*c %127s", &addr, name) == 2 && !strcmp(name, want))
-            found = addr;
-    if (f)
-        fclose(f);
-    return found;
-}
 
 /// The machine's own watch over addresses: data of this process, and a function of the kernel.
 static void breakpoints() {
@@ -205,7 +195,7 @@ static void breakpoints() {
     bpf_link__destroy(l);
     *word = 0;
     ok(results(WATCHED).samples == 5, "profile: watched data: no samples behind the link");
-    e = open_watch(HW_BREAKPOINT_X, kernel_function("__x64_sys_getpgid"), sizeof(long));
+    e = open_watch(HW_BREAKPOINT_X, address_of("__x64_sys_getpgid"), sizeof(long));
     int p = bpf_program__fd(bpf_object__find_program_by_name(obj, "on_watched"));
     ok(e >= 0 && !ioctl(static_cast<int>(e), PERF_EVENT_IOC_SET_BPF, p), "profile: a watched function of the kernel: event %ld", e);
     for (int i = 0; i < 3; i++)
