@@ -125,6 +125,9 @@ check:
 	@scripts/deps test
 	@scripts/check
 
+.PHONY: unit-tests
+unit-tests: $(foreach d,$(UNIT_DIRS),$(call unit_bin,$(d)))
+
 .PHONY: list-units
 list-units:
 	@echo $(UNIT_DIRS)

@@ -3,16 +3,25 @@
 #
 # stage NAME COMMAND...   A stage whose command fails without naming a failed test counts as one failure; a stage that
 # runs no test counts as one failure too, unless declared by `step`, which counts as one test itself.
+# beside NAME COMMAND...  The same, beside other such stages, one a processor; `finish` waits for all of them.
 passed=0 failed=0 skipped=0
+declare -A failed_in # by stage
 mkdir -p build/log
 count() { grep -acE "$1" "$2" || true; }
-stage() {
-	local name=$1 log; shift
-	log=build/log/$(tr ' /' '__' <<<"$name").log
-	printf '%-44s ' "$name"
-	local t0=$SECONDS rc=0
+log_of() { echo "build/log/$(tr ' /' '__' <<<"$1").log"; }
+# execute NAME COMMAND...: runs it; leaves what it printed in the log, its status and its seconds beside that.
+execute() {
+	local log rc=0 t0=$SECONDS
+	log=$(log_of "$1"); shift
 	"$@" >"$log" 2>&1 </dev/null || rc=$?
-	local ok bad skip g
+	echo "$rc $((SECONDS - t0))" >"$log.end"
+}
+# conclude NAME: counts what `execute` left.
+conclude() {
+	local log rc seconds ok bad skip g
+	log=$(log_of "$1")
+	read -r rc seconds <"$log.end"
+	rm "$log.end"
 	skip=$(count '^ok[ :].*# SKIP' "$log")
 	ok=$(($(count '^ok[ :]' "$log") - skip))
 	bad=$(count '^(not ok[ :]|FAILED: )' "$log")
@@ -20,38 +29,70 @@ stage() {
 	ok=$((ok + g))
 	g=$(grep -aoE '^ ?[0-9]+ FAILED TESTS?' "$log" | awk '{n += $1} END {print n + 0}')
 	bad=$((bad + g))
-	[ $rc -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
-	[ $rc -eq 0 ] && [ $((ok + bad)) -eq 0 ] && bad=1 && echo "no test ran" >>"$log"
-	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	[ "$rc" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+	[ "$rc" -eq 0 ] && [ $((ok + bad)) -eq 0 ] && bad=1 && echo "no test ran" >>"$log"
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip)) failed_in[$1]=$bad
 	if [ "$bad" -eq 0 ]; then
-		echo "$ok passed$([ "$skip" -gt 0 ] && echo ", $skip skipped") ($((SECONDS - t0)) s)"
+		echo "$ok passed$([ "$skip" -gt 0 ] && echo ", $skip skipped") ($seconds s)"
 	else
-		echo "$ok passed, $bad FAILED ($((SECONDS - t0)) s), log: $log"
+		echo "$ok passed, $bad FAILED ($seconds s), log: $log"
 		{ grep -aE -B1 -A12 '^not ok[ :]|^FAILED: |\[  FAILED  \]|error:|Error [0-9]|gate: |ERROR: ' "$log" || tail -30 "$log"; } | head -60 | sed 's/^/    /'
 	fi
 }
-# A stage of the VM suite. A check of a value that fails there may have met a held-up machine (the guests are emulated, and much in
-# them waits for clocks): its script is run once more, in a fresh VM, and what passes then is told in the verdict as unsteady. What a
-# sound module never causes gets no second try: anything in the kernel log, a leak, a module that does not unload, a guest that dies.
+stage() {
+	printf '%-44s ' "$1"
+	execute "$@"
+	conclude "$1"
+}
+# Stages that run beside each other are told when they end, in whatever order that is.
+running=()
+beside() {
+	while [ ${#running[@]} -ge "$(nproc)" ]; do wait -n || true; told; done
+	rm -f "$(log_of "$1").end"
+	execute "$@" &
+	running+=("$1")
+}
+told() {
+	local name still=()
+	for name in "${running[@]}"; do
+		if [ ! -s "$(log_of "$name").end" ]; then still+=("$name"); continue; fi
+		printf '%-44s ' "$name"
+		conclude "$name"
+	done
+	running=("${still[@]}")
+}
+finish() { while [ ${#running[@]} -gt 0 ]; do wait -n || true; told; done; }
+# suite NAME COMMAND... SERIES: a run of the VM suite, beside others. A check of a value that fails there may have met a held-up machine
+# (the guests are emulated, and much in them waits for clocks): `suites_again`, when all have ended, runs its script once more, in a
+# fresh VM, and what passes then is told in the verdict as unsteady. What a sound module never causes gets no second try: anything in
+# the kernel log, a leak, a module that does not unload, a guest that dies.
 unsteady=()
+declare -A suite_command
 AGAIN_AT_MOST=3
-vm_stage() {
-	local name=$1 log again failed_before=$failed; shift
-	log=build/log/$(tr ' /' '__' <<<"$name").log
-	stage "$name" "$@"
-	[ "$failed" -gt "$failed_before" ] || return 0
-	again=$(awk '/^# script /{s = $3} /^not ok/{print s}' "$log" | sort -u)
-	if grep -qaE '^not ok.*(kernel log|rmmod|insmod|leak)|^FAILED: |^vm: the guest did not finish' "$log" ||
-		[ -z "$again" ] || [ "$(wc -l <<<"$again")" -gt "$AGAIN_AT_MOST" ]; then return 0; fi
-	local failed_first=$failed passed_first=$passed skipped_first=$skipped
-	stage "$name, again" "${@:1:$#-1}" --tests "$(paste -sd, <<<"$again")" "${@: -1}"
-	if [ "$failed" -eq "$failed_first" ]; then
-		unsteady+=("$((failed_first - failed_before)) in $(paste -sd' ' <<<"$again"), $name (log: $log)")
-		passed=$((passed_first + failed_first - failed_before)) failed=$failed_before
-	else
-		passed=$passed_first failed=$failed_first
-	fi
-	skipped=$skipped_first
+suite() {
+	suite_command[$1]=$(printf '%q ' "${@:2}")
+	beside "$@"
+}
+suites_again() {
+	local name log again bad passed_first skipped_first command
+	for name in "${!suite_command[@]}"; do
+		bad=${failed_in[$name]}
+		[ "$bad" -gt 0 ] || continue
+		log=$(log_of "$name")
+		again=$(awk '/^# script /{s = $3} /^not ok/{print s}' "$log" | sort -u)
+		if grep -qaE '^not ok.*(kernel log|rmmod|insmod|leak)|^FAILED: |^vm: the guest did not finish' "$log" ||
+			[ -z "$again" ] || [ "$(wc -l <<<"$again")" -gt "$AGAIN_AT_MOST" ]; then continue; fi
+		passed_first=$passed skipped_first=$skipped
+		eval "command=(${suite_command[$name]})"
+		stage "$name, again" "${command[@]:0:${#command[@]}-1}" --tests "$(paste -sd, <<<"$again")" "${command[-1]}"
+		if [ "${failed_in["$name, again"]}" -eq 0 ]; then
+			unsteady+=("$bad in $(paste -sd' ' <<<"$again"), $name (log: $log)")
+			passed=$((passed_first + bad)) failed=$((failed - bad))
+		else
+			passed=$passed_first failed=$((failed - ${failed_in["$name, again"]}))
+		fi
+		skipped=$skipped_first
+	done
 }
 # A command that is one test by itself.
 step() {
