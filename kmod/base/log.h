@@ -2,8 +2,9 @@
 // verifier_log: the text that PROG_LOAD and BTF_LOAD give back, with Linux's rolling and fixed (BPF_LOG_FIXED) buffers.
 //
 // Linux 6.4 and later: without BPF_LOG_FIXED the buffer keeps the last log_size-1 bytes of a log that is too long; with it,
-// the first. In both cases the load then fails with ENOSPC. log_true_size is the full length with the NUL in either case. The text goes to user memory piece
-// by piece; a fault makes finalize() return EFAULT. Level 0: nothing is kept. Task context; not shared.
+// the first. In both cases the load then fails with ENOSPC. log_true_size is the full length with the NUL in either case. A rolling log
+// goes to user memory when a few pages of it are there, and at the end; a fixed one line by line, since what a reset leaves of it shows.
+// A fault makes finalize() return EFAULT. Level 0: nothing is kept. Task context; not shared.
 #pragma once
 
 #include "base/bpf.h"
@@ -17,7 +18,7 @@ class verifier_log {
 public:
     verifier_log() = default;
     /// EINVAL for attributes that Linux refuses (size > 2^30 - 1 (UINT_MAX >> 2), buffer and level not both given or
-    /// both absent, unknown level bits).
+    /// both absent, unknown level bits), ENOMEM.
     status init(u32 level, u64 user_buf, u32 size);
 
     bool enabled() const { return level_ != 0; }
@@ -35,8 +36,8 @@ public:
 
 private:
     void append_fixed(char *text, u32 n);
-    void append_rolling(const char *text, u32 n);
-    void write_ring(u64 pos, const char *text, u32 n);
+    void append_rolling(u32 n);
+    void flush(u32 n);
     void fail() { buf_ = 0, fault_ = true; }
 
     u32 level_ = 0;
@@ -46,7 +47,11 @@ private:
     u64 end_ = 0;     ///< text position behind the last byte written
     u32 len_max_ = 0; ///< greatest length that the text had at any time, with the NUL
     bool fault_ = false;
-    bool ended_ = false; ///< rolling: the NUL behind the text is in the buffer
+    /// Rolling: the text [pending_at_, end_] with its NUL is not yet in user memory; nothing is before the first text or reset.
+    /// Fixed: where a line is made.
+    vec<char> pending_;
+    u64 pending_at_ = 0;
+    bool pending_any_ = false;
 };
 
 }  // namespace modbpf

@@ -104,6 +104,56 @@ TEST(log, reset_before_the_window_leaves_an_empty_log) {
     EXPECT_EQ(a.kept, "xyz");
 }
 
+// Texts on both sides of what is kept before it goes to user memory, and resets into either part, against a model with the whole text.
+TEST(log, resets_at_any_length) {
+    for (u32 size : {100u, 5000u, 60000u})
+        for (u32 first : {10u, 3000u, 4090u, 9000u})
+            for (u32 second : {1u, 2000u, 12000u})
+                for (u32 back : {0u, 5u, 3500u}) {
+                    std::string text;
+                    auto print = [&](verifier_log &log, u32 bytes) {
+                        for (u32 end = static_cast<u32>(text.size()) + bytes; text.size() < end;) {
+                            std::string line = std::to_string(text.size()) + std::string(min(end - static_cast<u32>(text.size()), 700u), '.') + "\n";
+                            log.printf("%s", line.c_str());
+                            text += line;
+                        }
+                    };
+                    size_t longest = 0, start = 0;
+                    attempt a = write_log(BPF_LOG_LEVEL1, size, [&](verifier_log &log) {
+                        print(log, first);
+                        u64 pos = min<u64>(back, log.position());
+                        print(log, second);
+                        longest = text.size();
+                        // What the longest text pushed out of the window does not come back.
+                        start = min<size_t>(longest + 1 > size ? longest + 1 - size : 0, pos);
+                        log.reset(pos);
+                        text.resize(pos);
+                        EXPECT_EQ(log.position(), pos);
+                        log.printf("the end");
+                        text += "the end";
+                        longest = max(longest, text.size());
+                    });
+                    if (text.size() + 1 > size)
+                        start = max(start, text.size() + 1 - size);
+                    EXPECT_FALSE(a.overrun);
+                    EXPECT_EQ(a.true_size, longest + 1);
+                    EXPECT_EQ(a.err, size <= longest ? ENOSPC : 0);
+                    EXPECT_EQ(a.kept, text.substr(start)) << size << ' ' << first << ' ' << second << ' ' << back;
+                }
+}
+
+TEST(log, a_fault_is_told_at_the_end) {
+    for (u32 bytes : {1u, 20000u}) {
+        verifier_log log;
+        ASSERT_TRUE(log.init(BPF_LOG_LEVEL1, 4096, 1u << 20).ok());
+        for (u32 i = 0; i < bytes; i++)
+            log.printf("x");
+        u32 true_size = 0;
+        EXPECT_EQ(log.finalize(&true_size).code(), -EFAULT);
+        EXPECT_EQ(true_size, bytes + 1);
+    }
+}
+
 TEST(log, long_lines_are_cut_at_1023_bytes) {
     std::string line(3000, 'x');
     attempt a = write_log(BPF_LOG_LEVEL1, 4096, [&](verifier_log &log) { log.printf("%s", line.c_str()); });

@@ -61,7 +61,11 @@ protected:
         buf[0] = 0, log.reset(0);
         return -f().code();
     }
-    std::string text() const { return buf; }
+    std::string text() {
+        u32 size;
+        EXPECT_TRUE(log.finalize(&size).ok());
+        return buf;
+    }
 };
 
 TEST_F(prog_info, func_records) {

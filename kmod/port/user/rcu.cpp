@@ -7,7 +7,8 @@
 // reader's fence comes later and it sees the new pointer; if the reader began at the new number, it has read it from the
 // writer after the pointer's store.
 //
-// Callbacks run in order on one thread, works on another; both start on first use and again after fork().
+// Callbacks run in order on one thread, works on another; both start on first use and again after fork(). Callbacks wait a little for
+// others, as a kernel's grace period lets them: a process that loads programs in a row is not interrupted at each by what it dropped.
 // Locks: records_lock (one grace period at a time, removal of records; new records are pushed without it); queue locks.
 #include "port/user/user.h"
 
@@ -48,20 +49,23 @@ void drop_reader(void *p) {
     self = nullptr;
 }
 
+constexpr long gather_ns = 2000000; ///< from the first callback of a batch to its grace period; a barrier cuts it short
+
 struct queue {
     pthread_mutex_t lock;
-    pthread_cond_t ready; ///< something was queued
+    pthread_cond_t ready; ///< something was queued where nothing was, or must not wait
     pthread_cond_t idle;  ///< something has run
     void *head, **tail;
     void *running;
     bool started;
+    bool hurry; ///< callbacks: somebody waits for them
     void *(*main)(void *);
 };
 
 void *rcu_main(void *);
 void *work_main(void *);
-queue callbacks = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, nullptr, &callbacks.head, nullptr, false, rcu_main};
-queue works = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, nullptr, &works.head, nullptr, false, work_main};
+queue callbacks = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, nullptr, &callbacks.head, nullptr, false, false, rcu_main};
+queue works = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, nullptr, &works.head, nullptr, false, false, work_main};
 
 void before_fork() {
     port_user_file_before_fork();
@@ -129,11 +133,13 @@ void start_locked(queue &q) {
 void *&link_of(void *item) { return *static_cast<void **>(item); }
 
 void push_locked(queue &q, void *item) {
+    bool was_empty = !q.head;
     link_of(item) = nullptr;
     *q.tail = item;
     q.tail = &link_of(item);
     start_locked(q);
-    pthread_cond_signal(&q.ready);
+    if (was_empty || q.hurry)
+        pthread_cond_signal(&q.ready);
 }
 
 /// Waits for an item and takes it out; the queue's lock is held.
@@ -147,12 +153,25 @@ void *pop_locked(queue &q) {
     return item;
 }
 
+/// Waits until there are callbacks, and then for more of them; the queue's lock is held.
+void gather_locked(queue &q) {
+    while (!q.head)
+        pthread_cond_wait(&q.ready, &q.lock);
+    timespec end;
+    clock_gettime(CLOCK_REALTIME, &end); // what pthread_cond_timedwait compares with
+    end.tv_nsec += gather_ns;
+    if (end.tv_nsec >= 1000000000)
+        end.tv_sec++, end.tv_nsec -= 1000000000;
+    while (!q.hurry && pthread_cond_timedwait(&q.ready, &q.lock, &end) == 0)
+        ;
+    q.hurry = false;
+}
+
 void *rcu_main(void *) {
     queue &q = callbacks;
     for (;;) {
         pthread_mutex_lock(&q.lock);
-        while (!q.head)
-            pthread_cond_wait(&q.ready, &q.lock);
+        gather_locked(q);
         void *batch = q.head;
         q.head = nullptr;
         q.tail = &q.head;
@@ -268,24 +287,28 @@ void port_rcu_synchronize(void) {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-void port_rcu_call(port_rcu_head *head, void (*fn)(port_rcu_head *head)) {
+static void call_after_grace(port_rcu_head *head, void (*fn)(port_rcu_head *head), bool hurry) {
     this_reader();
     head->opaque[1] = reinterpret_cast<void *>(fn);
     pthread_mutex_lock(&callbacks.lock);
+    callbacks.hurry |= hurry;
     push_locked(callbacks, head);
     pthread_mutex_unlock(&callbacks.lock);
 }
 
+void port_rcu_call(port_rcu_head *head, void (*fn)(port_rcu_head *head)) { call_after_grace(head, fn, false); }
+
 void port_rcu_barrier(void) {
     barrier b = {{}, PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
     (void)MODBPF_BUG_ON(this_reader()->depth != 0);
-    port_rcu_call(&b.head, [](port_rcu_head *h) {
+    auto told = [](port_rcu_head *h) {
         barrier *mine = reinterpret_cast<barrier *>(h);
         pthread_mutex_lock(&mine->lock);
         mine->done = true;
         pthread_cond_signal(&mine->done_cond);
         pthread_mutex_unlock(&mine->lock);
-    });
+    };
+    call_after_grace(&b.head, told, true);
     pthread_mutex_lock(&b.lock);
     while (!b.done)
         pthread_cond_wait(&b.done_cond, &b.lock);
