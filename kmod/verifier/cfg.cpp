@@ -23,8 +23,10 @@ struct walk {
             verbose(e, "jump out of range from insn %d to %d\n", t, static_cast<int>(to));
             return fail(EINVAL);
         }
-        if (is_branch)
+        if (is_branch) {
             mark_target(static_cast<u32>(to));
+            e.aux[static_cast<u32>(to)].jump_target = true;
+        }
         mark[t] = is_branch ? branch_done : fallthrough_done;
         u8 seen = mark[static_cast<u32>(to)];
         if (seen != undiscovered && seen != explored && !e.req.bpf) {

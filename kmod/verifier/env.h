@@ -37,6 +37,7 @@ struct insn_aux {
     // Control flow (cfg.cpp).
     bool prune_point : 1 = false;
     bool jmp_point : 1 = false;
+    bool jump_target : 1 = false;
     bool queued : 1 = false;     ///< in the marks' work list
     bool encoding_ok : 1 = false; ///< checked when it was first reached
     bool operand_ok : 1 = false;  ///< the same of an arithmetic operand
@@ -46,6 +47,7 @@ struct insn_aux {
     bool barrier : 1 = false; ///< a guard (speculation.h)
     bool probes : 1 = false; ///< loads through a pointer to a kernel object, which may have become none
     bool leaves_early : 1 = false; ///< no exit, but may leave the function
+    bool fastcall : 1 = false; ///< a spill or fill around a call (fastcall.h)
     loop_driver loop = loop_driver::none; ///< cfg.cpp: a checkpoint is made at each visit
     guard_kind guard = guard_kind::none;
     u16 subprog = 0; ///< that contains it
@@ -91,6 +93,10 @@ struct subprog_info {
     u32 end = 0;
     u32 stack_depth = 0;
     u32 stack_extra = 0; ///< behind it, for what the verified code adds
+    s32 fastcall_off = 0;  ///< below it are only spills and fills around calls (fastcall.h)
+    bool fastcall_inlined = false; ///< some of them are of calls that Linux makes without one
+    bool fastcall_called = false;  ///< and some of others
+    bool fastcall_broken = false;  ///< something else uses the slots
     bool has_tail_call = false;
     bool tail_call_reachable = false;
     bool has_ld_abs = false;

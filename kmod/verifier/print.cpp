@@ -4,6 +4,7 @@
 #include "isa/disasm.h"
 #include "verifier/callback.h"
 #include "verifier/dynptr.h"
+#include "verifier/fastcall.h"
 
 namespace modbpf {
 
@@ -305,7 +306,7 @@ void print_stats(env &e) {
         verbose(e, "verification time %lld usec\n", static_cast<s64>(e.stats.time_ns / 1000));
         verbose(e, "stack depth ");
         for (u32 i = 0; i < e.subs.size(); i++)
-            verbose(e, "%s%d", i ? "+" : "", e.subs[i].stack_depth + e.subs[i].stack_extra);
+            verbose(e, "%s%d", i ? "+" : "", counted_depth(e.subs[i]) + e.subs[i].stack_extra);
         verbose(e, "\n");
     }
     verbose(e,

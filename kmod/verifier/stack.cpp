@@ -3,6 +3,7 @@
 //
 // Uninitialised stack may be read by programs that may leak pointers (CAP_PERFMON): it is an unknown number, like misc bytes.
 #include "verifier/dynptr.h"
+#include "verifier/fastcall.h"
 #include "verifier/marks.h"
 #include "verifier/speculation.h"
 
@@ -90,6 +91,7 @@ status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, acc
     TRY(f.grow(static_cast<u32>(-lo)));
     subprog_info &s = e.subs[f.subprog];
     s.stack_depth = max(s.stack_depth, static_cast<u32>(align_up(static_cast<u64>(-lo), slot_bytes)));
+    note_stack_use(e, f.subprog, lo);
     return {};
 }
 

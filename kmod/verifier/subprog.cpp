@@ -3,6 +3,7 @@
 #include "btf/btf.h"
 #include "verifier/env.h"
 #include "verifier/exception.h"
+#include "verifier/fastcall.h"
 #include "verifier/kfunc.h"
 
 namespace modbpf {
@@ -150,7 +151,7 @@ status bind_func_info(env &e) {
 
 namespace {
 
-u32 rounded_depth(const subprog_info &s) { return static_cast<u32>(align_up(s.stack_depth, 16)); }
+u32 rounded_depth(const subprog_info &s) { return static_cast<u32>(align_up(counted_depth(s), 16)); }
 
 /// What is known of a function: called with so many frames above it, it fits behind `depth` bytes (less one; 0: not known).
 /// Without that a few functions that call each other many times would be walked once for each path.

@@ -2,6 +2,7 @@
 // verify(): the stages in order, and what is reported whatever their outcome.
 #include "verifier/btf_lists.h"
 #include "verifier/btf_target.h"
+#include "verifier/fastcall.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -51,6 +52,7 @@ status run_stages(env &e) {
     TRY(bind_func_info(e));
     TRY(resolve_loads(e));
     TRY(check_cfg(e));
+    find_fastcalls(e);
     TRY(check_sleepable(e));
     TRY(resolve_target(e));
     TRY(build_marks(e));
