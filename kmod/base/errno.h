@@ -33,6 +33,7 @@
 #define EOVERFLOW 75
 #define EBADFD 77
 #define EILSEQ 84
+#define ENOTSOCK 88
 #define EOPNOTSUPP 95
 #define ENODATA 61
 #define ETIMEDOUT 110

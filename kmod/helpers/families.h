@@ -76,6 +76,12 @@ MODBPF_HELPER(task_storage_get);
 MODBPF_HELPER(task_storage_delete);
 MODBPF_HELPER(cgrp_storage_get);
 MODBPF_HELPER(cgrp_storage_delete);
+MODBPF_HELPER(inode_storage_get);
+MODBPF_HELPER(inode_storage_delete);
+MODBPF_HELPER(sk_storage_get);
+MODBPF_HELPER(sk_storage_delete);
+MODBPF_HELPER(sk_storage_get_tracing);
+MODBPF_HELPER(sk_storage_delete_tracing);
 // string.cpp
 MODBPF_HELPER(strncmp);
 MODBPF_HELPER(strtol);

@@ -4,6 +4,7 @@
 #include "helpers/helper.h"
 #include "helpers/packet.h"
 #include "maps/map_test.h"
+#include "maps/storage.h"
 
 #include <string>
 
@@ -31,6 +32,32 @@ TEST(map_helpers, elements) {
     EXPECT_EQ(*ptr_of<u64>(at), 42u);
     EXPECT_EQ(bpf_map_delete_elem(map, addr_of(&key), 0, 0, 0), 0u);
     EXPECT_EQ(num(bpf_map_delete_elem(map, addr_of(&key), 0, 0, 0)), -ENOENT);
+}
+
+TEST(map_helpers, storage_of_sockets) {
+    ASSERT_TRUE(storage_start().ok());
+    {
+        map_params params = params_of(BPF_MAP_TYPE_SK_STORAGE, 4, 8, 0, BPF_F_NO_PREALLOC);
+        params.typed = true;
+        test_map m(params);
+        ASSERT_EQ(m.error, 0);
+        program_section p;
+        u64 map = addr_of(m.m), init = 5;
+        EXPECT_EQ(bpf_sk_storage_get(map, 0x1000, 0, 0, 0), 0u);
+        EXPECT_EQ(bpf_sk_storage_get(map, 0x1000, 0, 2, 0), 0u); // flags
+        EXPECT_EQ(bpf_sk_storage_get(map, 0, 0, 1, 0), 0u);
+        EXPECT_EQ(bpf_sk_storage_get(map, port_user_small_socket, 0, 1, 0), 0u);
+        u64 at = bpf_sk_storage_get(map, 0x1000, addr_of(&init), 1, 0);
+        ASSERT_NE(at, 0u);
+        EXPECT_EQ(*ptr_of<u64>(at), 5u);
+        EXPECT_EQ(bpf_sk_storage_get_tracing(map, 0x1000, 0, 0, 0), at);
+        EXPECT_EQ(num(bpf_sk_storage_delete(map, 0, 0, 0, 0)), -EINVAL);
+        EXPECT_EQ(num(bpf_sk_storage_delete(map, port_user_small_socket, 0, 0, 0)), -EINVAL);
+        EXPECT_EQ(bpf_sk_storage_delete(map, 0x1000, 0, 0, 0), 0u);
+        EXPECT_EQ(num(bpf_sk_storage_delete_tracing(map, 0x1000, 0, 0, 0)), -ENOENT);
+    }
+    map_free_barrier();
+    storage_stop();
 }
 
 /// A tail call is made while the run took little stack, or much is left; so deep nestings stop before the stack does.

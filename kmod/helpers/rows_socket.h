@@ -82,17 +82,21 @@ inline constexpr row socket_rows[] = {
     {BPF_FUNC_sk_storage_get, ret::map_value_or_null, {const_map_ptr, ctx, map_value | or_null, anything}, storage,
      cgroup_sock, sk_storages, nullptr},
     row{BPF_FUNC_sk_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id | or_null, map_value | or_null,
-     anything}, storage, tracing | syscall, sk_storages, nullptr}.typed({nullptr, "sock_common"})
+     anything}, storage, tracing | syscall, sk_storages, bpf_sk_storage_get_tracing}.typed({nullptr, "sock_common"})
      .only(hook_rule::not_sk_storage),
     {BPF_FUNC_sk_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id_sock_common, map_value | or_null,
-     anything}, storage, tc_progs | cgroup_skb | sock_ops | sk_msg | cgroup_sock_addr | cgroup_sockopt | lsm,
+     anything}, storage, lsm, sk_storages, bpf_sk_storage_get},
+    {BPF_FUNC_sk_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id_sock_common, map_value | or_null,
+     anything}, storage, tc_progs | cgroup_skb | sock_ops | sk_msg | cgroup_sock_addr | cgroup_sockopt,
      sk_storages, nullptr},
     row{BPF_FUNC_sk_storage_delete, ret::integer, {const_map_ptr, btf_id_sock_common}, 0, struct_ops, sk_storages,
      nullptr}.on(as(struct_ops_kind::tcp) | as(struct_ops_kind::tcp_release)),
     row{BPF_FUNC_sk_storage_delete, ret::integer, {const_map_ptr, btf_id | or_null}, 0, tracing | syscall,
-     sk_storages, nullptr}.typed({nullptr, "sock_common"}).only(hook_rule::not_sk_storage),
+     sk_storages, bpf_sk_storage_delete_tracing}.typed({nullptr, "sock_common"}).only(hook_rule::not_sk_storage),
+    {BPF_FUNC_sk_storage_delete, ret::integer, {const_map_ptr, btf_id_sock_common}, 0, lsm, sk_storages,
+     bpf_sk_storage_delete},
     {BPF_FUNC_sk_storage_delete, ret::integer, {const_map_ptr, btf_id_sock_common}, 0, tc_progs | cgroup_skb |
-     sock_ops | sk_msg | cgroup_sock_addr | cgroup_sockopt | lsm, sk_storages, nullptr},
+     sock_ops | sk_msg | cgroup_sock_addr | cgroup_sockopt, sk_storages, nullptr},
     {BPF_FUNC_tcp_gen_syncookie, ret::integer, {btf_id_sock_common, const_mem, const_size, const_mem, const_size},
      gpl | pkt, tc_progs | xdp, 0, nullptr},
     row{BPF_FUNC_tcp_send_ack, ret::integer, {btf_id, anything}, 0, struct_ops, 0, nullptr}

@@ -3,13 +3,15 @@
 // table by the owner's address, made of hash_map's buckets and pool (maps/hash.h), and the port tells when an owner ends.
 //
 // What is guaranteed: a value is never found for another owner that got the same memory, and none stays behind its owner. A new value
-// is made only for an owner that is alive (port_owner_alive), inside an RCU section; the port's word that the owner has ended comes a
-// grace period after it ceased to be alive and before its memory is used again, and takes the value out. Nothing here reads the
-// owner's memory or holds a reference to it.
+// is made only for an owner that is alive (port_owner_alive), which is asked under the bucket's lock; the port's word that the owner has
+// ended comes after it ceased to be alive and before its memory is used again, and takes the value out under the same lock: either it
+// comes later and finds the value, or the owner is no longer alive for who would make one. Nothing here reads the owner's memory or
+// holds a reference to it.
 //
 // An element that is taken out waits for a grace period before it serves another owner: who found its value keeps it for the rest of
 // the section, as in Linux. Only its memory, which stays the pool's, is safe for a program that may sleep and goes on with it.
-// What differs: the pool's reserve and capacity bound how many values can be made (null then, as when memory is short).
+// What differs: the pool's reserve and capacity bound how many values can be made (null then, as when memory is short); and a new socket
+// for whose copies (BPF_F_CLONE) there is no memory is without them, where Linux refuses the connection.
 //
 // Locks: a bucket's cpu_lock, any context; `watch_lock` protects the lists of maps against each other's changes, task context. Lists are
 // read under RCU.
@@ -87,6 +89,22 @@ u32 insert_locked(storage_map *m, hash_bucket &b, u32 cpu, u64 owner, u32 hash, 
         store_value(m, at, value, m->params.value_size);
     m->publish(b, i, &owner, hash);
     return i;
+}
+
+/// The owner's value, or a new one; null as storage_get() says. `alive`: the caller knows that it is.
+void *find_or_insert(storage_map *m, u64 owner, const void *value, bool alive) {
+    u32 hash = m->hash_key(&owner), before, i;
+    {
+        hash_bucket &b = m->bucket_of(hash);
+        lock_section s(b.lock);
+        if (!s)
+            return nullptr;
+        i = m->find_locked(b, &owner, hash, &before);
+        if (i == no_element && (alive || port_owner_alive(m->kind, owner)))
+            i = insert_locked(m, b, s.cpu(), owner, hash, value);
+    }
+    m->pool.refill_if_low();
+    return i == no_element ? nullptr : m->value_in(m->elem(i));
 }
 
 /// Inside RCU; the owner is held.
@@ -178,14 +196,37 @@ void drop_owner(port_owner_kind kind, u64 owner) {
             __builtin_ia32_pause();
 }
 template <port_owner_kind K> void owner_gone(u64 owner) { drop_owner(K, owner); }
-constexpr void (*gone_functions[PORT_OWNER_KINDS])(u64) = {owner_gone<PORT_OWNER_TASK>, owner_gone<PORT_OWNER_CGROUP>};
+
+/// Atomic context. The value goes over to a socket that was made from its owner and that nobody knows yet.
+void copy_to(storage_map *m, void *value, u64 to) {
+    void *copy = find_or_insert(m, to, nullptr, true);
+    if (!copy)
+        return;
+    if (value_lock_offset(m) < 0)
+        return store_value(m, copy, value, m->params.value_size);
+    value_lock_section s(m, value);
+    store_value(m, copy, value, m->params.value_size);
+}
+void copy_values(u64 from, u64 to) {
+    rcu_read_guard rcu;
+    for (storage_map *m = __atomic_load_n(&all->maps[PORT_OWNER_SOCKET], __ATOMIC_ACQUIRE); m; m = __atomic_load_n(&m->next, __ATOMIC_ACQUIRE))
+        if (void *value = m->params.flags & BPF_F_CLONE ? storage_get(m, from, nullptr, false) : nullptr)
+            copy_to(m, value, to);
+}
+
+constexpr port_owner_events events[PORT_OWNER_KINDS] = {
+    {owner_gone<PORT_OWNER_TASK>, nullptr},
+    {owner_gone<PORT_OWNER_CGROUP>, nullptr},
+    {owner_gone<PORT_OWNER_INODE>, nullptr},
+    {owner_gone<PORT_OWNER_SOCKET>, copy_values},
+};
 
 /// From here on values may be made: the port tells of each owner's end.
 status enlist(storage_map *m) {
     mutex_guard g(all->watch_lock);
     storage_map **first = &all->maps[m->kind];
     if (!*first)
-        if (int err = port_owner_watch(m->kind, gone_functions[m->kind]))
+        if (int err = port_owner_watch(m->kind, &events[m->kind]))
             return error(-err);
     m->next = *first;
     __atomic_store_n(first, m, __ATOMIC_RELEASE);
@@ -289,20 +330,7 @@ void *storage_get(map *map, u64 owner, const void *value, bool create) {
     u32 i = m->find(&owner, hash);
     if (i != no_element)
         return m->value_in(m->elem(i));
-    if (!create || !port_owner_alive(m->kind, owner))
-        return nullptr;
-    {
-        hash_bucket &b = m->bucket_of(hash);
-        lock_section s(b.lock);
-        if (!s)
-            return nullptr;
-        u32 before;
-        i = m->find_locked(b, &owner, hash, &before);
-        if (i == no_element)
-            i = insert_locked(m, b, s.cpu(), owner, hash, value);
-    }
-    m->pool.refill_if_low();
-    return i == no_element ? nullptr : m->value_in(m->elem(i));
+    return create ? find_or_insert(m, owner, value, false) : nullptr;
 }
 
 long storage_remove(map *map, u64 owner) {
@@ -324,11 +352,19 @@ long storage_remove(map *map, u64 owner) {
 
 extern constinit const map_ops task_storage_ops;
 extern constinit const map_ops cgrp_storage_ops;
+extern constinit const map_ops inode_storage_ops;
+extern constinit const map_ops sk_storage_ops;
 constinit const map_ops task_storage_ops = row(BPF_MAP_TYPE_TASK_STORAGE, "task_storage", [](const map_params &p) {
     return create(&task_storage_ops, p, PORT_OWNER_TASK);
 });
 constinit const map_ops cgrp_storage_ops = row(BPF_MAP_TYPE_CGRP_STORAGE, "cgrp_storage", [](const map_params &p) {
     return create(&cgrp_storage_ops, p, PORT_OWNER_CGROUP);
+});
+constinit const map_ops inode_storage_ops = row(BPF_MAP_TYPE_INODE_STORAGE, "inode_storage", [](const map_params &p) {
+    return create(&inode_storage_ops, p, PORT_OWNER_INODE);
+});
+constinit const map_ops sk_storage_ops = row(BPF_MAP_TYPE_SK_STORAGE, "sk_storage", [](const map_params &p) {
+    return create(&sk_storage_ops, p, PORT_OWNER_SOCKET);
 });
 
 }  // namespace modbpf

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Local storage: maps whose values belong to an object of the kernel's, its owner: TASK_STORAGE, CGRP_STORAGE.
+// Local storage: maps whose values belong to an object of the kernel's, its owner: TASK_STORAGE, CGRP_STORAGE,
+// INODE_STORAGE, SK_STORAGE.
 #pragma once
 
 #include "maps/map.h"

@@ -5,6 +5,8 @@
 #include "maps/map_test.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
@@ -29,7 +31,7 @@ protected:
     }
 };
 
-constexpr u32 types[] = {BPF_MAP_TYPE_TASK_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE};
+constexpr u32 types[] = {BPF_MAP_TYPE_TASK_STORAGE, BPF_MAP_TYPE_CGRP_STORAGE, BPF_MAP_TYPE_INODE_STORAGE, BPF_MAP_TYPE_SK_STORAGE};
 
 u64 *get(const test_map &m, u64 owner, const u64 *value = nullptr, bool create = true) {
     return static_cast<u64 *>(storage_get(m.m, owner, value, create));
@@ -206,6 +208,72 @@ TEST_F(storage, commands_by_pidfd) {
     EXPECT_EQ(ops.remove_user(m.m, &fd), -ENOENT);
     EXPECT_EQ(ops.next_key(m.m, nullptr, &out), -ENOTSUPP);
     close(fd), close(plain);
+}
+
+/// An owner that is dead, whose end was told already, gets no value: it would stay behind.
+TEST_F(storage, no_values_for_the_dead) {
+    test_map m(storage_params(BPF_MAP_TYPE_INODE_STORAGE, 8));
+    struct hook {
+        static void at(void *m) {
+            program_section s;
+            u64 init = 1;
+            EXPECT_EQ(storage_get(static_cast<map *>(m), 0x1000, &init, true), nullptr);
+            EXPECT_NE(storage_get(static_cast<map *>(m), 0x2000, &init, true), nullptr);
+        }
+    };
+    port_user_end_owner(PORT_OWNER_INODE, 0x1000, hook::at, m.m);
+    program_section s;
+    EXPECT_EQ(get(m, 0x1000, nullptr, false), nullptr);
+    EXPECT_NE(get(m, 0x2000, nullptr, false), nullptr);
+}
+
+TEST_F(storage, sockets_are_copied) {
+    map_params p = storage_params(BPF_MAP_TYPE_SK_STORAGE, 12);
+    test_map plain(p);
+    p.flags |= BPF_F_CLONE;
+    test_map cloned(p), none(p);
+    const u64 init[2] = {0x1234, 0x5678};
+    {
+        program_section s;
+        ASSERT_TRUE(get(plain, 0x1000, init) && get(cloned, 0x1000, init));
+    }
+    port_user_copy_socket(0x1000, 0x2000);
+    {
+        program_section s;
+        EXPECT_EQ(get(plain, 0x2000, nullptr, false), nullptr);
+        EXPECT_EQ(get(none, 0x2000, nullptr, false), nullptr);
+        u64 *copy = get(cloned, 0x2000, nullptr, false), *first = get(cloned, 0x1000, nullptr, false);
+        ASSERT_TRUE(copy && first && copy != first);
+        EXPECT_EQ(memcmp(copy, init, 12), 0);
+        *copy = 1;
+        EXPECT_EQ(*first, 0x1234u);
+    }
+    port_user_end_owner(PORT_OWNER_SOCKET, 0x1000);
+    program_section s;
+    EXPECT_EQ(get(cloned, 0x1000, nullptr, false), nullptr);
+    EXPECT_NE(get(cloned, 0x2000, nullptr, false), nullptr);
+}
+
+TEST_F(storage, commands_by_file_and_socket) {
+    test_map inodes(storage_params(BPF_MAP_TYPE_INODE_STORAGE, 8)), sockets(storage_params(BPF_MAP_TYPE_SK_STORAGE, 8));
+    int file = open("/", O_RDONLY), again = open("/", O_RDONLY), sock = socket(AF_UNIX, SOCK_STREAM, 0), none = -1;
+    u64 value = 7, out = 0;
+    struct stat st;
+    ASSERT_EQ(fstat(file, &st), 0);
+    EXPECT_EQ(inodes.ops->update_user(inodes.m, &file, &value, BPF_NOEXIST), 0);
+    EXPECT_EQ(inodes.ops->lookup_user(inodes.m, &again, &out, 0), 0); // by the inode, not by the file
+    EXPECT_EQ(out, 7u);
+    EXPECT_EQ(inodes.ops->lookup_user(inodes.m, &none, &out, 0), -EBADF);
+    EXPECT_EQ(sockets.ops->update_user(sockets.m, &file, &value, 0), -ENOTSOCK);
+    EXPECT_EQ(sockets.ops->lookup_user(sockets.m, &none, &out, 0), -EBADF);
+    EXPECT_EQ(sockets.ops->update_user(sockets.m, &sock, &value, BPF_EXIST), -ENOENT);
+    EXPECT_EQ(sockets.ops->update_user(sockets.m, &sock, &value, 0), 0);
+    EXPECT_EQ(sockets.ops->lookup_user(sockets.m, &sock, &out, 0), 0);
+    EXPECT_EQ(sockets.ops->remove_user(sockets.m, &sock), 0);
+    EXPECT_EQ(sockets.ops->remove_user(sockets.m, &sock), -ENOENT);
+    port_user_end_owner(PORT_OWNER_INODE, st.st_ino);
+    EXPECT_EQ(inodes.ops->lookup_user(inodes.m, &file, &out, 0), -ENOENT);
+    close(file), close(again), close(sock);
 }
 
 TEST_F(storage, allocation_failures) {

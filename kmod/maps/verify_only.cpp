@@ -78,10 +78,6 @@ constexpr shape early[] = {
     {.type = BPF_MAP_TYPE_DEVMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8}},
     {.type = BPF_MAP_TYPE_DEVMAP_HASH, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
      .entries = {1, buckets_max}},
-    {.type = BPF_MAP_TYPE_SK_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4}, .value = some,
-     .value_big = storage_max, .entries = none, .typed = true},
-    {.type = BPF_MAP_TYPE_INODE_STORAGE, .flags = BPF_F_NO_PREALLOC | BPF_F_CLONE, .must = BPF_F_NO_PREALLOC, .key = {4, 4},
-     .value = some, .value_big = storage_max, .entries = none, .typed = true},
     {.type = BPF_MAP_TYPE_STRUCT_OPS, .flags = BPF_F_LINK | BPF_F_VTYPE_BTF_OBJ_FD, .must = 0, .key = {4, 4}, .value = {0, any},
      .entries = {1, 1}},
 };
@@ -214,10 +210,8 @@ constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_CGROUP_STORAGE, "cgroup_storage"),
     row(BPF_MAP_TYPE_REUSEPORT_SOCKARRAY, "reuseport_sockarray", check_reuseport),
     row(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, "percpu_cgroup_storage"),
-    row(BPF_MAP_TYPE_SK_STORAGE, "sk_storage"),
     row(BPF_MAP_TYPE_DEVMAP_HASH, "devmap_hash"),
     row(BPF_MAP_TYPE_STRUCT_OPS, "struct_ops"),
-    row(BPF_MAP_TYPE_INODE_STORAGE, "inode_storage"),
     row(BPF_MAP_TYPE_ARENA, "arena"),
 };
 

@@ -125,6 +125,7 @@ void port_irq_restore(unsigned long flags);
 void port_preempt_disable(void); /* any */
 void port_preempt_enable(void);
 bool port_in_nmi(void);
+bool port_in_hardirq(void); /* or in an NMI */
 void port_migrate_disable(void); /* task: stays on this CPU, though it may be preempted and sleep (user: nothing) */
 void port_migrate_enable(void);
 
@@ -223,16 +224,23 @@ int port_cgroup_open(int fd, struct port_cgroup **out);
 void port_cgroup_close(struct port_cgroup *c);
 bool port_current_under_cgroup(const struct port_cgroup *c); /* is the current task in the group or below it? any, inside RCU */
 /*
- * Objects of the kernel's that a program can keep values with. From port_owner_watch() on gone(owner) is called, in atomic context, when
- * one ends: a grace period after port_owner_alive() began to say no, and before its memory serves another. One watch a kind.
+ * Objects of the kernel's that a program can keep values with. From port_owner_watch() on, in atomic context and one watch a kind:
+ * gone(owner) is called when one ends, behind port_owner_alive()'s first no and before its memory serves another; of inodes and sockets
+ * also when it begins, so that nothing is found that was kept for memory that was no owner. copied(from, to): `to` is a new socket, made
+ * from the other, which nobody else knows yet; port_owner_alive() may say no of it, and its end is told.
  */
-enum port_owner_kind { PORT_OWNER_TASK, PORT_OWNER_CGROUP, PORT_OWNER_KINDS };
-int port_owner_watch(enum port_owner_kind kind, void (*gone)(u64 owner)); /* task: -EOPNOTSUPP where the kernel cannot tell */
+enum port_owner_kind { PORT_OWNER_TASK, PORT_OWNER_CGROUP, PORT_OWNER_INODE, PORT_OWNER_SOCKET, PORT_OWNER_KINDS };
+struct port_owner_events {
+	void (*gone)(u64 owner);
+	void (*copied)(u64 from, u64 to); /* sockets */
+};
+int port_owner_watch(enum port_owner_kind kind, const struct port_owner_events *events); /* task: -EOPNOTSUPP where the kernel cannot tell */
 void port_owner_unwatch(enum port_owner_kind kind); /* task; afterwards gone() neither runs nor will */
 bool port_owner_alive(enum port_owner_kind kind, u64 owner); /* any, inside RCU; the owner's memory is there */
-/* The owner that an fd (pidfd, folder of a control group) names, held until put: task. -EBADF; -ENOENT: it has ended. */
+/* The owner that an fd (pidfd, folder of a control group, file, socket) names, held until put: task. -EBADF, -ENOTSOCK; -ENOENT: it has ended. */
 int port_owner_get(enum port_owner_kind kind, int fd, u64 *owner);
 void port_owner_put(enum port_owner_kind kind, u64 owner);
+bool port_socket_full(u64 sock); /* a socket, none of the small ones of a handshake or of TIME_WAIT? any; its memory is there */
 /* Sends a signal of the kernel's to the current task: to its thread group, or to the thread itself. -EPERM: a kernel thread, one that
  * exits, or the first process; -EINVAL: no such signal (it may be found later, then nothing is sent); -EBUSY. Any context. */
 int port_send_signal(u32 sig, bool thread);

@@ -104,6 +104,12 @@ notrace bool port_in_nmi(void)
 }
 NOKPROBE_SYMBOL(port_in_nmi);
 
+notrace bool port_in_hardirq(void)
+{
+	return in_hardirq() || in_nmi();
+}
+NOKPROBE_SYMBOL(port_in_hardirq);
+
 void port_migrate_disable(void)
 {
 	migrate_disable();

@@ -176,6 +176,7 @@ void port_irq_restore(unsigned long flags) {
 }
 
 bool port_in_nmi(void) { return false; }
+bool port_in_hardirq(void) { return false; }
 void port_migrate_disable(void) {}
 void port_migrate_enable(void) {}
 

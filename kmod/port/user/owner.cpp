@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Owners of local storage in a process: the calling thread as the one task (pidfds of this process), control groups by their number.
-// They end when a test says so.
+// Owners of local storage in a process: the calling thread as the one task (pidfds of this process), control groups, inodes and sockets by
+// their number. They end when a test says so.
 #include "base/errno.h"
 #include "port/user/user.h"
 
@@ -11,7 +11,7 @@
 namespace {
 
 struct {
-    void (*gone)(u64 owner); ///< null: nobody watches; atomic
+    const port_owner_events *events; ///< null: nobody watches; atomic
     u64 ending;              ///< atomic
 } watches[PORT_OWNER_KINDS];
 
@@ -30,13 +30,13 @@ int pid_of(int fd) {
 
 } // namespace
 
-int port_owner_watch(port_owner_kind kind, void (*gone)(u64)) {
-    __atomic_store_n(&watches[kind].gone, gone, __ATOMIC_RELEASE);
+int port_owner_watch(port_owner_kind kind, const port_owner_events *events) {
+    __atomic_store_n(&watches[kind].events, events, __ATOMIC_RELEASE);
     return 0;
 }
 
 void port_owner_unwatch(port_owner_kind kind) {
-    __atomic_store_n(&watches[kind].gone, nullptr, __ATOMIC_RELEASE);
+    __atomic_store_n(&watches[kind].events, nullptr, __ATOMIC_RELEASE);
     port_rcu_synchronize();
 }
 
@@ -44,15 +44,26 @@ bool port_owner_alive(port_owner_kind kind, u64 owner) {
     return __atomic_load_n(&watches[kind].ending, __ATOMIC_ACQUIRE) != owner;
 }
 
-void port_user_end_owner(port_owner_kind kind, u64 owner) {
+void port_user_end_owner(port_owner_kind kind, u64 owner, void (*dead)(void *), void *ctx) {
     __atomic_store_n(&watches[kind].ending, owner, __ATOMIC_RELEASE);
     port_rcu_synchronize();
     port_rcu_read_lock();
-    if (auto gone = __atomic_load_n(&watches[kind].gone, __ATOMIC_ACQUIRE))
-        gone(owner);
+    if (auto events = __atomic_load_n(&watches[kind].events, __ATOMIC_ACQUIRE))
+        events->gone(owner);
     port_rcu_read_unlock();
+    if (dead)
+        dead(ctx);
     __atomic_store_n(&watches[kind].ending, 0, __ATOMIC_RELEASE);
 }
+
+void port_user_copy_socket(u64 from, u64 to) {
+    port_rcu_read_lock();
+    if (auto events = __atomic_load_n(&watches[PORT_OWNER_SOCKET].events, __ATOMIC_ACQUIRE))
+        events->copied(from, to);
+    port_rcu_read_unlock();
+}
+
+bool port_socket_full(u64 sock) { return sock != port_user_small_socket; }
 
 int port_pidfd_process(int fd, u32 *pid) {
     int found = pid_of(fd);
@@ -69,13 +80,16 @@ int port_owner_get(port_owner_kind kind, int fd, u64 *owner) {
         return pid < 0 ? -EBADF : pid == getpid() ? 0 : -ENOENT;
     }
     struct stat st;
-    port_cgroup *group;
-    int rc = port_cgroup_open(fd, &group);
-    if (rc)
-        return rc;
-    port_cgroup_close(group);
+    if (kind == PORT_OWNER_CGROUP) {
+        port_cgroup *group;
+        if (int rc = port_cgroup_open(fd, &group))
+            return rc;
+        port_cgroup_close(group);
+    }
     if (fstat(fd, &st))
         return -EBADF;
+    if (kind == PORT_OWNER_SOCKET && !S_ISSOCK(st.st_mode))
+        return -ENOTSOCK;
     *owner = st.st_ino;
     return 0;
 }

@@ -52,8 +52,11 @@ u64 port_user_resched_count(void);
 void port_user_set_stack_left(size_t left);
 /* What port_stack_save() finds: borrowed; by default nothing. */
 void port_user_set_stack(bool user, const u64 *ips, u32 count);
-/* An owner of local storage ends (port_owner_watch). */
-void port_user_end_owner(enum port_owner_kind kind, u64 owner);
+/* An owner of local storage ends (port_owner_watch). dead: called when that was told, and its memory is not used again yet. */
+void port_user_end_owner(enum port_owner_kind kind, u64 owner, void (*dead)(void *) = nullptr, void *ctx = nullptr);
+/* A socket is made from another one; the address of one that is not full (port_socket_full). */
+void port_user_copy_socket(u64 from, u64 to);
+enum : u64 { port_user_small_socket = 0x51f0 };
 /* Addresses of user space from `start` on are in a file with this build id of 20 bytes: borrowed; NULL: in none. */
 void port_user_set_build_id(const u8 *id, u64 start);
 /* How often port_bug() was reached. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Programs of storage.cpp: values of tasks and control groups, chains of tasks, the kernel's per-CPU variables.
+// Programs of storage.cpp: values of tasks, control groups, inodes and sockets, chains of tasks, the kernel's per-CPU variables.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -22,6 +22,22 @@ struct task_struct {
 };
 struct rq {
 	int cpu;
+};
+struct inode {
+	unsigned long i_ino;
+	__u32 i_generation;
+};
+struct file {
+	struct inode *f_inode;
+};
+struct sock_common {
+	short skc_family;
+};
+struct sock {
+	struct sock_common __sk_common;
+};
+struct socket {
+	struct sock *sk;
 };
 #pragma clang attribute pop
 
@@ -46,8 +62,30 @@ struct {
 } groups SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tag);
+} inodes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct tag);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tag);
+} sockets_alone SEC(".maps");
+
+struct {
 	__u64 hits, wrong, none, group_hits, group_wrong, group_none, deleted, fresh, same_cpu, other_cpu, no_cpu;
 	__s64 own_chain, kernel_chain;
+	__u64 inode_hits, inode_wrong, inode_none, inode_deleted, sock_made, sock_stale, sock_none, sock_released, sock_deleted, sock_bad_delete;
 	__u64 chain[16];
 } out;
 
@@ -126,6 +164,75 @@ int on_exit_of(__u64 *ctx)
 
 	if (t->pid & 1)
 		bpf_task_storage_delete(&tasks, t);
+	return 0;
+}
+
+/* No two inodes have the same name here: numbers of a file system in memory grow. */
+static __always_inline void visit_inode(struct inode *inode)
+{
+	struct tag init = {}, *v;
+
+	init.who = inode->i_ino;
+	v = bpf_inode_storage_get(&inodes, inode, &init, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!v) {
+		__sync_fetch_and_add(&out.inode_none, 1);
+		return;
+	}
+	__sync_fetch_and_add(&out.inode_hits, 1);
+	if (v->who != init.who)
+		__sync_fetch_and_add(&out.inode_wrong, 1);
+	__sync_fetch_and_add(&v->hits, 1);
+}
+
+SEC("lsm/file_open")
+int on_open(__u64 *ctx)
+{
+	visit_inode(((struct file *)ctx[0])->f_inode);
+	return 0;
+}
+
+SEC("lsm.s/file_ioctl")
+int on_ioctl(__u64 *ctx)
+{
+	if (!bpf_inode_storage_delete(&inodes, ((struct file *)ctx[0])->f_inode))
+		__sync_fetch_and_add(&out.inode_deleted, 1);
+	return 0;
+}
+
+SEC("lsm/socket_post_create")
+int on_socket(__u64 *ctx)
+{
+	struct sock *sk = ((struct socket *)ctx[0])->sk;
+	struct tag init = { 1, 0 };
+
+	if (!sk)
+		return 0;
+	if (bpf_sk_storage_get(&sockets, sk, 0, 0))
+		__sync_fetch_and_add(&out.sock_stale, 1);
+	if (bpf_sk_storage_get(&sockets, sk, &init, BPF_SK_STORAGE_GET_F_CREATE) &&
+	    bpf_sk_storage_get(&sockets_alone, sk, &init, BPF_SK_STORAGE_GET_F_CREATE))
+		__sync_fetch_and_add(&out.sock_made, 1);
+	else
+		__sync_fetch_and_add(&out.sock_none, 1);
+	return 0;
+}
+
+SEC("fentry/inet_release")
+int on_release(__u64 *ctx)
+{
+	struct sock *sk = ((struct socket *)ctx[0])->sk;
+	struct tag *v;
+
+	if (!sk)
+		return 0;
+	v = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (v)
+		__sync_fetch_and_add(&out.sock_released, v->who);
+	if (!bpf_sk_storage_delete(&sockets_alone, sk)) {
+		__sync_fetch_and_add(&out.sock_deleted, 1);
+		if (bpf_sk_storage_delete(&sockets_alone, sk) != -2 /* ENOENT */)
+			__sync_fetch_and_add(&out.sock_bad_delete, 1);
+	}
 	return 0;
 }
 

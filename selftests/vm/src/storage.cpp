@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Values of tasks and control groups while these come and go; then a loader program that loads the same object from inside the kernel.
+// Values of tasks, control groups, inodes and sockets while these come and go; then a loader program that loads the same object from inside the kernel.
 // usage: storage OBJECT CGROUP-FOLDER
 #include <errno.h>
 #include <bpf/bpf.h>
@@ -7,7 +7,11 @@
 #include <bpf/libbpf.h>
 #include <bpf/skel_internal.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,6 +29,7 @@ struct tag {
 struct shared {
     unsigned long hits, wrong, none, group_hits, group_wrong, group_none, deleted, fresh, same_cpu, other_cpu, no_cpu;
     long own_chain, kernel_chain;
+    unsigned long inode_hits, inode_wrong, inode_none, inode_deleted, sock_made, sock_stale, sock_none, sock_released, sock_deleted, sock_bad_delete;
     unsigned long chain[16];
 };
 
@@ -109,6 +114,87 @@ static void group_commands(int map, const std::string &folder) {
     }
 }
 
+/// Files of a file system whose inodes go with it, and with each file: the same memory serves the next ones.
+static void inode_commands(int map, volatile shared *out) {
+    std::string folder = "/tmp/storage-files." + std::to_string(getpid());
+    mkdir(folder.c_str(), 0755);
+    if (!ok(!mount("none", folder.c_str(), "tmpfs", 0, nullptr), "storage: a file system to itself"))
+        return;
+    std::string path = folder + "/file", other = folder + "/other";
+    int fd = open(path.c_str(), O_CREAT | O_RDWR, 0600), again = open(path.c_str(), O_PATH), bad = 1000;
+    struct stat st;
+    fstat(fd, &st);
+    tag t{}, given{7, 8};
+    bool found = !bpf_map_lookup_elem(map, &again, &t);
+    ok(found && t.who == st.st_ino && t.hits == 1, "storage: an inode's value by another fd: %lu of %lu", t.hits,
+       t.who);
+    ok(bpf_map_lookup_elem(map, &bad, &t) < 0 && errno == EBADF, "storage: no such file");
+    ok(bpf_map_update_elem(map, &fd, &given, BPF_NOEXIST) < 0 && errno == EEXIST, "storage: the inode has a value already");
+    ioctl(fd, 0x1234, 0);
+    ok(out->inode_deleted > 0 && bpf_map_lookup_elem(map, &fd, &t) < 0 && errno == ENOENT, "storage: a program took it out");
+    given.who = st.st_ino;
+    ok(!bpf_map_update_elem(map, &fd, &given, BPF_NOEXIST) && !bpf_map_lookup_elem(map, &again, &t) && t.hits == 8, "storage: and it is set");
+    ok(!bpf_map_delete_elem(map, &again) && bpf_map_delete_elem(map, &fd) < 0 && errno == ENOENT, "storage: and deleted once");
+    close(fd), close(again);
+    for (int i = 0; i < 300; i++) {
+        int f = open(other.c_str(), O_CREAT | O_RDWR | O_EXCL, 0600);
+        unlink(other.c_str());
+        close(f);
+    }
+    umount(folder.c_str());
+    rmdir(folder.c_str());
+    ok(out->inode_wrong == 0 && out->inode_hits > 300, "storage: %lu hits of inodes, %lu saw another's value, %lu had none", out->inode_hits,
+       out->inode_wrong, out->inode_none);
+}
+
+/// A connection's two ends, or {-1, -1}.
+static std::pair<int, int> connection(int listener) {
+    sockaddr_in at{};
+    socklen_t len = sizeof(at);
+    getsockname(listener, reinterpret_cast<sockaddr *>(&at), &len);
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    if (connect(client, reinterpret_cast<sockaddr *>(&at), sizeof(at)))
+        return {-1, -1};
+    return {client, accept(listener, nullptr, nullptr)};
+}
+
+static void socket_commands(int map, int alone, volatile shared *out) {
+    unsigned long made = out->sock_made;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), file = open("/", O_RDONLY), bad = 1000;
+    tag t{}, given{5, 6};
+    ok(out->sock_made == made + 1 && !bpf_map_lookup_elem(map, &listener, &t) && t.who == 1, "storage: a socket's value by its fd");
+    ok(bpf_map_lookup_elem(map, &bad, &t) < 0 && errno == EBADF, "storage: no such socket");
+    ok(bpf_map_lookup_elem(map, &file, &t) < 0 && errno == ENOTSOCK, "storage: a file is no socket");
+    ok(!bpf_map_update_elem(map, &listener, &given, BPF_EXIST), "storage: it is set");
+    sockaddr_in any{};
+    any.sin_family = AF_INET, any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (!ok(!bind(listener, reinterpret_cast<sockaddr *>(&any), sizeof(any)) && !listen(listener, 8), "storage: it listens"))
+        return;
+    auto [client, server] = connection(listener);
+    t = {};
+    bool found = server >= 0 && !bpf_map_lookup_elem(map, &server, &t);
+    ok(found && t.who == 5 && t.hits == 6, "storage: what it accepts has a copy: %lu, %lu", t.who,
+       t.hits);
+    ok(bpf_map_lookup_elem(alone, &server, &t) < 0 && errno == ENOENT, "storage: of the map that asks for copies alone");
+    given.hits = 9;
+    ok(!bpf_map_update_elem(map, &server, &given, BPF_EXIST) && !bpf_map_lookup_elem(map, &listener, &t) && t.hits == 6,
+       "storage: which is its own");
+    ok(!bpf_map_delete_elem(map, &client) && bpf_map_delete_elem(map, &client) < 0 && errno == ENOENT, "storage: deleted once");
+    close(client), close(server);
+    unsigned long released = out->sock_released;
+    for (int i = 0; i < 100; i++) {
+        auto [c, s] = connection(listener);
+        close(c), close(s);
+    }
+    ok(out->sock_released >= released + 600, "storage: found when they are released: %lu", out->sock_released - released);
+    close(listener), close(file);
+    for (int i = 0; i < 300; i++)
+        close(socket(i & 1 ? AF_INET : AF_UNIX, SOCK_DGRAM, 0));
+    ok(out->sock_stale == 0 && out->sock_made > 400, "storage: %lu sockets, %lu saw another's value, %lu had none", out->sock_made,
+       out->sock_stale, out->sock_none);
+    ok(out->sock_deleted > 250 && !out->sock_bad_delete, "storage: programs took out %lu values", out->sock_deleted);
+}
+
 /// The object's own loader, as light skeletons have it: a SYSCALL program makes all maps and programs.
 static void light_skeleton(const char *path) {
     bpf_object *obj = open_object(path);
@@ -122,7 +208,7 @@ static void light_skeleton(const char *path) {
     bpf_object__for_each_map(m, obj) maps++;
     bpf_object__for_each_program(p, obj) progs++;
     size_t size = sizeof(bpf_loader_ctx) + static_cast<size_t>(maps) * sizeof(bpf_map_desc) + static_cast<size_t>(progs) * sizeof(bpf_prog_desc);
-    std::vector<char> text(1 << 16), ctx(size);
+    std::vector<char> text(1 << 18), ctx(size);
     auto *c = reinterpret_cast<bpf_loader_ctx *>(ctx.data());
     c->sz = static_cast<unsigned>(size);
     c->log_level = 1, c->log_size = static_cast<unsigned>(text.size()), c->log_buf = reinterpret_cast<unsigned long>(text.data());
@@ -176,7 +262,7 @@ int main(int argc, char **argv) {
     std::vector<bpf_link *> links;
     bpf_program *p;
     bpf_object__for_each_program(p, obj) if (bpf_link *l = bpf_program__attach(p)) links.push_back(l);
-    ok(links.size() == 5, "storage: %zu programs attach", links.size());
+    ok(links.size() == 9, "storage: %zu programs attach", links.size());
     syscall(__NR_getpgid, 0);
     ok(out->same_cpu == 1 && out->other_cpu == 1 && out->no_cpu == 1, "ksym: the run queues of this CPU and of the other: %lu %lu %lu",
        out->same_cpu, out->other_cpu, out->no_cpu);
@@ -184,6 +270,8 @@ int main(int argc, char **argv) {
     short_lives(300);
     task_commands(bpf_object__find_map_fd_by_name(obj, "tasks"));
     group_commands(bpf_object__find_map_fd_by_name(obj, "groups"), folder);
+    inode_commands(bpf_object__find_map_fd_by_name(obj, "inodes"), out);
+    socket_commands(bpf_object__find_map_fd_by_name(obj, "sockets"), bpf_object__find_map_fd_by_name(obj, "sockets_alone"), out);
     short_lives(100);
     ok(out->wrong == 0 && out->fresh > 500, "storage: %lu hits of %lu tasks, %lu saw another's value", out->hits, out->fresh, out->wrong);
     ok(out->none < out->hits / 10, "storage: %lu had no value", out->none);

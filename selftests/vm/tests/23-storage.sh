@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Values of tasks and control groups, chains of tasks, per-CPU variables, loader programs; then the same on the kernel's own BPF. Then the
+# Values of tasks, control groups, inodes and sockets, chains of tasks, per-CPU variables, loader programs; then the same on the kernel's own BPF. Then the
 # owners come and go while the maps are hit from busy hooks, and the maps go while owners live on.
 . /t/lib.sh
 with_groups storage
+ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null
 /t/bin/storage /t/bin/storage.bpf.o /tmp/cgroup2 || status=1
 kernel_is_peer && peer_passes storage /tmp/cgroup2
 for p in 1 2; do
