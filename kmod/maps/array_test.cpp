@@ -250,6 +250,53 @@ TEST_F(fd_array, perf_events) {
     }
 }
 
+/// CVE-2024-56614: an index is a number without a sign, for user space and for programs.
+TEST_F(fd_array, indexes_without_sign) {
+    for (u32 type : {array, percpu_array, prog_array, perf_array}) {
+        test_map m(params_of(type, 4, type == array || type == percpu_array ? 8 : 4, 4));
+        std::vector<u64> value(port_cpu_count());
+        bool of_fds = type == prog_array || type == perf_array;
+        for (u32 key : {4u, 0x7fffffffu, 0x80000000u, 0xfffffffcu, 0xffffffffu}) {
+            EXPECT_EQ(m.ops->update_user(m.m, &key, value.data(), 0), -E2BIG) << type << " " << key;
+            EXPECT_EQ(m.ops->remove_user(m.m, &key), of_fds ? -E2BIG : -EINVAL) << type << " " << key;
+            if (m.ops->lookup) {
+                program_section p;
+                EXPECT_EQ(m.ops->lookup(m.m, &key), nullptr) << type << " " << key;
+            }
+        }
+        u32 key = 3;
+        EXPECT_EQ(m.ops->update_user(m.m, &key, value.data(), 0), 0) << type;
+        EXPECT_EQ(m.ops->remove_user(m.m, &key), of_fds ? 0 : -EINVAL) << type;
+    }
+}
+
+/// CVE-2026-45838: from key to key a walk comes to an end, from wherever it starts.
+TEST(next_key, ends) {
+    constexpr u32 count = 7;
+    for (u32 type : {array, percpu_array, prog_array, perf_array, +BPF_MAP_TYPE_HASH, +BPF_MAP_TYPE_PERCPU_HASH, +BPF_MAP_TYPE_LRU_HASH,
+                     +BPF_MAP_TYPE_LPM_TRIE}) {
+        bool indexed = type == array || type == percpu_array || type == prog_array || type == perf_array;
+        test_map m(params_of(type, indexed ? 4 : 8, type == prog_array || type == perf_array ? 4 : 8, count,
+                             type == BPF_MAP_TYPE_LPM_TRIE ? +BPF_F_NO_PREALLOC : 0u));
+        ASSERT_EQ(m.error, 0) << type;
+        std::vector<u64> value(port_cpu_count());
+        auto key_of = [&](u64 i) { return indexed ? i : 32 + (i << 40); };
+        for (u64 i = 0; i < count && !indexed; i++) {
+            u64 key = key_of(i);
+            ASSERT_EQ(m.ops->update_user(m.m, &key, value.data(), 0), 0) << type;
+        }
+        u64 first = 0;
+        ASSERT_EQ(m.ops->next_key(m.m, nullptr, &first), 0) << type;
+        for (u64 start : {first, key_of(count - 1), key_of(count), key_of(0x7fffff), key_of(0xffffff)}) {
+            u64 key = start, next = 0;
+            u32 steps = 0;
+            while (!m.ops->next_key(m.m, &key, &next) && steps <= count)
+                key = next, steps++;
+            EXPECT_LE(steps, count) << type << " from " << start;
+        }
+    }
+}
+
 TEST(array, allocation_failures) {
     for (u32 type : {array, percpu_array, prog_array, perf_array}) {
         for (u64 nth = 1;; nth++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "maps/copy.h"
+#include "maps/hash.h"
 #include "maps/map_test.h"
 
 #include <atomic>
@@ -127,6 +128,91 @@ TEST_F(map_in_map, batches_of_hash) {
         EXPECT_EQ(ids[i], 100 + keys[i]);
         EXPECT_EQ(table[keys[i]]->refs(), 1u);
         EXPECT_EQ(o.ops->update_user(o.m, &keys[i], &keys[i], BPF_NOEXIST), 0);
+    }
+}
+
+/// CVE-2023-52447: a program has a map from another; the last references outside go, and the map stays until the program has ended.
+TEST_F(map_in_map, the_inner_map_stays_for_its_readers) {
+    for (u32 type : types) {
+        test_map o(params_of(type, 4, 4, 3));
+        shape(o);
+        u32 key = 1, fd = 0;
+        ASSERT_EQ(o.ops->update_user(o.m, &key, &fd, 0), 0);
+        std::thread remover;
+        {
+            program_section p;
+            map *inside = static_cast<map *>(o.ops->lookup(o.m, &key));
+            ASSERT_EQ(inside, table[0]);
+            std::atomic<bool> gone{false};
+            remover = std::thread([&] {
+                EXPECT_EQ(o.ops->remove_user(o.m, &key), 0);
+                drop(table[0]);
+                table[0] = make_inner();
+                gone = true;
+            });
+            while (!gone)
+                std::this_thread::yield();
+            EXPECT_EQ(o.ops->lookup(o.m, &key), nullptr);
+            u64 *v = static_cast<u64 *>(inside->ops->lookup(inside, &key)), value = 3;
+            ASSERT_TRUE(v);
+            EXPECT_EQ(load8(v), 0u);
+            EXPECT_EQ(inside->ops->update(inside, &key, &value, 0), 0);
+            EXPECT_EQ(load8(inside->ops->lookup(inside, &key)), 3u);
+        }
+        remover.join();
+        u64 value = 0;
+        EXPECT_EQ(table[0]->ops->update_user(table[0], &key, &value, 0), 0);
+    }
+}
+
+map *outer_of_hook;
+u32 inner_maps_gone;
+
+/// CVE-2024-56592: a map that leaves another with its last reference goes once the bucket's lock is free.
+TEST_F(map_in_map, nothing_is_freed_under_the_lock) {
+    const map_hook before = map_gone_hook;
+    for (u32 flags : {0u, +BPF_F_NO_PREALLOC}) {
+        test_map o(params_of(BPF_MAP_TYPE_HASH_OF_MAPS, 4, 4, 4, flags));
+        shape(o);
+        outer_of_hook = o.m, inner_maps_gone = 0;
+        map_gone_hook = [](map *m) {
+            hash_map *h = as_hash(outer_of_hook);
+            for (u32 b = 0; b <= h->bucket_mask; b++)
+                EXPECT_EQ(__atomic_load_n(&h->buckets[b].lock.holder, __ATOMIC_RELAXED), 0u);
+            inner_maps_gone += m->params.type == BPF_MAP_TYPE_HASH;
+        };
+        auto only_inside = [&](u32 key) { // the reference of the map that it is in is the last one
+            u32 fd = 0;
+            EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), 0);
+            drop(table[0]);
+            table[0] = make_inner();
+        };
+        u32 key = 1, fd = 3, bucket = 0, n = 4, keys[4], ids[4];
+        only_inside(key);
+        EXPECT_EQ(o.ops->remove_user(o.m, &key), 0);
+        EXPECT_EQ(inner_maps_gone, 1u);
+        only_inside(key);
+        EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), 0);
+        EXPECT_EQ(inner_maps_gone, 2u);
+        only_inside(key);
+        only_inside(2);
+        EXPECT_EQ(o.ops->lookup_batch(o.m, &bucket, keys, ids, &n, true, 0), -ENOENT);
+        EXPECT_EQ(n, 2u);
+        EXPECT_EQ(inner_maps_gone, 4u);
+        map_gone_hook = before;
+    }
+}
+
+/// CVE-2024-56614: an index is a number without a sign.
+TEST_F(map_in_map, indexes_without_sign) {
+    test_map o(params_of(BPF_MAP_TYPE_ARRAY_OF_MAPS, 4, 4, 3));
+    shape(o);
+    u32 fd = 0;
+    for (u32 key : {3u, 0x80000000u, 0xffffffffu}) {
+        EXPECT_EQ(o.ops->update_user(o.m, &key, &fd, 0), -E2BIG) << key;
+        EXPECT_EQ(o.ops->remove_user(o.m, &key), -E2BIG) << key;
+        program_section p;
+        EXPECT_EQ(o.ops->lookup(o.m, &key), nullptr) << key;
     }
 }
 

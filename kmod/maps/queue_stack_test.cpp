@@ -2,6 +2,8 @@
 #include "maps/copy.h"
 #include "maps/map_test.h"
 
+#include <signal.h>
+#include <sys/mman.h>
 #include <atomic>
 #include <deque>
 #include <random>
@@ -77,6 +79,53 @@ TEST(queue, answers) {
         EXPECT_EQ(m.ops->lookup_and_delete_user(m.m, nullptr, &out, 0), -ENOENT);
         EXPECT_EQ(m.ops->remove_user(m.m, nullptr), -EINVAL);
         EXPECT_EQ(m.ops->next_key(m.m, nullptr, &out), -EINVAL);
+    }
+}
+
+struct interrupted_push {
+    map *m;
+    void *page;
+    long results[3];
+    u64 outputs[2];
+} interrupted;
+
+/// The page that push copies from was not readable: this runs inside the copy, under the map's lock.
+void on_fault(int) {
+    u64 v = 9;
+    interrupted.results[0] = interrupted.m->ops->pop(interrupted.m, &interrupted.outputs[0]);
+    interrupted.results[1] = interrupted.m->ops->peek(interrupted.m, &interrupted.outputs[1]);
+    interrupted.results[2] = interrupted.m->ops->push(interrupted.m, &v, 0);
+    mprotect(interrupted.page, 4096, PROT_READ | PROT_WRITE);
+}
+
+/// CVE-2026-92520: a program that interrupts the holder of the lock gets -EBUSY, and zeros in its memory, which was uninitialised.
+TEST(queue, output_where_the_lock_is_taken) {
+    for (u32 type : types) {
+        test_map m(params_of(type, 0, 8, 4));
+        void *page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        ASSERT_NE(page, MAP_FAILED);
+        *static_cast<u64 *>(page) = 7;
+        mprotect(page, 4096, PROT_NONE);
+        interrupted = {m.m, page, {}, {~0ull, ~0ull}};
+        struct sigaction ours = {}, before = {};
+        ours.sa_handler = on_fault;
+        sigaction(SIGSEGV, &ours, &before);
+        long pushed;
+        {
+            program_section p;
+            pushed = m.ops->push(m.m, page, 0);
+        }
+        sigaction(SIGSEGV, &before, nullptr);
+        EXPECT_EQ(pushed, 0);
+        for (long r : interrupted.results)
+            EXPECT_EQ(r, -EBUSY);
+        for (u64 v : interrupted.outputs)
+            EXPECT_EQ(v, 0u);
+        u64 out = 0;
+        program_section p;
+        EXPECT_EQ(m.ops->pop(m.m, &out), 0);
+        EXPECT_EQ(out, 7u);
+        munmap(page, 4096);
     }
 }
 

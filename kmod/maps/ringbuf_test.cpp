@@ -120,6 +120,7 @@ TEST(ringbuf, record_layout) {
     EXPECT_EQ(ringbuf_query(r.m.m, 4), 0u);
 }
 
+/// CVE-2021-3489: a record that is larger than the ring, also by its header, or by what 32 bits would keep of its size.
 TEST(ringbuf, sizes) {
     ring_user r(4096);
     for (u64 size :

@@ -48,6 +48,18 @@ TEST_F(stacks, refuses_what_linux_refuses) {
     EXPECT_EQ(code(params_of(type, 4, 8, (1u << 31) + 1)), -E2BIG);
 }
 
+/// CVE-2021-41864, CVE-2024-26883: chains times their size need 64 bits (32 would keep some kilobytes), and so does the power of two
+/// from 2^31 entries up.
+TEST_F(stacks, sizes_do_not_wrap) {
+    for (u32 entries : {1u << 29, 1u << 30, (1u << 31) - 1, 1u << 31})
+        EXPECT_NE(test_map(params_of(type, 4, 127 * 8, entries)).error, 0) << entries;
+    for (u32 entries : {(1u << 31) + 1, ~0u})
+        EXPECT_EQ(test_map(params_of(type, 4, 8, entries)).error, -E2BIG) << entries;
+    test_map small(params_of(type, 4, 127 * 8, 1000));
+    ASSERT_EQ(small.error, 0);
+    EXPECT_GE(small.ops->memory(small.m), 1000u * 127 * 8);
+}
+
 /// Addresses become places in files; those that are in none stay as they are.
 TEST_F(stacks, build_ids) {
     const u8 id_of_file[20] = {1, 2, 3};
