@@ -41,6 +41,53 @@ TEST(Verdict, Rows) {
     }
 }
 
+/// Where the maps of the tests are, and the values of those whose place is known to programs.
+std::vector<u64> addresses_of_maps() {
+    std::vector<u64> places;
+    for (int fd = hash_fd; fd < last_fd; fd++) {
+        map *m = verifier_maps::get().at(fd);
+        places.push_back(addr_of(m));
+        if (!m->ops->value_address)
+            continue;
+        if (auto values = m->ops->value_address(m, 0))
+            places.push_back(*values);
+    }
+    return places;
+}
+/// Whether a number of `log`, hexadecimal or decimal, is within the first page of one of `places`.
+bool shows_any(const std::string &log, const std::vector<u64> &places) {
+    constexpr size_t digits_min = 9; // no user address of the tests has fewer
+    for (size_t i = 0, end; i < log.size(); i = end + 1) {
+        for (end = i; end < log.size() && isxdigit(static_cast<u8>(log[end])); end++)
+            ;
+        if (end - i < digits_min)
+            continue;
+        for (int base : {10, 16})
+            for (u64 p : places)
+                if (strtoull(log.c_str() + i, nullptr, base) - p < 4096)
+                    return true;
+    }
+    return false;
+}
+
+// CVE-2026-72402: no log has an address of the kernel's, whoever asks: loads of maps show what the program names them by.
+TEST(Verdict, NoAddressesInTheLog) {
+    const std::vector<u64> places = addresses_of_maps();
+    char some[64];
+    snprintf(some, sizeof(some), "r1 = 0x%llx", static_cast<unsigned long long>(places.back() + 8));
+    ASSERT_TRUE(shows_any(some, places));
+    const prog map_and_value = ld_map(r6, hash_fd) + ld_value(r7, rodata_fd, 8) + ret0;
+    for (bool perfmon : {false, true}) {
+        auto out = check(map_and_value, {.log_level = BPF_LOG_LEVEL2, .perfmon = perfmon});
+        EXPECT_EQ(out.err, 0) << out.log;
+        EXPECT_FALSE(shows_any(out.log, places)) << out.log;
+    }
+    for (const auto &r : rows_and_attacks()) {
+        auto out = run(r, {.log_level = BPF_LOG_LEVEL2 | BPF_LOG_STATS});
+        EXPECT_FALSE(shows_any(out.log, places)) << r.name << "\n" << out.log;
+    }
+}
+
 // V8: seven functions, each of which calls the next forty times in code that is never reached: 40^7 ways to the last one.
 TEST(Verdict, DepthOfManyCallPaths) {
     constexpr s32 functions = 7, calls = 40, words = calls + 4;
