@@ -127,6 +127,8 @@ int port_perf_pmu_type(const char *name) {
 }
 bool port_raw_tp_exists(const char *name) { return strcmp(name, "sched_process_exec") == 0; }
 void port_event_detach(port_event *e) {
+    if (e->last_run)
+        e->last_run();
     std::erase(events, e);
     delete e;
 }

@@ -25,6 +25,7 @@ struct port_event {
     port_functions_fn on_functions = nullptr;
     std::vector<u64> addrs{};
     bool at_entry = false;
+    void (*last_run)() = nullptr; ///< what runs yet when it is detached
 };
 
 namespace modbpf::test {

@@ -86,6 +86,32 @@ TEST_F(kprobe_multi, refused) {
     EXPECT_EQ(many::by_address({16, 17}).link(p), -EINVAL);
 }
 
+/// CVE-2026-43010: probes run where nothing may sleep.
+TEST_F(kprobe_multi, programs_that_sleep) {
+    for (u32 type : {BPF_TRACE_KPROBE_MULTI, BPF_TRACE_KPROBE_SESSION}) {
+        EXPECT_EQ(many().link(load_for(return_zero(), type, 1u << 4), type), -EINVAL);
+        EXPECT_TRUE(events.empty());
+        EXPECT_TRUE(fd(many().link(load_for(return_zero(), type), type)).ok());
+    }
+}
+
+/// CVE-2024-35860: a run that has begun when its link is closed still has the link, its cookies and its program.
+TEST_F(kprobe_multi, a_run_while_the_link_goes) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    for (u64 i : {1, 2, 3}) {
+        fd p = load_for(store_cookie(m), BPF_TRACE_KPROBE_MULTI);
+        fd l(many().link(p));
+        ASSERT_TRUE(l.ok());
+        p.close();
+        static u64 at;
+        at = i * 16;
+        events[0]->last_run = [] { hit(at); };
+        l.close();
+        EXPECT_TRUE(events.empty());
+        EXPECT_EQ(stored(m), i * 10);
+    }
+}
+
 TEST_F(kprobe_multi, cookies_by_function) {
     fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
     fd p = load_for(store_cookie(m), BPF_TRACE_KPROBE_MULTI);

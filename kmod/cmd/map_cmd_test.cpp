@@ -2,6 +2,10 @@
 // Commands on maps: rights, names, freezing, elements, batches.
 #include "cmd/core_test.h"
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 using namespace modbpf;
 using namespace modbpf::test;
 
@@ -108,6 +112,42 @@ TEST_F(map_cmd, freeze) {
     EXPECT_EQ(port_user_mmap(nullptr, PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, ro.get(), 0), -EACCES);
     fd hash = make_map(BPF_MAP_TYPE_HASH, 4, 8, 4);
     EXPECT_EQ(port_user_mmap(nullptr, PORT_PAGE_SIZE, PROT_READ, MAP_SHARED, hash.get(), 0), -ENOTSUPP);
+}
+
+map_ops slow_ops;
+std::atomic<bool> froze{false};
+long freeze_result;
+fd *mapped_fd;
+
+/// CVE-2025-21853: while a map is being mapped, a freeze has its answer: no lock is held over what the mapping waits for.
+TEST_F(map_cmd, freeze_while_it_is_mapped) {
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 512, BPF_F_MMAPABLE);
+    ASSERT_TRUE(m.ok());
+    map *of = map_from_fd(m.get()).value().get();
+    const map_ops *plain = of->ops;
+    slow_ops = *plain;
+    mapped_fd = &m, froze = false, freeze_result = 0;
+    std::thread freezer;
+    static std::thread *started;
+    started = &freezer;
+    slow_ops.mmap = [](map *, port_vma *) {
+        *started = std::thread([] {
+            map_fd_attr f{mapped_fd->u()};
+            freeze_result = bpf(BPF_MAP_FREEZE, f);
+            froze = true;
+        });
+        for (u32 ms = 0; ms < 2000 && !froze; ms++)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        EXPECT_TRUE(froze);
+        return -ENOMEM;
+    };
+    of->ops = &slow_ops;
+    EXPECT_EQ(port_user_mmap(nullptr, PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, m.get(), 0), -ENOMEM);
+    freezer.join();
+    of->ops = plain;
+    EXPECT_EQ(freeze_result, -EBUSY); // it was about to be writable
+    map_fd_attr f{m.u()};
+    EXPECT_EQ(bpf(BPF_MAP_FREEZE, f), 0); // and was not
 }
 
 struct batch_io {

@@ -242,6 +242,7 @@ const number_row strtol_rows[] = {
     {"99999999999999999999", 10, -ERANGE, 0},
 };
 
+/// CVE-2024-47728: where there is no number, the result is 0, not what the program's stack held.
 TEST(strings, strtol) {
     for (const number_row &r : strtol_rows) {
         s64 v = 99;
