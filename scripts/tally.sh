@@ -47,7 +47,7 @@ stage() {
 # Stages that run beside each other are told when they end, in whatever order that is.
 running=()
 beside() {
-	while [ ${#running[@]} -ge "$(nproc)" ]; do wait -n || true; told; done
+	while [ ${#running[@]} -ge "$(nproc)" ]; do next_end; done
 	rm -f "$(log_of "$1").end"
 	execute "$@" &
 	running+=("$1")
@@ -61,7 +61,16 @@ told() {
 	done
 	running=("${still[@]}")
 }
-finish() { while [ ${#running[@]} -gt 0 ]; do wait -n || true; told; done; }
+# Waits until one of them ends. Where none runs any more and one has left nothing, it was killed, which is a failure.
+next_end() {
+	local rc=0 name
+	wait -n || rc=$?
+	for name in "${running[@]}"; do
+		[ $rc -ne 127 ] || [ -s "$(log_of "$name").end" ] || echo "137 0" >"$(log_of "$name").end"
+	done
+	told
+}
+finish() { while [ ${#running[@]} -gt 0 ]; do next_end; done; }
 # suite NAME COMMAND... SERIES: a run of the VM suite, beside others. A check of a value that fails there may have met a held-up machine
 # (the guests are emulated, and much in them waits for clocks): `suites_again`, when all have ended, runs its script once more, in a
 # fresh VM, and what passes then is told in the verdict as unsteady. What a sound module never causes gets no second try: anything in

@@ -3,7 +3,7 @@
 //
 // Linux 6.4 and later: without BPF_LOG_FIXED the buffer keeps the last log_size-1 bytes of a log that is too long; with it,
 // the first. In both cases the load then fails with ENOSPC. log_true_size is the full length with the NUL in either case. A rolling log
-// goes to user memory when a few pages of it are there, and at the end; a fixed one line by line, since what a reset leaves of it shows.
+// goes to user memory when a page of it is there, and at the end; a fixed one line by line, since what a reset leaves of it shows.
 // A fault makes finalize() return EFAULT. Level 0: nothing is kept. Task context; not shared.
 #pragma once
 

@@ -3,17 +3,15 @@
 
 #include "btf/btf.h"
 #include "helpers/helper.h"
-#include "helpers/kfunc.h"
+#include "verifier/kfunc.h"
 
 namespace modbpf {
 
 namespace {
 
-constexpr u32 caller_saved = 0x3f; // r0-r5
-
 /// What a call changes, if it keeps to its prototype.
 struct call_effect {
-    u32 changes = caller_saved;
+    u32 changes = caller_saved_regs;
     bool inlined = false; ///< Linux 6.12 makes it without a call
 };
 
@@ -27,21 +25,20 @@ call_effect effect_of_helper(const env &e, u32 id) {
     return {changes, (p->flags & helper_fastcall) != 0};
 }
 
-call_effect effect_of_kfunc(const env &e, const bpf_insn &in) {
-    for (const kfunc_desc &k : e.kfuncs) {
-        if (k.id != static_cast<u32>(in.imm) || k.off != in.off || !k.row)
-            continue;
-        bool cast = k.row->effect == kfunc_effect::kernel_ctx || k.row->effect == kfunc_effect::rdonly_cast;
-        return {((2u << k.proto->vlen()) - 2) | (k.proto->size_or_type ? 1u : 0u), cast};
-    }
-    return {};
+call_effect effect_of_kfunc(const env &e, u32 at) {
+    kfunc_call c = find_kfunc_call(e, at);
+    if (!c.row)
+        return {};
+    bool cast = c.row->effect == kfunc_effect::kernel_ctx || c.row->effect == kfunc_effect::rdonly_cast;
+    return {((2u << kfunc_arg_count(e, at)) - 2) | (c.fn->proto->size_or_type ? 1u : 0u), cast};
 }
 
-call_effect effect_of(const env &e, const bpf_insn &in) {
+call_effect effect_of(const env &e, u32 at) {
+    const bpf_insn &in = e.insns[at];
     if (in.code != (BPF_JMP | BPF_CALL))
         return {};
     if (in.src_reg == BPF_PSEUDO_KFUNC_CALL)
-        return effect_of_kfunc(e, in);
+        return effect_of_kfunc(e, at);
     return in.src_reg ? call_effect{} : effect_of_helper(e, static_cast<u32>(in.imm));
 }
 
@@ -50,9 +47,9 @@ bool is_fill(const bpf_insn &in) { return in.code == (BPF_LDX | BPF_MEM | BPF_DW
 
 /// Pairs around the call at `at`, the innermost at `lowest`, each of a register that the call does not change.
 void find_pattern(env &e, subprog_info &s, u32 at, s32 lowest) {
-    call_effect call = effect_of(e, e.insns[at]);
-    u32 kept = caller_saved & ~call.changes;
-    if (call.changes == caller_saved)
+    call_effect call = effect_of(e, at);
+    u32 kept = caller_saved_regs & ~call.changes;
+    if (!kept)
         return;
     u32 n = 1;
     s32 off = lowest;

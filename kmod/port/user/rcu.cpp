@@ -142,10 +142,15 @@ void push_locked(queue &q, void *item) {
         pthread_cond_signal(&q.ready);
 }
 
-/// Waits for an item and takes it out; the queue's lock is held.
-void *pop_locked(queue &q) {
+/// Waits for an item; the queue's lock is held.
+void await_locked(queue &q) {
     while (!q.head)
         pthread_cond_wait(&q.ready, &q.lock);
+}
+
+/// Waits for an item and takes it out; the queue's lock is held.
+void *pop_locked(queue &q) {
+    await_locked(q);
     void *item = q.head;
     q.head = link_of(item);
     if (!q.head)
@@ -155,8 +160,7 @@ void *pop_locked(queue &q) {
 
 /// Waits until there are callbacks, and then for more of them; the queue's lock is held.
 void gather_locked(queue &q) {
-    while (!q.head)
-        pthread_cond_wait(&q.ready, &q.lock);
+    await_locked(q);
     timespec end;
     clock_gettime(CLOCK_REALTIME, &end); // what pthread_cond_timedwait compares with
     end.tv_nsec += gather_ns;
