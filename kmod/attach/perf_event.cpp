@@ -40,6 +40,8 @@ void release(void *obj) {
     e->put();
     if (hooked)
         core->dead.flush(); // close() returns when the probe is gone
+    else
+        core->dead.pace();
 }
 
 void free_ring(port_rcu_head *head) { destroy(owner_of(head, &perf_ring::rcu)); }

@@ -17,7 +17,10 @@ void after_grace_period(port_rcu_head *head) {
     core->dead.push(&p->reap, free_program);
 }
 
-void release(void *obj) { static_cast<program *>(obj)->put(); }
+void release(void *obj) {
+    static_cast<program *>(obj)->put();
+    core->dead.pace();
+}
 
 void show_fdinfo(void *obj, port_seq *seq) {
     auto *p = static_cast<program *>(obj);

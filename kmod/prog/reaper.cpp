@@ -4,6 +4,7 @@
 namespace modbpf {
 
 void reaper::push(reap_item *item, void (*fn)(reap_item *)) {
+    __atomic_fetch_add(&waiting_, 1, __ATOMIC_RELAXED);
     item->fn = fn;
     item->next = __atomic_load_n(&head_, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&head_, &item->next, item, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
@@ -24,6 +25,7 @@ void reaper::run(port_work *w) {
     while (ordered) {
         reap_item *next = ordered->next; // fn frees the item
         ordered->fn(ordered);
+        __atomic_fetch_sub(&self->waiting_, 1, __ATOMIC_RELAXED);
         ordered = next;
     }
 }

@@ -25,11 +25,18 @@ public:
         for (u32 turn = 0; turn < 2; turn++)
             port_work_flush(&work_);
     }
+    /// Task context, at the end of a file's release: whoever lets objects go faster than they can be freed waits here for the others'.
+    void pace() {
+        if (__atomic_load_n(&waiting_, __ATOMIC_RELAXED) > backlog_max)
+            flush();
+    }
 
 private:
+    static constexpr u32 backlog_max = 1024; ///< freeing may wait for a grace period each: what waits is memory that nobody has a use for
     static void run(port_work *w);
     port_work work_{};
     reap_item *head_ = nullptr; ///< lock-free stack
+    u32 waiting_ = 0;           ///< items pushed whose function has not returned
 };
 
 /// The object whose member `m` points to.

@@ -18,11 +18,13 @@ struct workqueue_struct *modbpf_wq;
 static DEFINE_PER_CPU(unsigned long, deferred); /* modbpf_count_deferred's, only ever counts up */
 static atomic_t in_flight = ATOMIC_INIT(0); /* port_works queued and not yet finished */
 
+#define QUEUED 1L
+
 struct work_impl {
 	struct irq_work irq;
 	struct work_struct work;
 	void (*fn)(struct port_work *w);
-	unsigned long queued; /* bit 0, from port_work_queue until the function is about to be called */
+	atomic_long_t state; /* bit 0: queued, from port_work_queue until the function is about to be called; above it: how often that was */
 };
 
 static notrace struct work_impl *impl(struct port_work *w)
@@ -36,8 +38,8 @@ static void run_work(struct work_struct *work)
 	struct work_impl *w = container_of(work, struct work_impl, work);
 
 	irq_work_sync(&w->irq);
-	clear_bit(0, &w->queued);
-	smp_mb__after_atomic(); /* the function must see all that was done before a port_work_queue that gave false */
+	/* Carries from QUEUED into the count. The function must see all that was done before a port_work_queue that gave false. */
+	atomic_long_add_return(QUEUED, &w->state);
 	w->fn((struct port_work *)w);
 	if (atomic_dec_and_test(&in_flight))
 		wake_up_var(&in_flight);
@@ -57,14 +59,14 @@ void port_work_init(struct port_work *w, void (*fn)(struct port_work *w))
 	i->irq = IRQ_WORK_INIT_HARD(irq_to_work);
 	INIT_WORK(&i->work, run_work);
 	i->fn = fn;
-	i->queued = 0;
+	atomic_long_set(&i->state, 0);
 }
 
 notrace bool port_work_queue(struct port_work *w)
 {
 	struct work_impl *i = impl(w);
 
-	if (test_and_set_bit(0, &i->queued))
+	if (atomic_long_fetch_or(QUEUED, &i->state) & QUEUED)
 		return false;
 	atomic_inc(&in_flight);
 	modbpf_count_deferred();
@@ -78,8 +80,14 @@ notrace bool port_work_queue(struct port_work *w)
 void port_work_flush(struct port_work *w)
 {
 	struct work_impl *i = impl(w);
+	long state = atomic_long_read(&i->state);
 
-	irq_work_sync(&i->irq);
+	/* Whoever set QUEUED, on another CPU or below an interrupt on this one, may not have come to queue_work yet: nothing to wait for. */
+	while ((state & QUEUED) && atomic_long_read(&i->state) == state) {
+		irq_work_sync(&i->irq);
+		if (!flush_work(&i->work))
+			schedule_timeout_uninterruptible(1);
+	}
 	flush_work(&i->work);
 }
 
