@@ -298,6 +298,8 @@ result<ref<btf>> btf::vmlinux() {
     return ref<btf>(b.release());
 }
 
+const btf *btf::vmlinux_parsed() { return __atomic_load_n(&kernel_types, __ATOMIC_ACQUIRE); }
+
 // ---- modules' ----
 
 struct module_list {

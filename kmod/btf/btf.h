@@ -53,6 +53,8 @@ public:
     static result<ref<btf>> parse(vec<u8> data, verifier_log &log);
     /// The running kernel's own types, or ENOENT. Parsed at the first call, kept; trusted, so only structurally scanned.
     static result<ref<btf>> vmlinux();
+    /// The same, if that call was there before; null otherwise. Any context.
+    static const btf *vmlinux_parsed();
     /// Types of the kernel's modules that are loaded now, scanned like the kernel's own. ENOENT: there are none at all. Task context.
     static result<vec<ref<btf>>> modules();
     /// Types of a module, split off `base`, which has to stay. EINVAL: they are not well-formed.

@@ -34,7 +34,7 @@ void btf_gone(btf *b) {
 status register_files() {
     static constexpr const port_file_ops *const classes[] = {&map_file_ops,  &prog_file_ops, &link_file_ops,
                                                              &btf_file_ops, &perf_file_ops, &stats_file_ops,
-                                                             &iter_file_ops};
+                                                             &iter_file_ops, &map_text_ops};
     for (const port_file_ops *ops : classes)
         if (int rc = port_file_class_register(ops))
             return error(-rc);

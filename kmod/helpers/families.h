@@ -86,6 +86,9 @@ MODBPF_HELPER(sk_storage_delete_tracing);
 MODBPF_HELPER(strncmp);
 MODBPF_HELPER(strtol);
 MODBPF_HELPER(strtoul);
+// show.cpp
+MODBPF_HELPER(snprintf_btf);
+MODBPF_HELPER(seq_printf_btf);
 // trace.cpp
 MODBPF_HELPER(trace_printk);
 MODBPF_HELPER(trace_vprintk);

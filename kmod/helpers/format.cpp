@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "helpers/format.h"
 
+#include "base/text_out.h"
 #include "helpers/helper.h"
 #include "port/port.h"
 
@@ -26,40 +27,6 @@ bool ends_directive(u8 c) {
 bool is_plain(u8 c) {
     return c >= 0x80 || is_space(c) || (c >= ' ' && c < 0x7f);
 }
-
-/// The bounded output: counts everything, keeps what fits.
-class text_out {
-public:
-    text_out(char *buf, u32 size) : buf_(buf), size_(size) {}
-    void put(char c) {
-        if (pos_ < size_)
-            buf_[pos_] = c;
-        pos_++;
-    }
-    void put(const char *s, u32 n) {
-        for (u32 i = 0; i < n; i++)
-            put(s[i]);
-    }
-    void pad(char c, s32 n) {
-        if (n <= 0)
-            return;
-        u32 room = pos_ < size_ ? size_ - pos_ : 0;
-        if (u32 here = min(room, static_cast<u32>(n)))
-            memset(buf_ + pos_, c, here);
-        pos_ += static_cast<u32>(n);
-    }
-    bool full() const { return pos_ >= size_; }
-    u32 finish() {
-        if (size_)
-            buf_[min(pos_, size_ - 1)] = '\0';
-        return pos_;
-    }
-
-private:
-    char *buf_;
-    u32 size_;
-    u32 pos_ = 0;
-};
 
 /// Where the next argument lies in the kernel's packed form; both passes walk it alike. Only fetched strings are
 /// stored.

@@ -105,6 +105,7 @@ enum : u32 {
     helper_sets_retval = 1u << 26,  ///< not for hooks without a return value
     helper_writes_dynptr = 1u << 27, ///< changes the packet if the dynptr is a packet's
     helper_warns = 1u << 28, ///< may harm the system that it runs on: each load is logged
+    helper_shows_types = 1u << 29, ///< looks at the kernel's types, which must be there before it runs
 };
 
 using helper_fn = u64 (*)(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5);

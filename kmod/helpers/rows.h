@@ -105,7 +105,7 @@ inline constexpr u64 kptr_maps = element_maps | sk_storages | inode_storages | t
 inline constexpr u32 gpl = helper_gpl_only, pkt = helper_pkt_access, perfmon = helper_needs_perfmon,
                      bpf = helper_needs_bpf, sleeps = helper_may_sleep, fastcall = helper_fastcall,
                      moves = helper_changes_pkt, writes = helper_writes_map, length = helper_ret_len,
-                     cpu = helper_ret_cpu, traces = helper_traces, format = helper_fmt, tail = helper_tail_call,
+                     cpu = helper_ret_cpu, traces = helper_traces, shows = helper_shows_types, format = helper_fmt, tail = helper_tail_call,
                      func_ip = helper_get_func_ip, cookie = helper_attach_cookie, acquires = helper_acquires,
                      acquires_sock = helper_acquires_sock, casts = helper_casts, slices = helper_slices,
                      storage = helper_storage_get, calls_back = helper_calls_back, calls_later = helper_calls_later,

@@ -82,12 +82,12 @@ inline constexpr row trace_rows[] = {
      .typed({"path"}).only(hook_rule::d_path),
     {BPF_FUNC_copy_from_user, ret::integer, {uninit_mem, const_size_or_zero, anything}, sleeps, tracing_progs, 0,
      bpf_copy_from_user},
-    {BPF_FUNC_snprintf_btf, ret::integer, {out_mem, const_size, const_mem, const_size, anything}, 0, syscall, 0,
-     nullptr},
-    {BPF_FUNC_snprintf_btf, ret::integer, {out_mem, const_size, const_mem, const_size, anything}, perfmon,
-     base_progs, 0, nullptr},
-    row{BPF_FUNC_seq_printf_btf, ret::integer, {btf_id, const_mem, const_size_or_zero, anything}, gpl, tracing, 0,
-     nullptr}.on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
+    {BPF_FUNC_snprintf_btf, ret::integer, {out_mem, const_size, const_mem, const_size, anything}, shows, syscall, 0,
+     bpf_snprintf_btf},
+    {BPF_FUNC_snprintf_btf, ret::integer, {out_mem, const_size, const_mem, const_size, anything}, shows | perfmon,
+     base_progs, 0, bpf_snprintf_btf},
+    row{BPF_FUNC_seq_printf_btf, ret::integer, {btf_id, const_mem, const_size_or_zero, anything}, gpl | shows, tracing, 0,
+     bpf_seq_printf_btf}.on(bit(BPF_TRACE_ITER)).typed({"seq_file"}),
     row{BPF_FUNC_get_current_task_btf, ret::btf_id | type_flag::trusted, {}, gpl, syscall, 0, bpf_get_current_task}
      .gives("task_struct"),
     row{BPF_FUNC_get_current_task_btf, ret::btf_id | type_flag::trusted, {}, gpl | perfmon, base_progs, 0, bpf_get_current_task}

@@ -345,7 +345,7 @@ struct port_file_ops {
 #define PORT_POLL_HUP 0x0010u
 #define PORT_POLL_ERR 0x0008u
 
-#define PORT_FILE_CLASSES 8 /* map, prog, link, btf, perf event, and spare */
+#define PORT_FILE_CLASSES 8 /* those of cmd/core.cpp */
 /* Once at start-up, before any fd of the class. The ops must live as long as the module. */
 int port_file_class_register(const struct port_file_ops *ops);
 void port_file_class_unregister_all(void);

@@ -91,6 +91,7 @@ constinit const port_file_ops map_file_ops = {
     .name = "bpf-map",
     .release = map_release,
     .hold = map_hold,
+    .open = map_open_text,
     .mmap = map_mmap,
     .vma_open = map_vma_open,
     .vma_close = map_vma_close,

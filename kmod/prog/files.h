@@ -51,6 +51,10 @@ extern const port_file_ops btf_file_ops;
 result<ref<map>> map_from_fd(int fd);
 result<ref<btf>> btf_from_fd(int fd);
 
+/// What a pinned map's name is opened as (map_text.cpp): port_file_ops::open. EIO: its elements have no text, or no types.
+int map_open_text(void *obj, const port_file_ops **as, void **opened);
+extern const port_file_ops map_text_ops;
+
 /// MAP_FREEZE's side of `writers`: user space is changing the map (or has it mapped writable).
 inline void map_write_begin(map *m) { __atomic_fetch_add(&m->writers, 1, __ATOMIC_SEQ_CST); }
 inline void map_write_end(map *m) { __atomic_fetch_sub(&m->writers, 1, __ATOMIC_SEQ_CST); }

@@ -261,6 +261,8 @@ status translate(program &p) {
     TRY(tag_subprogs(p));
     if (p.verified->uses_trace_printk)
         port_trace_line_enable();
+    if (p.verified->uses_kernel_types)
+        (void)btf::vmlinux(); // parsed now, in task context; where there are none the helper says so
     if (p.verified->warns_of) {
         char comm[16];
         port_current_comm(comm, sizeof(comm));

@@ -237,6 +237,7 @@ void note_use(env &e, const helper_proto &fn) {
     e.out->uses_get_func_ip |= (fn.flags & helper_get_func_ip) != 0;
     e.out->uses_attach_cookie |= (fn.flags & helper_attach_cookie) != 0;
     e.out->uses_trace_printk |= (fn.flags & helper_traces) != 0;
+    e.out->uses_kernel_types |= (fn.flags & helper_shows_types) != 0;
     if (fn.flags & helper_warns)
         e.out->warns_of = helper_name(fn.id);
     e.out->uses_tail_call |= (fn.flags & helper_tail_call) != 0;

@@ -125,6 +125,7 @@ struct verified_program {
     bool uses_get_func_ip = false;
     bool uses_attach_cookie = false;
     bool uses_trace_printk = false;
+    bool uses_kernel_types = false; ///< while it runs
     bool uses_tail_call = false;
     u32 stack_depth = 0;
     verify_stats stats{};

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "tap.h"
+#include "variables.h"
 
 namespace {
 
@@ -94,7 +95,7 @@ void maps() {
     ok(pin(fd, at("no/where")) == -ENOENT, "pins: no such folder");
     ok(pin(0, at("stdin")) == -EINVAL && pin(9999, at("none")) == -EINVAL, "pins: what is no object");
     close(fd);
-    ok(file_error(at("map"), O_RDONLY) == EIO, "pins: its file is not read: %d", file_error(at("map"), O_RDONLY));
+    ok(file_error(at("map"), O_RDONLY) == EIO, "pins: its file is not read, without types: %d", file_error(at("map"), O_RDONLY));
     ok(file_error(at("new"), O_RDWR | O_CREAT) == EACCES, "pins: no other files: %d", file_error(at("new"), O_RDWR | O_CREAT));
     ok(!unlink(at("map").c_str()) && gone(id), "pins: the map goes with its name");
 }
@@ -167,16 +168,85 @@ unsigned long calls(int map) {
     return n;
 }
 
-/// A pinned link goes on without the process that made it.
-void links(const char *file) {
+std::string read_all(const std::string &path) {
+    std::string all;
+    char buf[100];
+    int fd = open(path.c_str(), O_RDONLY);
+    if (fd < 0)
+        return strerror(errno);
+    for (long n; (n = read(fd, buf, sizeof(buf))) > 0;)
+        all.append(buf, static_cast<size_t>(n));
+    close(fd);
+    return all;
+}
+
+bpf_object *load_for_this_process(const char *file) {
     bpf_object *o = bpf_object__open(file);
     unsigned pid = static_cast<unsigned>(getpid());
     bpf_map *m;
     size_t size;
     bpf_object__for_each_map(m, o) if (strstr(bpf_map__name(m), ".rodata"))
         memcpy(const_cast<void *>(bpf_map__initial_value(m, &size)), &pid, sizeof(pid));
-    if (!ok(!bpf_object__load(o), "pins: a program loads"))
-        return;
+    ok(!bpf_object__load(o), "pins: an object loads");
+    return o;
+}
+
+/// What stands behind the warning, on one line.
+std::string last_lines(std::string text) {
+    text.erase(0, std::min(text.size(), text.rfind("change\n")));
+    for (char &c : text)
+        if (c == '\n')
+            c = ' ';
+    return text;
+}
+
+/// Maps whose keys and values have types are read as text; so are the kernel's objects, by programs.
+void texts(const char *file) {
+    bpf_object *o = load_for_this_process(file);
+    const std::string head = "# WARNING!! The output is for debug purpose only\n# WARNING!! The output format will change\n";
+    auto text_of = [&](const char *map) {
+        pin(bpf_object__find_map_fd_by_name(o, map), at("text"));
+        std::string text = read_all(at("text"));
+        unlink(at("text").c_str());
+        return text;
+    };
+    struct {
+        int n;
+        char name[4];
+    } pair = {-3, "xy"};
+    unsigned key = 9, first = 0;
+    unsigned long count = 11;
+    bpf_map_update_elem(bpf_object__find_map_fd_by_name(o, "pairs"), &key, &pair, 0);
+    bpf_map_update_elem(bpf_object__find_map_fd_by_name(o, "calls"), &first, &count, 0);
+    std::string read = text_of("calls");
+    ok(read == head + "0: 11\n", "pins: an array's text: %s", last_lines(read).c_str());
+    read = text_of("pairs");
+    ok(read == head + "9: {-3,['x','y',],}\n", "pins: a hash map's: %s", last_lines(read).c_str());
+    read = text_of("per_cpu");
+    std::string each = head + "0: {\n";
+    for (int cpu = 0; cpu < libbpf_num_possible_cpus(); cpu++)
+        each += "\tcpu" + std::to_string(cpu) + ": 0\n";
+    ok(read == each + "}\n", "pins: a per-CPU array's: %s", last_lines(read).c_str());
+
+    bpf_link *l = bpf_program__attach(bpf_object__find_program_by_name(o, "describe"));
+    syscall(__NR_getpgid, 0);
+    bpf_link__destroy(l);
+    struct text {
+        char chars[96];
+    };
+    variables said(o);
+    const std::string expected = "(struct refcount_struct){.refs = (atomic_t){.counter = (int)5,},}";
+    text shown = said.get<text>("text");
+    long length = said.get<long>("length");
+    ok(shown.chars == expected && length == static_cast<long>(expected.size()), "pins: an object of the kernel as text: %s, %ld", shown.chars, length);
+    ok(said.get<long>("wrong_type") == -ENOENT && said.get<long>("wrong_flag") == -EINVAL, "pins: no such type, no such flag: %ld, %ld",
+       said.get<long>("wrong_type"), said.get<long>("wrong_flag"));
+    bpf_object__close(o);
+}
+
+/// A pinned link goes on without the process that made it.
+void links(const char *file) {
+    bpf_object *o = load_for_this_process(file);
     bpf_program *p = bpf_object__find_program_by_name(o, "on_call");
     bpf_link *l = bpf_program__attach(p);
     int map = dup(bpf_object__find_map_fd_by_name(o, "calls"));
@@ -260,6 +330,7 @@ int main(int argc, char **argv) {
     ok(mode_of(top) == (S_IFDIR | 01777), "pins: the mode of its root: %o", mode_of(top));
     maps();
     rights();
+    texts(argv[1]);
     folders();
     links(argv[1]);
     at_once();
