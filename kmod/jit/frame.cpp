@@ -248,6 +248,8 @@ void summarise(jit_facts &facts, jit_frame &f) {
         if (d->dead)
             continue;
         note(f, *d);
+        if (facts.blind && d->has_constant())
+            f.scratch |= 1 << 11;
         if (d->jumps)
             targets[static_cast<u32>(d->target)] = 1;
     }

@@ -23,6 +23,23 @@ bool jit_op::is_pure() const {
     }
 }
 
+bool jit_op::has_constant() const {
+    if (dead || reg || !imm || (form != jit_form::plain && form != jit_form::to_memory))
+        return false;
+    switch (kind) {
+        case insn_kind::alu:
+            return op != BPF_LSH && op != BPF_RSH && op != BPF_ARSH;
+        case insn_kind::mov:
+        case insn_kind::branch:
+        case insn_kind::store:
+            return true;
+        case insn_kind::ld_imm64:
+            return !is_pseudo_func();
+        default:
+            return false;
+    }
+}
+
 jit_op make_move(const jit_op &at, u8 width, u8 dst, u8 src) {
     jit_op o;
     o.origin = at.origin, o.inlined = at.inlined;

@@ -49,6 +49,8 @@ struct jit_op : insn_desc {
     bool ends_block() const { return jumps || kind == insn_kind::exit || is_call(); }
     /// Computes and does nothing else: may go when what it defines is not read.
     bool is_pure() const;
+    /// Has it an immediate operand, which blinding hides? Counts of shifts and rotations, and 0, are no choice that matters.
+    bool has_constant() const;
     void kill() { dead = true; }
 };
 

@@ -85,6 +85,7 @@ struct jit_builder {
             passes &= guarded_passes;
         if (options.hooks)
             passes &= ~pass_bit(jit_pass::inline_);
+        facts.blind = options.blind;
         TRY(jit_analyse(c, facts));
         TRY(run_passes(facts, {c, env, passes}));
         lowering lower(c, facts, env, options, passes, out);

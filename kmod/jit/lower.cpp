@@ -184,7 +184,7 @@ void lowering::kfunc(const jit_op &d) {
     if (k.throws)
         return throw_cookie(k);
     if (k.hidden_reg)
-        out_.e.mov_imm(frame_->native[k.hidden_reg], k.hidden);
+        constant(frame_->native[k.hidden_reg], k.hidden); // maybe an offset in a structure of the program's
     auto fn = reinterpret_cast<uptr>(k.fn);
     if (k.in_section || !options_.near)
         call_c(k.fn, k.in_section);
@@ -335,7 +335,7 @@ result<u32> lowering::operation(u32 at) {
             else if (d.imm == 0)
                 out_.e.zero(frame_->native[d.dst]);
             else
-                out_.e.mov_imm(frame_->native[d.dst], static_cast<u64>(d.imm));
+                constant(frame_->native[d.dst], static_cast<u64>(d.imm));
             break;
         case insn_kind::ld_packet:
             packet(d);
@@ -351,7 +351,9 @@ status lowering::run(const op_run &r) {
     for (u32 i = r.from; i < r.to;) {
         TRY(out_.room());
         out_.bind(i);
-        u32 next = TRY(operation(i));
+        u32 open = out_.e.open_immediates(), next = TRY(operation(i));
+        if (MODBPF_BUG_ON(shows_constant(i, next, open)))
+            return error(EFAULT);
         for (u32 k = i + 1; k < next; k++)
             out_.bind(k);
         i = next;

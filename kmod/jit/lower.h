@@ -116,6 +116,16 @@ private:
     void call_address(u64 addr);
     void jump_register(x86::reg r);
 
+    // Constants of the program (lower_constant.cpp): as immediates, or blinded, by way of r11.
+    bool in_open(s64 v) const { return !options_.blind || v == 0; }
+    void constant(x86::reg dst, u64 v); ///< dst = v, v != 0; flags change when it is blinded
+    void op_constant(x86::alu o, bool wide, x86::reg dst, s32 v);
+    void op_constant(x86::alu o, bool wide, x86::mem m, s32 v);
+    void multiply_constant(bool wide, x86::reg dst, s32 v);
+    void test_constant(bool wide, x86::reg r, s32 v);
+    void store_constant(u8 bytes, x86::mem m, s32 v);
+    bool shows_constant(u32 from, u32 to, u32 open) const;
+
     /// The register that holds BPF register `r` for reading; r10 may have to be computed into `scratch`.
     x86::reg use(u8 r, x86::reg scratch);
     x86::mem at(u8 base, s32 off) const;

@@ -49,7 +49,7 @@ void lowering::mov(const jit_op &d) {
     bool wide = d.width == 8;
     if (!d.reg) {
         u64 v = wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm);
-        return v ? e.mov_imm(dst, v) : e.zero(dst);
+        return v ? constant(dst, v) : e.zero(dst);
     }
     if (d.src == BPF_REG_10 && wide && !d.sx_bytes)
         return frame_->below_rbp ? e.lea(true, dst, at(BPF_REG_10, 0)) : e.mov(true, dst, reg::rbp);
@@ -87,7 +87,7 @@ void lowering::masked_alu(const jit_op &d, const code_guard &g) {
     x86::encoder &e = out_.e;
     bool negative = mask_has(g.kind, guard_kind::mask_negative), in_src = mask_has(g.kind, guard_kind::mask_in_src);
     reg dst = frame_->native[d.dst], mask = reg::r11, size = reg::r9;
-    e.mov_imm(mask, g.limit);
+    constant(mask, g.limit);
     if (!mask_has(g.kind, guard_kind::mask_constant)) {
         e.mov(true, size, in_src ? use(d.src, reg::r10) : dst);
         if (negative)
@@ -113,7 +113,7 @@ void lowering::alu_imm(const jit_op &d, x86::alu op) {
         return e.extend(false, false, imm == 0xff ? 1 : 2, dst, dst);
     if (op == x86::alu::and_ && imm >= 0)
         wide = false;  // the upper half of the result is zero either way
-    e.op(op, wide, dst, imm);
+    op_constant(op, wide, dst, imm);
 }
 
 void lowering::mul_imm(const jit_op &d) {
@@ -123,7 +123,7 @@ void lowering::mul_imm(const jit_op &d) {
     if (v == 0)
         return out_.e.zero(dst);
     if (!is_pow2(v))
-        return out_.e.imul(wide, dst, dst, static_cast<s32>(d.imm));
+        return multiply_constant(wide, dst, static_cast<s32>(d.imm));
     if (v > 1)
         return out_.e.op(x86::shift::shl, wide, dst, log2_of(v));
     if (!wide)
@@ -175,7 +175,7 @@ bool lowering::div_by_constant(const jit_op &d) {
     else if (!d.is_signed && is_pow2(v) && quotient)
         e.op(x86::shift::shr, wide, dst, log2_of(v));
     else if (!d.is_signed && is_pow2(v))
-        e.op(x86::alu::and_, false, dst, static_cast<s32>(v - 1));  // v <= 2^31: the mask clears the upper half
+        op_constant(x86::alu::and_, false, dst, static_cast<s32>(v - 1));  // v <= 2^31: the mask clears the upper half
     else
         return false;
     return true;
@@ -217,7 +217,7 @@ void lowering::div(const jit_op &d) {
             return divide_by(d, wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm));
         if (may(jit_pass::divide))
             return divide_signed(d);
-        e.mov_imm(reg::r11, wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm));
+        constant(reg::r11, wide ? static_cast<u64>(d.imm) : static_cast<u32>(d.imm));
         return div_full(d);
     }
     e.mov(wide, reg::r11, use(d.src, reg::r11));
@@ -275,11 +275,11 @@ x86::cond lowering::compare(const jit_op &d) {
         else
             e.op(x86::alu::cmp, wide, dst, src);
     } else if (d.op == BPF_JSET) {
-        e.test(wide, dst, static_cast<s32>(d.imm));
+        test_constant(wide, dst, static_cast<s32>(d.imm));
     } else if (d.imm == 0) {
         e.test(wide, dst, dst);  // carry and overflow are 0, as after cmp with 0
     } else {
-        e.op(x86::alu::cmp, wide, dst, static_cast<s32>(d.imm));
+        op_constant(x86::alu::cmp, wide, dst, static_cast<s32>(d.imm));
     }
     return d.negated ? invert(native_cond(d.op)) : native_cond(d.op);
 }

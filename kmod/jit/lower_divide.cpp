@@ -60,7 +60,7 @@ void lowering::quotient(bool wide, u64 d, reg x) {
     if (!wide) {
         inverse_of inv = inverse32(static_cast<u32>(d));
         e.mov(false, reg::r11, x);
-        e.mov_imm(reg::r10, inv.multiplier);
+        constant(reg::r10, inv.multiplier);
         e.imul(true, reg::r11, reg::r10);
         if (!inv.add)
             return e.op(x86::shift::shr, true, reg::r11, static_cast<u8>(32 + inv.shift));
@@ -76,7 +76,7 @@ void lowering::quotient(bool wide, u64 d, reg x) {
     inverse_of inv = inverse64(d);
     e.mov(true, reg::r10, reg::rax);
     e.mov(true, reg::r9, reg::rdx);
-    e.mov_imm(reg::r11, inv.multiplier);
+    constant(reg::r11, inv.multiplier);
     if (x != reg::rax)
         e.mov(true, reg::rax, x);
     e.op(x86::unary::mul, true, reg::r11);
@@ -102,11 +102,11 @@ void lowering::divide_by(const jit_op &d, u64 v) {
     quotient(wide, v, dst);
     if (d.op == BPF_DIV)
         return e.mov(wide, dst, reg::r11);
-    if (x86::fits_s32(static_cast<s64>(v)) || !wide) {
+    if (in_open(static_cast<s64>(v)) && (x86::fits_s32(static_cast<s64>(v)) || !wide)) {
         e.imul(wide, reg::r11, reg::r11, static_cast<s32>(v));
     } else {
-        e.mov_imm(reg::r10, v);
-        e.imul(true, reg::r11, reg::r10);
+        constant(reg::r10, v);
+        e.imul(wide, reg::r11, reg::r10);
     }
     e.op(x86::alu::sub, wide, dst, reg::r11);
 }
@@ -134,7 +134,7 @@ void lowering::divide_signed(const jit_op &d) {
     } else if (d.op == BPF_DIV) {
         e.op(x86::shift::shr, wide, dst, static_cast<u8>(63 - __builtin_clzll(v)));
     } else {
-        e.op(x86::alu::and_, false, dst, static_cast<s32>(v - 1)); // v <= 2^31
+        op_constant(x86::alu::and_, false, dst, static_cast<s32>(v - 1)); // v <= 2^31
     }
     e.pop(reg::r11);
     e.op(x86::shift::sar, wide, reg::r11, sign_bit);

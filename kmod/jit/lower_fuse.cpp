@@ -25,7 +25,7 @@ bool lowering::fuse_address(const jit_op &d, const jit_op &next) {
     x86::mem m = at(d.src, 0);
     if (!next.reg) {
         s64 disp = m.disp + (next.op == BPF_ADD ? next.imm : -next.imm);
-        if (!x86::fits_s32(disp))
+        if (!x86::fits_s32(disp) || !in_open(next.imm))
             return false;
         m.disp = static_cast<s32>(disp);
     } else {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // hashes: the look-up of a hash table as native code: maps/hash.h has the table, hash_map::hash_key and find what this repeats, load by load.
 //
-// Everything that a call may destroy is free: rax, rdi, rdx, rcx, r8 to r11. rsi (r2) has the key.
+// Everything that a call may destroy is free: rax, rdi, rdx, rcx, r8 to r11. rsi (r2) has the key's address, and once the key is read, where
+// constants are blinded, the size of elements: that and the number of buckets are the program's author's.
 #include "jit/lower.h"
 
 namespace modbpf {
@@ -10,7 +11,8 @@ using x86::reg;
 
 namespace {
 
-constexpr reg hash_reg = reg::rdi, bucket = reg::r11, elem = reg::rcx, number = reg::rdx, key = reg::r9, key_high = reg::r8;
+constexpr reg hash_reg = reg::rdi, bucket = reg::r11, elem = reg::rcx, number = reg::rdx, key = reg::r9, key_high = reg::r8,
+              size_reg = reg::rsi;
 
 /// rax = both halves of rax * r10, folded.
 void mix(x86::encoder &e) {
@@ -46,12 +48,12 @@ void hash_key(x86::encoder &e, const map_lookup &how) {
 }
 
 /// elem = address of element `elem`; its number stays in `number` where marks are kept.
-void locate(x86::encoder &e, const map_lookup &how) {
+void locate(x86::encoder &e, const map_lookup &how, bool size_in_register) {
     if (how.marks)
         e.mov(false, number, elem);
     u64 size = how.elem_size;
     if (size & (size - 1))
-        e.imul(true, elem, elem, static_cast<s32>(size));
+        size_in_register ? e.imul(true, elem, size_reg) : e.imul(true, elem, elem, static_cast<s32>(size));
     else
         e.op(x86::shift::shl, true, elem, static_cast<u8>(__builtin_ctzll(size)));
     e.op(x86::alu::add, true, elem, reg::r10);
@@ -74,7 +76,9 @@ void mark(x86::encoder &e, const map_lookup &how) {
 void lowering::hash(const map_lookup &how) {
     x86::encoder &e = out_.e;
     hash_key(e, how);
-    e.op(x86::alu::and_, false, reg::rax, static_cast<s32>(how.bucket_mask));
+    op_constant(x86::alu::and_, false, reg::rax, static_cast<s32>(how.bucket_mask));
+    if (options_.blind)
+        constant(size_reg, how.elem_size);
     e.mov_imm(bucket, how.buckets);
     e.mov(false, reg::rdx, reg::rax);
     e.op(x86::shift::shl, true, reg::rdx, 3);
@@ -86,7 +90,7 @@ void lowering::hash(const map_lookup &how) {
     u8 *walk = e.at();
     e.test(false, elem, elem);
     u8 *ended = e.jcc_ahead(x86::cond::l);
-    locate(e, how);
+    locate(e, how, options_.blind);
     u8 *found, *other_hash = nullptr, *other_key = nullptr;
     if (how.key_size == 16) {
         e.op(x86::alu::cmp, false, hash_reg, x86::mem{elem, looked_up_hash});

@@ -11,7 +11,7 @@ void lowering::store(const jit_op &d) {
     if (d.reg)
         out_.e.store(d.width, m, use(d.src, reg::r11));
     else
-        out_.e.store_imm(d.width, m, static_cast<s32>(d.imm));
+        store_constant(d.width, m, static_cast<s32>(d.imm));
 }
 
 /// and, or, xor that fetch have no instruction of their own: compare and exchange until nobody came between.
@@ -78,9 +78,9 @@ void lowering::packet(const jit_op &d) {
     if (d.reg) {
         e.mov(false, reg::rsi, use(d.src, reg::r11));
         if (imm)
-            e.op(x86::alu::add, false, reg::rsi, imm);
+            op_constant(x86::alu::add, false, reg::rsi, imm);
     } else {
-        e.mov_imm(reg::rsi, static_cast<u32>(imm));
+        constant(reg::rsi, static_cast<u32>(imm));
     }
     e.mov(true, reg::rdi, frame_->native[BPF_REG_6]);
     e.mov_imm(reg::rdx, d.width);

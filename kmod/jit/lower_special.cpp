@@ -23,7 +23,7 @@ void lowering::special(const jit_op &d) {
             x86::mem m = at(d.dst, d.off);
             if (d.reg)
                 return e.op(native_alu(d.op), wide, m, frame_->native[d.src], false);
-            return e.op(native_alu(d.op), wide, m, static_cast<s32>(d.imm));
+            return op_constant(native_alu(d.op), wide, m, static_cast<s32>(d.imm));
         }
         case jit_form::per_cpu:
             return e.load_segment(env_.per_cpu.segment, wide, dst, static_cast<s32>(d.imm));

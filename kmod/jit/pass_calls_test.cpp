@@ -30,6 +30,12 @@ std::vector<u32> pass_choices() {
     return all;
 }
 
+/// One image in nine: with all of these passes and no others on each machine, and with all on one.
+bool blinds(const machine &m, u32 passes) {
+    static const u32 these = pass_choices()[pass_choices().size() - 2];
+    return passes == these || (passes == all_passes && &m == &machines()[2]);
+}
+
 /// r0 of the program by the interpreter and by images of all machines and choices of passes.
 u64 run_all(const code &c, const void *ctx) {
     program_section here;
@@ -38,6 +44,7 @@ u64 run_all(const code &c, const void *ctx) {
         for (u32 passes : pass_choices()) {
             jit_options o;
             o.passes = passes;
+            o.blind = blinds(m, passes);
             auto image = compile_for(m, c, o);
             if (!image.ok()) {
                 ADD_FAILURE() << image.code();

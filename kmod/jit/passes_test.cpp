@@ -32,15 +32,16 @@ const helper_proto *hash_helper(u32) {
 }
 
 /// The image made with these passes returns `want`, on a machine that the seed picks.
-void expect_passes(const code &c, u64 want, u32 passes, u64 seed, const void *ctx = nullptr) {
+void expect_passes(const code &c, u64 want, u32 passes, u64 seed, bool blind = false, const void *ctx = nullptr) {
     jit_options options;
     options.helper = hash_helper;
     options.passes = passes;
+    options.blind = blind;
     const machine &m = machines()[seed % machines().size()];
     result<jit_image> image = compile_for(m, c, options);
     ASSERT_TRUE(image.ok()) << name_of(passes);
     check_image(*image, &m.env);
-    EXPECT_EQ(image->entry()(ctx), want) << "seed " << seed << " passes " << name_of(passes) << " on " << m.name;
+    EXPECT_EQ(image->entry()(ctx), want) << "seed " << seed << " passes " << name_of(passes) << (blind ? " blinded" : "") << " on " << m.name;
 }
 
 u64 env_number(const char *name, u64 otherwise) {
@@ -57,6 +58,7 @@ TEST(jit_passes, random_programs) {
         u64 want = run_interp(c);
         for (u32 n = 0; n < 4; n++)
             expect_passes(c, want, passes_of(n ? static_cast<u32>((i * 3 + n) % pass_sets) : 0), seed + i);
+        expect_passes(c, want, passes_of(i % 2 ? static_cast<u32>(i * 7 % pass_sets) : 0), seed + i, true);
     }
 }
 
@@ -72,6 +74,7 @@ TEST(jit_passes, random_programs_with_calls) {
         u64 want = run_interp(c, nullptr, env);
         for (u32 n = 0; n < 4; n++)
             expect_passes(c, want, passes_of(n ? static_cast<u32>((i * 3 + n) % pass_sets) : 0), seed + i);
+        expect_passes(c, want, passes_of(i % 2 ? static_cast<u32>(i * 7 % pass_sets) : 0), seed + i, true);
     }
 }
 
@@ -114,7 +117,7 @@ TEST(jit_passes, leaves_inside_leaves) {
     u64 want = run_interp(c);
     for (u32 n = 0; n < pass_sets; n++)
         for (u64 m = 0; m < machines().size(); m++)
-            expect_passes(c, want, passes_of(n), m);
+            expect_passes(c, want, passes_of(n), m, n % 2);
 }
 
 std::string text_of(const program_text &p, u32 passes, std::vector<u32> starts = {}) {

@@ -73,14 +73,19 @@ void encoder::short_form(u8 opcode, reg r) {
     byte(opcode | low3(r));
 }
 
+void encoder::immediate(s32 v) {
+    note_immediate();
+    if (fits_s8(v))
+        byte(static_cast<u8>(v));
+    else
+        imm32(v);
+}
+
 void encoder::imul(bool wide, reg dst, reg src, s32 imm) {
     rex(wide, num(dst), 0, num(src));
     byte(fits_s8(imm) ? 0x6b : 0x69);
     modrm_reg(num(dst), src);
-    if (fits_s8(imm))
-        byte(static_cast<u8>(imm));
-    else
-        imm32(imm);
+    immediate(imm);
 }
 
 void encoder::extend(bool wide, bool is_signed, u8 bytes, reg dst, reg src) {
@@ -93,6 +98,7 @@ void encoder::extend(bool wide, bool is_signed, u8 bytes, reg dst, reg src) {
 }
 
 void encoder::mov_imm(reg dst, u64 v) {
+    note_immediate();
     if (v == static_cast<u32>(v)) {
         short_form(0xb8, dst);
         imm32(static_cast<s32>(v));
@@ -109,24 +115,42 @@ void encoder::mov_imm(reg dst, u64 v) {
     }
 }
 
+void encoder::mov_blinded(reg dst, u64 v, u64 key) {
+    [[maybe_unused]] u32 open = open_;
+    auto low = static_cast<s32>(key), high = static_cast<s32>(key >> 32);
+    if (v == static_cast<u32>(v)) {
+        mov_imm(dst, static_cast<u32>(v) ^ static_cast<u32>(low));
+        op(alu::xor_, false, dst, low);
+    } else if (fits_s32(static_cast<s64>(v))) {
+        mov_imm(dst, v ^ static_cast<u64>(static_cast<s64>(low)));
+        op(alu::xor_, true, dst, low);
+    } else { // an immediate of xor has 32 bits, sign-extended: one for each half
+        u64 upper = static_cast<u64>(static_cast<s64>(high));
+        mov_imm(dst, v ^ static_cast<u64>(static_cast<s64>(low)) ^ (upper << 32 | upper >> 32));
+        op(alu::xor_, true, dst, low);
+        op(shift::rol, true, dst, 32);
+        op(alu::xor_, true, dst, high);
+        op(shift::rol, true, dst, 32);
+    }
+#ifdef MODBPF_DEBUG
+    open_ = open;
+#endif
+}
+
 void encoder::op(alu o, bool wide, reg dst, s32 imm) {
     u8 digit = static_cast<u8>(o);
     rex(wide, 0, 0, num(dst));
-    if (fits_s8(imm)) {
-        byte(0x83);
-        modrm_reg(digit, dst);
-        return byte(static_cast<u8>(imm));
-    }
-    if (dst == reg::rax) {
+    if (dst == reg::rax && !fits_s8(imm)) {
         byte(static_cast<u8>(digit << 3 | 5));
     } else {
-        byte(0x81);
+        byte(fits_s8(imm) ? 0x83 : 0x81);
         modrm_reg(digit, dst);
     }
-    imm32(imm);
+    immediate(imm);
 }
 
 void encoder::test(bool wide, reg r, s32 imm) {
+    note_immediate();
     if (imm >= 0)
         wide = false;  // the mask's upper half is zero
     if (imm >= 0 && imm <= 0x7f) {
@@ -222,6 +246,7 @@ void encoder::store_imm(u8 bytes, mem m, s32 imm) {
     rex_mem(bytes == 8, 0, m);
     byte(bytes == 1 ? 0xc6 : 0xc7);
     modrm_mem(0, m);
+    note_immediate();
     if (bytes == 1) {
         byte(static_cast<u8>(imm));
     } else if (bytes == 2) {
@@ -242,10 +267,7 @@ void encoder::op(alu o, bool wide, mem m, s32 imm) {
     rex_mem(wide, 0, m);
     byte(fits_s8(imm) ? 0x83 : 0x81);
     modrm_mem(static_cast<u8>(o), m);
-    if (fits_s8(imm))
-        byte(static_cast<u8>(imm));
-    else
-        imm32(imm);
+    immediate(imm);
 }
 
 void encoder::xadd(bool wide, mem m, reg r) {

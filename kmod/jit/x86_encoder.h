@@ -65,6 +65,8 @@ public:
         memcpy(p_, &v, 4);
         p_ += 4;
     }
+    /// How many immediates stand in the text as they are: all but counts of shifts and those of mov_blinded(). Debug builds; else 0.
+    u32 open_immediates() const { return open_; }
 
     // Register to register.
     void mov(bool wide, reg dst, reg src) { rm_reg(wide, 0x89, src, dst); }
@@ -80,6 +82,8 @@ public:
 
     // Immediates and single operands.
     void mov_imm(reg dst, u64 v);                          ///< shortest form for any 64-bit value; does not touch flags
+    /// dst = v, of which the text shows only v ^ key and the key, or for more than 32 bits as much. Touches flags.
+    void mov_blinded(reg dst, u64 v, u64 key);
     void zero(reg dst) { rm_reg(false, 0x31, dst, dst); }  ///< touches flags
     void op(alu o, bool wide, reg dst, s32 imm);
     void test(bool wide, reg r, s32 imm);  ///< narrows to 32 or 8 bits where ZF stays the same: use ZF only
@@ -111,7 +115,7 @@ public:
 
     // Stack and control.
     void push(reg r) { short_form(0x50, r); }
-    void push_imm8(s8 v) { byte(0x6a), byte(static_cast<u8>(v)); }
+    void push_imm8(s8 v) { byte(0x6a), note_immediate(), byte(static_cast<u8>(v)); }
     void pop(reg r) { short_form(0x58, r); }
     void leave() { byte(0xc9); }
     void ret() { byte(0xc3); }
@@ -144,6 +148,14 @@ private:
     void rex_mem(bool wide, u8 r, mem m, bool always = false);
     void group(bool wide, u8 opcode, u8 digit, reg rm);
     void short_form(u8 opcode, reg r);
+    void immediate(s32 v); ///< in 1 or 4 bytes: the opcode says which
+#ifdef MODBPF_DEBUG
+    void note_immediate() { open_++; }
+    u32 open_ = 0;
+#else
+    void note_immediate() {}
+    static constexpr u32 open_ = 0;
+#endif
 
     u8 *p_;
 };

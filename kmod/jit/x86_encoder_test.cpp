@@ -23,7 +23,35 @@ std::string bytes(const std::function<void(encoder &)> &f) {
     }
     return out;
 }
+u32 open_immediates(const std::function<void(encoder &)> &f) {
+    u8 buf[64];
+    encoder e(buf);
+    f(e);
+    return e.open_immediates();
+}
+
 #define BYTES(...) bytes([&](encoder &e) { __VA_ARGS__; })
+
+/// What the check of blinded images counts: each form with an immediate, in either size, and none of those that hide it.
+TEST(x86_encoder, immediates_are_counted) {
+    for (s32 v : {5, 5000}) {
+        mem m{reg::rbx, 8};
+        EXPECT_EQ(open_immediates([&](encoder &e) { e.mov_imm(reg::rdx, static_cast<u64>(v)); }), 1u);
+        EXPECT_EQ(open_immediates([&](encoder &e) { e.op(alu::add, true, reg::rdx, v); }), 1u);
+        EXPECT_EQ(open_immediates([&](encoder &e) { e.op(alu::add, true, reg::rax, v); }), 1u);
+        EXPECT_EQ(open_immediates([&](encoder &e) { e.op(alu::add, true, m, v); }), 1u);
+        EXPECT_EQ(open_immediates([&](encoder &e) { e.imul(true, reg::rdx, reg::rdx, v); }), 1u);
+        EXPECT_EQ(open_immediates([&](encoder &e) { e.test(true, reg::rdx, v); }), 1u);
+        for (u8 bytes : {1, 2, 4, 8})
+            EXPECT_EQ(open_immediates([&](encoder &e) { e.store_imm(bytes, m, v); }), 1u);
+    }
+    EXPECT_EQ(open_immediates([](encoder &e) { e.push_imm8(1); }), 1u);
+    for (u64 v : {5ull, ~5ull, 1ull << 40})
+        EXPECT_EQ(open_immediates([&](encoder &e) { e.mov_blinded(reg::rdx, v, 0x2222222211111111); }), 0u);
+    EXPECT_EQ(open_immediates([](encoder &e) { e.op(shift::shl, true, reg::rdx, 5); }), 0u);
+    EXPECT_EQ(open_immediates([](encoder &e) { e.op(alu::add, true, reg::rdx, reg::rbx); }), 0u);
+    EXPECT_EQ(open_immediates([](encoder &e) { e.lea(true, reg::rdx, {reg::rbx, 5000}); }), 0u);
+}
 
 TEST(x86_encoder, golden) {
     EXPECT_EQ(BYTES(e.mov(true, reg::rax, reg::rdi)), "4889f8");
@@ -41,6 +69,15 @@ TEST(x86_encoder, golden) {
     EXPECT_EQ(BYTES(e.mov_imm(reg::r8, 0xffffffff)), "41b8ffffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::rdi, ~0ull)), "48c7c7ffffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::r14, 0x123456789abcdef0)), "49bef0debc9a78563412");
+    EXPECT_EQ(BYTES(e.mov_blinded(reg::rax, 0x12345678, 0x11111111)), "b869472503"
+                                                                      "3511111111");
+    EXPECT_EQ(BYTES(e.mov_blinded(reg::r9, ~0ull, 0x11111111)), "49c7c1eeeeeeee"
+                                                                "4981f111111111");
+    EXPECT_EQ(BYTES(e.mov_blinded(reg::rdi, 0x123456789abcdef0, 0x2222222211111111)), "48bfe1cfad8b5a741630"
+                                                                                      "4881f711111111"
+                                                                                      "48c1c720"
+                                                                                      "4881f722222222"
+                                                                                      "48c1c720");
     EXPECT_EQ(BYTES(e.zero(reg::r8)), "4531c0");
     EXPECT_EQ(BYTES(e.extend(false, false, 1, reg::rsi, reg::rsi)), "400fb6f6");
     EXPECT_EQ(BYTES(e.extend(true, true, 4, reg::rdi, reg::rax)), "4863f8");
