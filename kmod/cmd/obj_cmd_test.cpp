@@ -116,6 +116,54 @@ TEST_F(obj_cmd, program_info_and_fdinfo) {
     EXPECT_EQ(k.jited_prog_insns, 0u);
 }
 
+/// The image as info shows it; empty: it shows none.
+std::vector<u8> jited_code(const fd &p) {
+    std::vector<u8> text(4096);
+    bpf_prog_info i{};
+    i.jited_prog_len = static_cast<u32>(text.size()), i.jited_prog_insns = addr_of(text.data());
+    EXPECT_EQ(get_info(p, i), 0);
+    text.resize(i.jited_prog_insns ? i.jited_prog_len : 0);
+    return text;
+}
+bool has_constant(const std::vector<u8> &text, u32 v) { return memmem(text.data(), text.size(), &v, sizeof(v)) != nullptr; }
+
+/// As net.core.bpf_jit_harden has it: 1 is for those without CAP_BPF. It counts when a program is loaded.
+TEST_F(obj_cmd, blinded_programs) {
+    constexpr u32 number = 0x3c9a71e5;
+    std::vector<bpf_insn> insns = {mov_imm(BPF_REG_0, number), exit_insn()};
+    struct {
+        const char *harden;
+        bool privileged, shown;
+    } rows[] = {{"0", true, true}, {"1", true, true}, {"2", true, false}, {"0", false, true}, {"1", false, false}, {"2", false, false}};
+    port_user_set_unprivileged(true);
+    for (const auto &r : rows) {
+        setenv("MODBPF_JIT_HARDEN", r.harden, 1);
+        port_user_set_caps(r.privileged ? ~0u : 0);
+        fd p = load(BPF_PROG_TYPE_SOCKET_FILTER, insns);
+        unsetenv("MODBPF_JIT_HARDEN");
+        port_user_set_caps(~0u);
+        ASSERT_TRUE(p.ok());
+        std::vector<u8> text = jited_code(p);
+        EXPECT_GT(text.size(), 5u);
+        EXPECT_EQ(has_constant(text, number), r.shown) << r.harden << r.privileged;
+        bpf_prog_info i{}; // the instructions stay what they were
+        bpf_insn shown[2] = {};
+        i.xlated_prog_len = sizeof(shown), i.xlated_prog_insns = addr_of(shown);
+        ASSERT_EQ(get_info(p, i), 0);
+        EXPECT_EQ(i.xlated_prog_len, 16u);
+        EXPECT_EQ(memcmp(shown, insns.data(), sizeof(shown)), 0);
+        // Who may not see addresses gets no code of a blinded program, and nothing of what Linux fills in behind it.
+        port_user_set_caps(1u << PORT_CAP_BPF);
+        i = {};
+        i.xlated_prog_len = sizeof(shown), i.xlated_prog_insns = addr_of(shown), i.nr_jited_ksyms = 7;
+        ASSERT_EQ(get_info(p, i), 0);
+        EXPECT_EQ(i.xlated_prog_len, 16u);
+        EXPECT_EQ(i.xlated_prog_insns != 0, r.shown);
+        EXPECT_EQ(i.nr_jited_ksyms, r.shown ? 1u : 7u);
+        port_user_set_caps(~0u);
+    }
+}
+
 TEST_F(obj_cmd, info_sizes) {
     fd p = load(BPF_PROG_TYPE_XDP, return_zero());
     bpf_prog_info small{};

@@ -95,6 +95,9 @@ struct port_jit_env {
 void port_jit_env(struct port_jit_env *out);
 /* Which passes of the JIT are on, as whoever started this asked (jit_passes=, MODBPF_JIT_PASSES), or null: all. */
 const char *port_jit_passes(void);
+/* Whose constants generated code must not show: 0: nobody's, 1: those of callers without CAP_BPF, 2: everybody's. The kernel's
+ * net.core.bpf_jit_harden and jit_harden=, whichever is more; in a process MODBPF_JIT_HARDEN. Task context. */
+int port_jit_harden(void);
 
 /* ---- locks ------------------------------------------------------------------------------------------ */
 

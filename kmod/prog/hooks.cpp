@@ -24,6 +24,7 @@ status make_hooks(program *p) {
         return error(ENOMEM);
     jit_options options;
     options.hooks = h->at.data();
+    options.blind = p->blinded;
     h->image = TRY(jit_compile(c, options));
     // The hooks before the entries: whoever reads an entry of the second image finds them (hooked_run).
     __atomic_store_n(&c.hooks, h->at.data(), __ATOMIC_RELEASE);

@@ -61,12 +61,18 @@ bool is_jiffies_address(const vec<bpf_insn> &x, u32 i) {
 }
 
 /// Helper numbers and call targets are addresses in Linux; they are hidden from those who may not see addresses.
-status put_xlated(program *p, bpf_prog_info &i) {
+/// -> whether the rest follows: of a blinded program they see no code at all, unless (a gap of Linux's, and harmless here, where these
+/// instructions have no random numbers) it has subprograms.
+result<bool> put_xlated(program *p, bpf_prog_info &i) {
     const vec<bpf_insn> &x = p->verified->xlated;
     u32 room = i.xlated_prog_len;
     i.xlated_prog_len = static_cast<u32>(x.size() * sizeof(bpf_insn));
     room = min(room, i.xlated_prog_len);
     bool raw = may_see_addresses();
+    if (room && p->blinded && !raw && p->image.funcs().size() == 1) {
+        i.xlated_prog_insns = 0;
+        return false;
+    }
     for (u32 at = 0; at < room; at += sizeof(bpf_insn)) {
         bpf_insn in = x[at / sizeof(bpf_insn)];
         if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == BPF_PSEUDO_CALL)
@@ -76,7 +82,7 @@ status put_xlated(program *p, bpf_prog_info &i) {
         if (port_copy_to_user(i.xlated_prog_insns + at, &in, min<u32>(sizeof(in), room - at)))
             return error(EFAULT);
     }
-    return {};
+    return true;
 }
 
 status put_jited(program *p, bpf_prog_info &i) {
@@ -220,7 +226,8 @@ void hide_code(bpf_prog_info &i) {
 }
 
 status fill_code(program *p, bpf_prog_info &i) {
-    TRY(put_xlated(p, i));
+    if (bool rest = TRY(put_xlated(p, i)); !rest)
+        return {};
     TRY(put_jited(p, i));
     TRY(put_funcs(p, i));
     i.attach_btf_id = p->attach_btf_id;

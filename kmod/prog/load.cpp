@@ -246,10 +246,19 @@ status tag_subprogs(program &p) {
     return {};
 }
 
+/// As net.core.bpf_jit_harden has it: 1: who may use BPF by right is trusted.
+bool must_blind() {
+    int harden = port_jit_harden();
+    return harden > 1 || (harden == 1 && !port_capable(PORT_CAP_BPF));
+}
+
 status translate(program &p) {
     if (p.verified->absent[0]) // verified only: there is nothing to run
         return tag_subprogs(p);
-    p.image = TRY(jit_compile(p.verified->image));
+    p.blinded = must_blind();
+    jit_options options;
+    options.blind = p.blinded;
+    p.image = TRY(jit_compile(p.verified->image, options));
     p.entry = p.image.entry();
     p.tail_entry = p.image.tail_entry();
     if (MODBPF_BUG_ON(!p.entry || !p.tail_entry))

@@ -48,6 +48,7 @@ struct program : runnable, refcounted<program> {
     own<verified_program> verified;
     mutex maps_lock{"used_maps"}; ///< verified->maps grows by PROG_BIND_MAP
     jit_image image;
+    bool blinded = false;     ///< its images show no constants: decided once, when it is loaded
     vec<prog_tag> func_tags;  ///< one a subprogram; empty when there is only one
     ref<btf> types;
     ref<btf> attach_types;    ///< of the kernel or a module: what attach_btf_id counts in

@@ -110,6 +110,7 @@ int modbpf_ksym_build_id(struct vm_area_struct *vma, u8 *id); /* without faults:
 /* perf_event_read_local(): -EOPNOTSUPP where it was not found. The limit of sampling frequencies. */
 int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running);
 u32 modbpf_ksym_perf_rate(void);
+const int *modbpf_ksym_jit_harden(void); /* net.core.bpf_jit_harden; NULL when unknown */
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
 struct list_head *modbpf_ksym_modules(struct mutex **lock); /* of struct module; NULL when unknown */
 struct mutex *modbpf_ksym_cgroup_mutex(void); /* NULL when unknown */

@@ -114,7 +114,8 @@ long perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 	X(CGROUP_MUTEX, cgroup_mutex) \
 	X(SYMBOL_OPS, kallsyms_op) \
 	X(X86_RETURN_THUNK, x86_return_thunk) \
-	X(PERF_MAX_STACK, sysctl_perf_event_max_stack)
+	X(PERF_MAX_STACK, sysctl_perf_event_max_stack) \
+	X(JIT_HARDEN, bpf_jit_harden)
 
 #define INDEX(index, symbol) index,
 enum ksym { FUNCTIONS(INDEX) DATA(INDEX) KSYM_COUNT };
@@ -450,6 +451,11 @@ notrace int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled
 	if (!found[PERF_EVENT_READ_LOCAL])
 		return -EOPNOTSUPP;
 	return static_call(modbpf_perf_event_read_local)(e, value, enabled, running);
+}
+
+const int *modbpf_ksym_jit_harden(void)
+{
+	return (const int *)found[JIT_HARDEN];
 }
 
 u32 modbpf_ksym_perf_rate(void)

@@ -149,3 +149,16 @@ const char *port_jit_passes(void)
 {
 	return jit_passes;
 }
+
+static int jit_harden;
+module_param(jit_harden, int, 0444);
+MODULE_PARM_DESC(jit_harden, "constants of programs are blinded: 1: of those without CAP_BPF, 2: of all; net.core.bpf_jit_harden may ask for more");
+
+int port_jit_harden(void)
+{
+	const int *kernels = modbpf_ksym_jit_harden();
+
+	if (!kernels)
+		pr_info_once("net.core.bpf_jit_harden is not known; jit_harden=%d decides\n", jit_harden);
+	return kernels ? max(READ_ONCE(*kernels), jit_harden) : jit_harden;
+}

@@ -258,3 +258,7 @@ void port_jit_env(struct port_jit_env *out) {
     port_user_per_cpu(out);
 }
 const char *port_jit_passes(void) { return getenv("MODBPF_JIT_PASSES"); }
+int port_jit_harden(void) {
+    const char *asked = getenv("MODBPF_JIT_HARDEN");
+    return asked ? atoi(asked) : 0;
+}

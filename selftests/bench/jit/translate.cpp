@@ -47,6 +47,7 @@ bool translate(const void *insns, size_t count, bool return_thunk, native_code &
         machine.return_thunk = near_thunk();
     jit_options options;
     options.env = &machine;
+    options.blind = port_jit_harden() > 1; // to see what it costs
     double best = 1e18;
     jit_image image;
     for (u32 i = 0; i < 50; i++) {
