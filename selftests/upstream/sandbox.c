@@ -4,7 +4,6 @@
 //
 // usage: sandbox BTF COMMAND...     (BTF: the raw BTF of the kernel that the programs are for)
 //        KALLSYMS in the environment: a file to show as /proc/kallsyms, that of the kernel that the programs are for
-//        sandbox - COMMAND...       in a VM: only keeps the suites' test module out of the kernel
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -97,16 +96,14 @@ static void deny(const struct denial *list, unsigned int n) {
 
 int main(int argc, char **argv) {
     if (argc < 3) {
-        fprintf(stderr, "usage: sandbox BTF|- COMMAND...\n");
+        fprintf(stderr, "usage: sandbox BTF COMMAND...\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); // without it a filter needs root
     deny(modules, sizeof(modules) / sizeof(modules[0]));
-    if (strcmp(argv[1], "-")) {
-        private_view(argv[1]);
-        deny(machine, sizeof(machine) / sizeof(machine[0]));
-    }
+    private_view(argv[1]);
+    deny(machine, sizeof(machine) / sizeof(machine[0]));
     execvp(argv[2], argv + 2);
     fail(argv[2]);
 }
