@@ -33,6 +33,23 @@ TEST_F(command, bad_address) {
         }
 }
 
+/// The machine's security modules are asked first, and what they say counts for commands that do not exist, too.
+TEST_F(command, security_modules) {
+    fd map = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 4);
+    u64 zero[attr_size / 8] = {};
+    u32 key = 0;
+    u64 value = 7;
+    port_user_set_security(-EACCES);
+    for (u32 cmd = 0; cmd <= highest + 1; cmd++)
+        EXPECT_EQ(modbpf_core_bpf(cmd, addr_of(zero), attr_size), -EACCES) << cmd;
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, map, &key, &value), -EACCES);
+    EXPECT_EQ(modbpf_core_bpf(BPF_MAP_CREATE, 8, 64), -EFAULT);
+    port_user_set_security(0);
+    value = 1;
+    EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, map, &key, &value), 0);
+    EXPECT_EQ(value, 0u);
+}
+
 TEST_F(command, unknown_commands) {
     u64 zero[attr_size / 8] = {};
     for (u32 cmd : {8u, 9u, 16u, 33u, 36u, 37u, 1000u, 0x10000u, ~0u})

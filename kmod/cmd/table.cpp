@@ -86,6 +86,8 @@ long modbpf_core_bpf(u32 cmd, u64 uattr, u32 size) {
     memset(bytes, 0, sizeof(bytes));
     if (size && port_copy_from_user(bytes, uattr, size))
         return -EFAULT;
+    if (int rc = port_security_bpf(cmd, bytes, size))
+        return rc;
     const command *c = find_command(cmd);
     if (!c || !all_zero(bytes + c->end, bytes + attr_size))
         return -EINVAL;

@@ -297,6 +297,9 @@ size_t port_cpumask_size(void); /* bytes of the kernel's struct cpumask */
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };
 bool port_unprivileged_bpf(void); /* task: may callers without CAP_BPF create maps and programs? kernel.unprivileged_bpf_disabled is 0 */
+/* Task: what the machine's security modules say to a bpf() command whose attr, of which the caller gave `size` bytes, is in kernel memory:
+ * 0 or -errno. */
+int port_security_bpf(u32 cmd, void *attr, u32 size);
 bool port_capable(enum port_cap cap); /* task: in the initial user namespace; BPF, PERFMON, NET_ADMIN also by SYS_ADMIN */
 
 /* ---- user memory ---------------------------------------------------------------------------------------- */

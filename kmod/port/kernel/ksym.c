@@ -27,6 +27,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
+#include <linux/security.h>
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
 #include <linux/uaccess.h>
@@ -90,6 +91,7 @@
 	X(COMPAT_SYS_PERF_EVENT_OPEN, __ia32_sys_perf_event_open) \
 	X(PERF_IOCTL, perf_ioctl) \
 	X(REPLACE_FD, replace_fd) \
+	X(SECURITY_BPF, security_bpf) \
 	X(CGROUP_FROM_FD, cgroup_v1v2_get_from_fd) \
 	X(CSS_TASKS_START, css_task_iter_start) \
 	X(CSS_TASKS_NEXT, css_task_iter_next) \
@@ -322,6 +324,11 @@ notrace u64 port_percpu_variable(u64 addr, unsigned int cpu)
 	if (addr >> 63)
 		return 0;
 	return (unsigned long)per_cpu_ptr((void __percpu *)(unsigned long)addr, cpu);
+}
+
+int port_security_bpf(u32 cmd, void *attr, u32 size)
+{
+	return found[SECURITY_BPF] ? static_call(modbpf_security_bpf)(cmd, attr, size) : 0;
 }
 
 bool modbpf_has_text(void)

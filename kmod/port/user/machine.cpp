@@ -31,6 +31,7 @@ u64 bug_count;
 void (*trace_hook)(const char *);
 void (*log_hook)(port_log_level, const char *);
 u32 caps = ~0u;
+int security = 0;
 
 port_log_level log_threshold() {
     static int cached = -1;
@@ -297,6 +298,8 @@ void port_current_comm(char *buf, size_t size) {
     memcpy(buf, name, strnlen(name, size - 1 < 15 ? size - 1 : 15));
 }
 
+void port_user_set_security(int rc) { security = rc; }
+int port_security_bpf(u32, void *, u32) { return security; }
 void port_user_set_caps(u32 mask) { caps = mask; }
 
 bool port_capable(port_cap cap) {

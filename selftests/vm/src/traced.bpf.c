@@ -83,7 +83,7 @@ int sees_all(__u64 *ctx)
 
 /* Not in a process. */
 int watched;
-__u64 opens, opened, slept, denied, refused;
+__u64 opens, opened, slept, denied, refused, stopped;
 
 SEC("?fexit/do_sys_openat2") int on_open(__u64 *ctx)
 {
@@ -110,6 +110,21 @@ SEC("?lsm/file_mprotect") int guard(__u64 *ctx)
 	if (bpf_get_current_pid_tgid() >> 32 != watched || ctx[1] != 5) /* PROT_READ | PROT_EXEC */
 		return 0;
 	__sync_fetch_and_add(&denied, 1);
+	return -EPERM;
+}
+
+/* Commands are asked about, too. */
+SEC("?lsm/bpf") int command_guard(__u64 *ctx)
+{
+	union bpf_attr *attr = (void *)ctx[1];
+	__u32 entries = 0;
+
+	if (bpf_get_current_pid_tgid() >> 32 != watched || (int)ctx[0] != BPF_MAP_CREATE || (__u32)ctx[2] < 16)
+		return 0;
+	bpf_probe_read_kernel(&entries, sizeof(entries), &attr->max_entries);
+	if (entries != 77)
+		return 0;
+	__sync_fetch_and_add(&stopped, 1);
 	return -EPERM;
 }
 

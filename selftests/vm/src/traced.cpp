@@ -193,12 +193,20 @@ int make_executable() {
 /// -> its errno; 0: it may.
 int ask_device() { return ioctl(STDIN_FILENO, 0x7a7a7a7a, "x") ? errno : 0; }
 
+int make_map() {
+    int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "guarded", 4, 4, 77, nullptr);
+    int err = fd < 0 ? errno : 0;
+    close(fd);
+    return err;
+}
+
 void security_hooks() {
     const struct {
         const char *prog, *count;
         int (*asks)();
         int without, with;
-    } cases[] = {{"guard", "denied", make_executable, 0, EPERM}, {"sleepable_guard", "refused", ask_device, ENOTTY, EACCES}};
+    } cases[] = {{"guard", "denied", make_executable, 0, EPERM}, {"sleepable_guard", "refused", ask_device, ENOTTY, EACCES},
+                 {"command_guard", "stopped", make_map, 0, EPERM}};
     for (const auto &c : cases) {
         loaded t({c.prog});
         variables(t.o).set<int>("watched", getpid());
