@@ -27,6 +27,7 @@ enum : u8 {
     BPF_W = 0x00, BPF_H = 0x08, BPF_B = 0x10, BPF_DW = 0x18,
     BPF_IMM = 0x00, BPF_ABS = 0x20, BPF_IND = 0x40, BPF_MEM = 0x60, BPF_MEMSX = 0x80, BPF_ATOMIC = 0xc0,
     BPF_PROBE_MEM = 0x20, BPF_PROBE_MEMSX = 0x40, ///< with BPF_LDX, in code that runs only: loads that may fault
+    BPF_PROBE_MEM32 = 0xa0, BPF_PROBE_ATOMIC = 0xe0, ///< likewise, also with BPF_ST and BPF_STX: of arenas
     // Arithmetic: operation (high 4 bits) and source (BPF_K, BPF_X).
     BPF_ADD = 0x00, BPF_SUB = 0x10, BPF_MUL = 0x20, BPF_DIV = 0x30, BPF_OR = 0x40, BPF_AND = 0x50, BPF_LSH = 0x60,
     BPF_RSH = 0x70, BPF_NEG = 0x80, BPF_MOD = 0x90, BPF_XOR = 0xa0, BPF_MOV = 0xb0, BPF_ARSH = 0xc0, BPF_END = 0xd0,

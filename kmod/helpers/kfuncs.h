@@ -30,6 +30,9 @@ MODBPF_KFUNC(iter_css_task_destroy);
 MODBPF_KFUNC(iter_task_vma_new);
 MODBPF_KFUNC(iter_task_vma_next);
 MODBPF_KFUNC(iter_task_vma_destroy);
+// arena.cpp
+MODBPF_KFUNC(arena_alloc_pages);
+MODBPF_KFUNC(arena_free_pages);
 // path.cpp
 MODBPF_KFUNC(path_d_path);
 MODBPF_KFUNC(copy_from_user_str);

@@ -49,6 +49,7 @@ struct machine {
     void load(const insn_desc &d);
     void store(const insn_desc &d);
     void atomic(const insn_desc &d);
+    void arena(const insn_desc &d);
     void packet(const insn_desc &d);
     void call_helper(const insn_desc &d);
     void call_kfunc(const insn_desc &d);
@@ -77,6 +78,11 @@ void machine::compute(const insn_desc &d) {
             dst = alu_value(d.op, d.width, d.is_signed, dst, operand(d));
             break;
         case insn_kind::mov:
+            if (d.is_addr_space_cast()) { // to user space; the null pointer stays one
+                u64 low = static_cast<u32>(regs[d.src]);
+                dst = low ? (program->arena_user >> 32 << 32) | low : 0;
+                break;
+            }
             dst = truncate(d.sx_bytes ? sign_extend(regs[d.src], d.sx_bytes) : operand(d), d.width);
             break;
         case insn_kind::neg:
@@ -151,6 +157,16 @@ void machine::atomic(const insn_desc &d) {
         regs[0] = old;
     else if (op & BPF_FETCH)
         regs[d.src] = old;
+}
+
+void machine::arena(const insn_desc &d) {
+    bool loads = d.kind == insn_kind::arena_load;
+    u64 addr = program->arena_base + static_cast<u32>(regs[loads ? d.src : d.dst]) + static_cast<u64>(static_cast<s64>(d.off));
+    u64 v = port_arena_access(arena_op_of(d), d.width, addr, loads ? 0 : operand(d), &regs[0]);
+    if (loads)
+        regs[d.dst] = v;
+    else if (d.kind == insn_kind::arena_atomic && (d.imm & BPF_FETCH) && d.imm != BPF_CMPXCHG)
+        regs[d.src] = v;
 }
 
 void machine::packet(const insn_desc &d) {
@@ -330,6 +346,10 @@ void machine::step() {
             return store(d);
         case insn_kind::atomic:
             return atomic(d);
+        case insn_kind::arena_load:
+        case insn_kind::arena_store:
+        case insn_kind::arena_atomic:
+            return arena(d);
         case insn_kind::jump:
             pc = static_cast<u32>(d.target);
             return;

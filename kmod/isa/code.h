@@ -5,6 +5,7 @@
 //  - 64-bit immediate loads of maps and map values carry the address and src_reg 0; a function's address (PSEUDO_FUNC)
 //  keeps its
 //    src_reg and the relative instruction offset in imm;
+//  - loads and stores of an arena have modes of their own, and casts from it are 32-bit moves;
 //  - context loads and stores have the offset and size of the run-time context (helpers/packet.h);
 //  - unreachable instructions are gone, offsets are adjusted;
 //  - helper calls keep the helper id in imm; bpf-to-bpf calls (src_reg 1) the relative offset; calls of kernel functions
@@ -92,6 +93,8 @@ struct code {
     vec<code_guard> guards;      ///< by instruction, ascending
     vec<code_kfunc> kfuncs;
     u32 prog_type = 0, attach_type = 0; ///< BPF_PROG_TYPE_* (0: any) and the expected attach type: whose helpers it calls
+    /// Of the arena: the kernel's address for low 32 bits of 0, and a user address; 0: there is none.
+    u64 arena_base = 0, arena_user = 0;
     vec<code_map> maps;          ///< by instruction, ascending; none where look-ups must stay calls (guards)
     /// Instruction at which the exception callback starts, or 0: what is thrown is what the program returns. It runs in place of the
     /// program that was entered last, from outside or by a tail call, with the cookie in r1; its result is the program's.

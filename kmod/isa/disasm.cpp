@@ -124,8 +124,10 @@ int print_memory(line &out, const insn_desc &d) {
     switch (d.kind) {
         case insn_kind::load:
         case insn_kind::probe_load:
+        case insn_kind::arena_load:
             return out.print("(%02x) r%d = *(%s *)(r%d %+d)\n", d.code, d.dst, type, d.src, d.off);
         case insn_kind::atomic:
+        case insn_kind::arena_atomic:
             return print_atomic(out, d);
         case insn_kind::ld_packet:
             if (d.reg)
@@ -209,6 +211,9 @@ int disasm(char *buf, u32 size, span<const bpf_insn> insns, u32 at, const disasm
         case insn_kind::probe_load:
         case insn_kind::store:
         case insn_kind::atomic:
+        case insn_kind::arena_load:
+        case insn_kind::arena_store:
+        case insn_kind::arena_atomic:
         case insn_kind::ld_packet:
             return print_memory(out, d);
         case insn_kind::jump:

@@ -63,8 +63,13 @@ constexpr opcode_table build() {
             add(t, BPF_LD | BPF_ABS | s.size, insn_kind::ld_packet, 0, s.width, false);
             add(t, BPF_LD | BPF_IND | s.size, insn_kind::ld_packet, 0, s.width, true);
         }
-        if (s.width >= 4)
+        add(t, BPF_LDX | BPF_PROBE_MEM32 | s.size, insn_kind::arena_load, 0, s.width, false);
+        add(t, BPF_ST | BPF_PROBE_MEM32 | s.size, insn_kind::arena_store, 0, s.width, false);
+        add(t, BPF_STX | BPF_PROBE_MEM32 | s.size, insn_kind::arena_store, 0, s.width, true);
+        if (s.width >= 4) {
             add(t, BPF_STX | BPF_ATOMIC | s.size, insn_kind::atomic, 0, s.width, true);
+            add(t, BPF_STX | BPF_PROBE_ATOMIC | s.size, insn_kind::arena_atomic, 0, s.width, true);
+        }
     }
     add(t, BPF_LD | BPF_IMM | BPF_DW, insn_kind::ld_imm64, 0, 8, false);
     return t;
@@ -116,13 +121,16 @@ void decode_memory(insn_desc &d) {
     switch (d.kind) {
         case insn_kind::load:
         case insn_kind::probe_load:
+        case insn_kind::arena_load:
             d.uses = src;
             d.defs = dst;
             break;
         case insn_kind::store:
+        case insn_kind::arena_store:
             d.uses = d.reg ? dst | src : dst;
             break;
         case insn_kind::atomic:
+        case insn_kind::arena_atomic:
             d.uses = dst | src;
             if (d.imm == BPF_CMPXCHG)
                 d.uses |= reg_bit(BPF_REG_0), d.defs = reg_bit(BPF_REG_0);
@@ -161,6 +169,28 @@ void decode_compute(insn_desc &d) {
 
 }  // namespace
 
+port_arena_op arena_op_of(const insn_desc &d) {
+    if (d.kind != insn_kind::arena_atomic)
+        return d.kind == insn_kind::arena_load ? PORT_ARENA_LOAD : PORT_ARENA_STORE;
+    switch (d.imm) {
+        case BPF_ADD:
+            return PORT_ARENA_ADD;
+        case BPF_AND:
+            return PORT_ARENA_AND;
+        case BPF_OR:
+            return PORT_ARENA_OR;
+        case BPF_XOR:
+            return PORT_ARENA_XOR;
+        case BPF_ADD | BPF_FETCH:
+            return PORT_ARENA_XADD;
+        case BPF_XCHG:
+            return PORT_ARENA_XCHG;
+        case BPF_CMPXCHG:
+            return PORT_ARENA_CMPXCHG;
+    }
+    return PORT_ARENA_OPS;
+}
+
 const opcode_row &opcode(u8 code) { return row_of(code); }
 
 insn_desc decode(span<const bpf_insn> insns, u32 at) {
@@ -193,6 +223,9 @@ insn_desc decode(span<const bpf_insn> insns, u32 at) {
         case insn_kind::probe_load:
         case insn_kind::store:
         case insn_kind::atomic:
+        case insn_kind::arena_load:
+        case insn_kind::arena_store:
+        case insn_kind::arena_atomic:
         case insn_kind::ld_packet:
             decode_memory(d);
             break;
@@ -236,7 +269,8 @@ refusal check_load(span<const bpf_insn> insns, u32 at) {
     if (bpf_class(insn.code) == BPF_LDX && ((mode != BPF_MEM && mode != BPF_MEMSX) || insn.imm != 0))
         return refuse(EINVAL, "BPF_LDX uses reserved fields\n");
     if (insn.code != (BPF_LD | BPF_IMM | BPF_DW)) {
-        if (row_of(insn.code).kind == insn_kind::unknown)
+        insn_kind kind = row_of(insn.code).kind;
+        if (kind == insn_kind::unknown || kind == insn_kind::arena_store || kind == insn_kind::arena_atomic)
             return refuse(EINVAL, "unknown opcode %02x\n", insn.code);
         return {};
     }
@@ -343,10 +377,12 @@ refusal check_jump(const bpf_insn &i, insn_kind kind) {
 refusal check_memory(const bpf_insn &i, insn_kind kind) {
     switch (kind) {
         case insn_kind::store:
+        case insn_kind::arena_store:
             if (bpf_class(i.code) == BPF_STX)
                 return i.imm ? refuse(EINVAL, "BPF_STX uses reserved fields\n") : refusal{};
             return i.src_reg ? refuse(EINVAL, "BPF_ST uses reserved fields\n") : refusal{};
         case insn_kind::atomic:
+        case insn_kind::arena_atomic:
             return is_atomic_op(i.imm) ? refusal{}
                                        : refuse(EINVAL, "BPF_ATOMIC uses invalid atomic opcode %02x\n", i.imm);
         case insn_kind::ld_imm64:
@@ -376,6 +412,9 @@ refusal check_encoding(const bpf_insn &insn) {
         case insn_kind::probe_load:
         case insn_kind::store:
         case insn_kind::atomic:
+        case insn_kind::arena_load:
+        case insn_kind::arena_store:
+        case insn_kind::arena_atomic:
         case insn_kind::ld_imm64:
         case insn_kind::ld_packet:
             return check_memory(insn, kind);

@@ -7,7 +7,7 @@
 // "kind" is what an
 // instruction does; engines and verifier switch over it and never look at opcode bits again.
 //
-// addr_space_cast, a move between address spaces, is known to the verifier; the engines do not run it.
+// addr_space_cast, a move between address spaces, is a move with an offset: is_addr_space_cast().
 //
 // Pure functions on values: no locks, any context. Reference: RFC 9669; Linux 6.12 kernel/bpf/verifier.c for stages
 // and texts.
@@ -31,6 +31,7 @@
 
 #include "base/bpf.h"
 #include "base/span.h"
+#include "port/port.h"
 
 namespace modbpf {
 
@@ -66,6 +67,7 @@ enum class insn_kind : u8 {
     probe_load, ///< the same of a kernel address that may be none: then dst = 0. Only the verifier's fix-up makes it
     store,    ///< *(width *)(dst + off) = operand (register or immediate)
     atomic,   ///< imm is the operation
+    arena_load, arena_store, arena_atomic, ///< the same at the low 32 bits of the address, in the arena. Only the verifier's fix-up makes them
     jump,     ///< goto
     branch,   ///< if dst op operand goto
     may_goto,
@@ -111,10 +113,14 @@ struct insn_desc {
     s64 target = 0;      ///< also of call_sub and of ld_imm64 with BPF_PSEUDO_FUNC; may lie outside the program
 
     bool alu32() const { return width == 4; }
+    bool is_addr_space_cast() const { return code == (BPF_ALU64 | BPF_MOV | BPF_X) && off == BPF_ADDR_SPACE_CAST; }
     bool is_pseudo_func() const { return kind == insn_kind::ld_imm64 && src == BPF_PSEUDO_FUNC; }
 };
 /// Decodes the instruction at `at` < insns.size(). A ld_imm64 at the very end gets upper half 0.
 insn_desc decode(span<const bpf_insn> insns, u32 at);
+
+/// What an access to an arena does; PORT_ARENA_OPS: nothing that can be done.
+port_arena_op arena_op_of(const insn_desc &d);
 
 constexpr u16 reg_bit(u32 reg) {
     return reg < 16 ? static_cast<u16>(1u << reg) : 0;

@@ -44,9 +44,12 @@ TEST(opcode, table_is_complete) {
     EXPECT_EQ(n(insn_kind::probe_load), 7u);
     EXPECT_EQ(n(insn_kind::store), 8u);
     EXPECT_EQ(n(insn_kind::atomic), 2u);
+    EXPECT_EQ(n(insn_kind::arena_load), 4u);
+    EXPECT_EQ(n(insn_kind::arena_store), 8u);
+    EXPECT_EQ(n(insn_kind::arena_atomic), 2u);
     EXPECT_EQ(n(insn_kind::ld_packet), 6u);
     EXPECT_EQ(n(insn_kind::ld_imm64), 1u);
-    EXPECT_EQ(total, 44 + 4 + 2 + 3 + 44 + 2 + 7 + 7 + 8 + 2 + 6 + 1 + 3u);  // call, exit, may_goto
+    EXPECT_EQ(total, 44 + 4 + 2 + 3 + 44 + 2 + 7 + 7 + 8 + 2 + 14 + 6 + 1 + 3u);  // call, exit, may_goto
 }
 
 TEST(opcode, decodes_registers) {

@@ -37,6 +37,9 @@ void note(jit_frame &f, const jit_op &d) {
             f.calls = true;
             break;
         case insn_kind::probe_load:
+        case insn_kind::arena_load: // what they call keeps all registers, but r9-r11 are theirs
+        case insn_kind::arena_store:
+        case insn_kind::arena_atomic:
             f.calls = true;
             break;
         case insn_kind::may_goto:  // r10 is not rbp then: reading it needs a register
@@ -66,6 +69,14 @@ bool runnable_insn(const code &c, const jit_op &d) {
         case insn_kind::load:
         case insn_kind::probe_load:
             return d.src < bpf_reg_count;
+        case insn_kind::arena_load:
+            return d.src < bpf_reg_count && c.arena_base;
+        case insn_kind::arena_store:
+            return c.arena_base;
+        case insn_kind::arena_atomic:
+            return c.arena_base && port_arena_code(arena_op_of(d), d.width);
+        case insn_kind::mov: // no address of user space has more than 31 bits above the low 32
+            return !d.is_addr_space_cast() || c.arena_user >> 63 == 0;
         case insn_kind::ld_imm64:
             return d.src == 0 || d.src == BPF_PSEUDO_FUNC;
         default:
@@ -104,6 +115,10 @@ result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
         if (!runnable_insn(c, d) || i + d.words > f.end)
             return false;
         d.origin = i;
+        if (d.is(insn_kind::mov) && d.is_addr_space_cast()) {
+            d.form = jit_form::to_user;
+            d.imm = static_cast<s64>(c.arena_user >> 32);
+        }
         if (d.kind == insn_kind::call_helper || d.kind == insn_kind::call_kfunc)
             d.uses = 0x3e;
         if (d.kind == insn_kind::call_kfunc && c.kfuncs[static_cast<u32>(d.imm)].throws) {

@@ -4,7 +4,7 @@
 namespace modbpf {
 
 bool jit_op::is_pure() const {
-    if (form == jit_form::rotate || form == jit_form::from_memory || form == jit_form::per_cpu)
+    if (form == jit_form::rotate || form == jit_form::from_memory || form == jit_form::per_cpu || form == jit_form::to_user)
         return true;
     if (form != jit_form::plain)
         return false;

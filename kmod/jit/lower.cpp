@@ -321,6 +321,11 @@ result<u32> lowering::operation(u32 at) {
         case insn_kind::probe_load:
             probe(d);
             break;
+        case insn_kind::arena_load:
+        case insn_kind::arena_store:
+        case insn_kind::arena_atomic:
+            arena(d);
+            break;
         case insn_kind::store:
             store(d);
             if (guard(d.origin, false))

@@ -111,6 +111,7 @@ private:
     void kfunc(const jit_op &d);
     void call_c(helper_fn fn, bool in_section);
     void probe(const jit_op &d);
+    void arena(const jit_op &d);
     void may_goto(const jit_op &d);
     void tail_call();
     void call_address(u64 addr);

@@ -69,6 +69,38 @@ void lowering::atomic(const jit_op &d) {
     }
 }
 
+/// The port's code makes the access, since that has a place to go on at where it faults: address in r9, value in r10. It changes no other
+/// register, but for rax of a compare and exchange, where r0 lives.
+void lowering::arena(const jit_op &d) {
+    x86::encoder &e = out_.e;
+    bool loads = d.kind == insn_kind::arena_load;
+    if (!loads && d.reg)
+        e.mov(true, reg::r10, use(d.src, reg::r10));
+    else if (!loads && d.imm)
+        constant(reg::r10, static_cast<u64>(d.imm));
+    else if (!loads)
+        e.zero(reg::r10);
+    e.mov(false, reg::r9, use(loads ? d.src : d.dst, reg::r9));
+    e.mov_imm(reg::r11, code_.arena_base + static_cast<u64>(static_cast<s64>(d.off)));
+    e.op(x86::alu::add, true, reg::r9, reg::r11);
+    u64 at = port_arena_code(arena_op_of(d), d.width);
+    if (options_.near)
+        at = options_.near(at);
+    if (env_.rel32) {
+        out_.call_addr(at);
+    } else {
+        e.mov_imm(reg::r11, at);
+        if (u64 thunk = env_.indirect_thunk[x86::num(reg::r11)])
+            out_.call_addr(thunk);
+        else
+            e.call_reg(reg::r11);
+    }
+    if (loads)
+        e.mov(true, frame_->native[d.dst], reg::r10);
+    else if (d.kind == insn_kind::arena_atomic && (d.imm & BPF_FETCH) && d.imm != BPF_CMPXCHG)
+        e.mov(true, frame_->native[d.src], reg::r10);
+}
+
 /// r0 = packet bytes, or the subprogram ends with 0.
 void lowering::packet(const jit_op &d) {
     x86::encoder &e = out_.e;

@@ -27,6 +27,15 @@ void lowering::special(const jit_op &d) {
         }
         case jit_form::per_cpu:
             return e.load_segment(env_.per_cpu.segment, wide, dst, static_cast<s32>(d.imm));
+        case jit_form::to_user: {
+            e.mov(false, dst, use(d.src, dst));
+            e.test(false, dst, dst);
+            u8 *null = e.jcc_ahead(x86::cond::e);
+            e.op(x86::shift::shl, true, dst, 32);
+            e.op(x86::alu::or_, true, dst, static_cast<s32>(d.imm));
+            e.op(x86::shift::rol, true, dst, 32);
+            return e.land(null);
+        }
         case jit_form::hash:
             return hash(facts_.lookups[static_cast<u32>(d.imm)]);
         case jit_form::direct: {

@@ -313,7 +313,7 @@ TEST(array, allocation_failures) {
 }
 
 TEST(registry, table) {
-    EXPECT_EQ(all_map_ops().size(), 22u);
+    EXPECT_EQ(all_map_ops().size(), 23u);
     for (const map_ops *ops : all_map_ops()) {
         EXPECT_EQ(find_map_ops(ops->type), ops);
         // What the command layer calls without asking.

@@ -116,6 +116,9 @@ struct map_ops {
 
     // Files.
     int (*mmap)(map *m, port_vma *vma);
+    port_arena *(*arena)(map *m); ///< and what port_file_ops says of these three
+    int (*place)(map *m, u64 addr, size_t size, u64 offset);
+    int (*fault)(map *m, port_fault *f, u64 addr);
     unsigned int (*poll)(map *m, port_poll *poll);
 
     /// Address of byte `off` of the value area, for direct loads (ld_imm64 with PSEUDO_MAP_VALUE); -ENOTSUPP where null.

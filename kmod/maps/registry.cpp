@@ -26,6 +26,7 @@ extern constinit const map_ops task_storage_ops;
 extern constinit const map_ops cgrp_storage_ops;
 extern constinit const map_ops inode_storage_ops;
 extern constinit const map_ops sk_storage_ops;
+extern constinit const map_ops arena_ops;
 
 namespace {
 
@@ -33,7 +34,7 @@ constexpr const map_ops *table[] = {
     &hash_ops,      &array_ops,        &prog_array_ops,    &perf_event_array_ops, &percpu_hash_ops, &percpu_array_ops,
     &lru_hash_ops,  &lru_percpu_hash_ops, &lpm_trie_ops,   &array_of_maps_ops,    &hash_of_maps_ops, &queue_ops,
     &stack_ops,     &stack_trace_ops,  &bloom_filter_ops,  &ringbuf_ops,          &user_ringbuf_ops,
-    &cgroup_array_ops, &task_storage_ops, &cgrp_storage_ops, &inode_storage_ops, &sk_storage_ops,
+    &cgroup_array_ops, &task_storage_ops, &cgrp_storage_ops, &inode_storage_ops, &sk_storage_ops, &arena_ops,
 };
 
 }  // namespace

@@ -31,24 +31,13 @@ constexpr sizes none{0, 0}, some{1, any};
 struct shape {
     u32 type;
     u32 flags;             ///< allowed
-    u32 must;              ///< flags without which it is not made
     sizes key, value;
     u32 value_big = any;   ///< above: E2BIG
     sizes entries = some;
     u32 entries_big = any; ///< above: E2BIG
     bool typed = false;    ///< key and value must have BTF types
     bool big_first = false; ///< a value that is too big is told before flags and entries
-    status (*more)(const map_params &p) = nullptr;
 };
-
-status check_arena(const map_params &p) {
-    if (p.extra % PORT_PAGE_SIZE)
-        return error(EINVAL);
-    u64 range = static_cast<u64>(p.max_entries) * PORT_PAGE_SIZE;
-    if (range > 1ull << 32)
-        return error(E2BIG);
-    return p.extra >> 32 != (p.extra + range - 1) >> 32 ? status(error(ERANGE)) : status(); // of the user's addresses
-}
 
 /// The value is a structure that the kernel made for one of its operations: bpf_struct_ops_<name>, with the operations themselves in its
 /// second member.
@@ -75,26 +64,24 @@ status check_struct_ops_value(const map_params &p) {
 // clang-format off
 /// Checked before the caller's rights.
 constexpr shape early[] = {
-    {.type = BPF_MAP_TYPE_DEVMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8}},
-    {.type = BPF_MAP_TYPE_DEVMAP_HASH, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
+    {.type = BPF_MAP_TYPE_DEVMAP, .flags = BPF_F_NUMA_NODE | file_flags, .key = {4, 4}, .value = {4, 4, 8}},
+    {.type = BPF_MAP_TYPE_DEVMAP_HASH, .flags = BPF_F_NUMA_NODE | file_flags, .key = {4, 4}, .value = {4, 4, 8},
      .entries = {1, buckets_max}},
-    {.type = BPF_MAP_TYPE_STRUCT_OPS, .flags = BPF_F_LINK | BPF_F_VTYPE_BTF_OBJ_FD, .must = 0, .key = {4, 4}, .value = {0, any},
+    {.type = BPF_MAP_TYPE_STRUCT_OPS, .flags = BPF_F_LINK | BPF_F_VTYPE_BTF_OBJ_FD, .key = {4, 4}, .value = {0, any},
      .entries = {1, 1}},
 };
 
 /// Checked behind the caller's rights.
 constexpr shape late[] = {
-    {.type = BPF_MAP_TYPE_CPUMAP, .flags = BPF_F_NUMA_NODE, .must = 0, .key = {4, 4}, .value = {4, 4, 8}, .entries_big = cpu_slots_max},
-    {.type = BPF_MAP_TYPE_SOCKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4, 8},
+    {.type = BPF_MAP_TYPE_CPUMAP, .flags = BPF_F_NUMA_NODE, .key = {4, 4}, .value = {4, 4, 8}, .entries_big = cpu_slots_max},
+    {.type = BPF_MAP_TYPE_SOCKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .key = {4, 4}, .value = {4, 4, 8},
      .entries = {1, 0x7fffffff}},
-    {.type = BPF_MAP_TYPE_SOCKHASH, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = some, .value = {4, 4, 8}},
-    {.type = BPF_MAP_TYPE_XSKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .must = 0, .key = {4, 4}, .value = {4, 4}},
-    {.type = BPF_MAP_TYPE_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = {8, 8, 16}, .value = some,
+    {.type = BPF_MAP_TYPE_SOCKHASH, .flags = BPF_F_NUMA_NODE | file_flags, .key = some, .value = {4, 4, 8}},
+    {.type = BPF_MAP_TYPE_XSKMAP, .flags = BPF_F_NUMA_NODE | file_flags, .key = {4, 4}, .value = {4, 4}},
+    {.type = BPF_MAP_TYPE_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .key = {8, 8, 16}, .value = some,
      .value_big = storage_max, .entries = none, .big_first = true},
-    {.type = BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .must = 0, .key = {8, 8, 16}, .value = some,
+    {.type = BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, .flags = BPF_F_NUMA_NODE | access_flags, .key = {8, 8, 16}, .value = some,
      .value_big = percpu_max, .entries = none, .big_first = true},
-    {.type = BPF_MAP_TYPE_ARENA, .flags = BPF_F_SEGV_ON_FAULT | BPF_F_MMAPABLE | BPF_F_NO_USER_CONV, .must = BPF_F_MMAPABLE, .key = none,
-     .value = none, .more = check_arena},
 };
 // clang-format on
 
@@ -102,13 +89,13 @@ status check_shape(const shape &s, const map_params &p) {
     if (s.big_first && s.key.take(p.key_size) && p.value_size > s.value_big)
         return error(E2BIG);
     bool both = (p.flags & BPF_F_RDONLY_PROG) && (p.flags & BPF_F_WRONLY_PROG);
-    if ((p.flags & ~s.flags) || (p.flags & s.must) != s.must || both)
+    if ((p.flags & ~s.flags) || both)
         return error(EINVAL);
     if (!s.entries.take(p.max_entries) || !s.key.take(p.key_size) || !s.value.take(p.value_size) || (s.typed && !p.typed))
         return error(EINVAL);
     if (p.value_size > s.value_big || p.max_entries > s.entries_big)
         return error(E2BIG);
-    return s.more ? s.more(p) : status();
+    return {};
 }
 
 const shape *find_shape(span<const shape> table, u32 type) {
@@ -136,51 +123,20 @@ status check_late(const map_params &p) {
     return p.type == BPF_MAP_TYPE_STRUCT_OPS ? check_struct_ops_value(p) : status();
 }
 
-struct verify_map : map {
-    verify_map(const map_ops *o, const map_params &p) : map(o, p) {}
-    ~verify_map() {
-        if (pages)
-            port_region_destroy(pages);
-    }
-    port_region *pages = nullptr; ///< of an arena, where user space has mapped it
-    mutex lock{"arena_pages"};
-};
-
 result<map *> create(const map_params &p) {
     TRY(check_late(p));
     map_params kept = p;
     if (p.type == BPF_MAP_TYPE_DEVMAP || p.type == BPF_MAP_TYPE_DEVMAP_HASH)
         kept.flags |= BPF_F_RDONLY_PROG; // a look-up shows the device's number itself
-    verify_map *m = make<verify_map>(PORT_SLEEPING, find_map_ops(p.type), kept);
-    if (!m)
-        return error(ENOMEM);
-    return static_cast<map *>(m);
+    map *m = make<map>(PORT_SLEEPING, find_map_ops(p.type), kept);
+    return m ? result<map *>(m) : error(ENOMEM);
 }
 
-void free_map(map *m) { destroy(static_cast<verify_map *>(m)); }
-u64 memory(const map *) { return sizeof(verify_map); }
+void free_map(map *m) { destroy(m); }
+u64 memory(const map *) { return sizeof(map); }
 long no_element(map *, const void *, void *) { return -ENOENT; }
 long no_value(map *, const void *, void *, u64) { return -ENOENT; }
 long no_removal(map *, const void *) { return -ENOENT; }
-
-/// Programs are loaded with the arena's global variables in it, so user space must have its pages.
-int mmap_arena(map *map, port_vma *vma) {
-    auto *m = static_cast<verify_map *>(map);
-    u64 bytes = static_cast<u64>(m->params.max_entries) * PORT_PAGE_SIZE, end;
-    if (__builtin_add_overflow(port_vma_offset(vma), static_cast<u64>(port_vma_size(vma)), &end) || end > bytes)
-        return -EINVAL;
-    mutex_guard g(m->lock);
-    if (!m->pages)
-        m->pages = port_region_create(bytes, 0);
-    return m->pages ? port_vma_map(vma, m->pages, port_vma_offset(vma)) : -ENOMEM;
-}
-
-/// A program that names the arena's memory gets the user's address of its start.
-result<u64> arena_address(map *m, u32 off) {
-    if (off > static_cast<u64>(m->params.max_entries) * PORT_PAGE_SIZE)
-        return error(ERANGE);
-    return m->params.extra;
-}
 
 status check_reuseport(const map_params &p) {
     return p.value_size == 4 || p.value_size == 8 ? check_array(p) : status(error(EINVAL));
@@ -196,8 +152,6 @@ constexpr map_ops row(u32 type, const char *name, status (*check)(const map_para
             .lookup_user = no_value,
             .remove_user = no_removal,
             .next_key = no_element,
-            .mmap = type == BPF_MAP_TYPE_ARENA ? mmap_arena : nullptr,
-            .value_address = type == BPF_MAP_TYPE_ARENA ? arena_address : nullptr,
             .memory = memory};
 }
 
@@ -212,7 +166,6 @@ constexpr map_ops table[] = {
     row(BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE, "percpu_cgroup_storage"),
     row(BPF_MAP_TYPE_DEVMAP_HASH, "devmap_hash"),
     row(BPF_MAP_TYPE_STRUCT_OPS, "struct_ops"),
-    row(BPF_MAP_TYPE_ARENA, "arena"),
 };
 
 }  // namespace

@@ -66,6 +66,36 @@ void *port_region_addr(struct port_region *r);
 size_t port_region_size(struct port_region *r);
 #define PORT_PAGE_SIZE 4096u /* x86-64 only */
 
+/*
+ * Arenas: 4 GiB of the kernel's addresses, and guards of PORT_ARENA_GUARD bytes around them, of which only those have memory that pages were
+ * added for. User space maps the same pages at addresses with the same low 32 bits, which name a page: it is bits 12 to 31 of its address.
+ * What changes pages and mappings runs in task context under one lock of the owner's. Programs come by port_arena_access() whenever they
+ * like, also where no page is.
+ */
+#define PORT_ARENA_PAGES (1u << 20)
+#define PORT_ARENA_GUARD (32u << 10)
+struct port_arena;
+/* strict: user space finds only pages that were added; else one is added where it looks (port_file_ops::fault; user: without it). -ENOMEM,
+ * -EOPNOTSUPP: the kernel lacks what it needs. */
+int port_arena_create(bool strict, struct port_arena **out);
+void port_arena_destroy(struct port_arena *a); /* task: nobody has it mapped; NULL is allowed */
+u64 port_arena_base(const struct port_arena *a); /* where page 0 is, or would be */
+const u64 *port_arena_pages(struct port_arena *a); /* a bit for each: it is there */
+/* Adds zeroed pages where none are. node: -1 or a NUMA node. -EINVAL: there is no such node; -ENOMEM, and nothing is added. */
+int port_arena_add(struct port_arena *a, u32 page, u32 count, int node);
+/* Takes those that are there from programs and from all who have them mapped, and frees them. */
+void port_arena_remove(struct port_arena *a, u32 page, u32 count);
+
+/* Accesses of 1, 2, 4, 8 bytes; the atomic ones of 4 and 8. Where a byte has no page, loads give 0 and nothing else is done. */
+enum port_arena_op { PORT_ARENA_LOAD, PORT_ARENA_STORE, PORT_ARENA_ADD, PORT_ARENA_AND, PORT_ARENA_OR, PORT_ARENA_XOR,
+	PORT_ARENA_XADD, PORT_ARENA_XCHG, PORT_ARENA_CMPXCHG, PORT_ARENA_OPS };
+/* Any context. addr: within an arena or its guards. old: what CMPXCHG compares with, and then what was there. -> what LOAD, XADD and XCHG
+ * give, zero-extended; where there is no page the atomic ones leave value and *old, cut to their width. */
+u64 port_arena_access(enum port_arena_op op, u32 width, u64 addr, u64 value, u64 *old);
+/* The same as native code to be called: address in r9, value and result in r10, *old in rax. Nothing else but the flags changes. 0: there
+ * is no such access. */
+u64 port_arena_code(enum port_arena_op op, u32 width);
+
 /* ---- executable text: task context ----------------------------------------------------------------- */
 
 /* Writable, not executable, filled with int3; within rel32 reach of kernel and module text in the kernel build. */
@@ -325,6 +355,7 @@ long port_probe_read_user_str(char *dst, u64 src, size_t size);
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
 struct port_vma;  /* one mmap() request */
+struct port_fault; /* user space has touched a mapping where it sees nothing */
 struct port_poll; /* one poll() request */
 struct port_seq;  /* a text being produced (fdinfo) */
 struct port_waitq;
@@ -345,6 +376,11 @@ struct port_file_ops {
 	void (*show_fdinfo)(void *obj, struct port_seq *seq);
 	long (*ioctl)(void *obj, unsigned int cmd, u64 arg);     /* NULL: ENOTTY */
 	long (*read)(void *obj, u64 to, size_t size);            /* NULL: EINVAL; task: bytes written to user memory, or -errno */
+	/* NULL allowed, all three together: what mappings of obj show, where that is an arena, else NULL; where a mapping may lie: 0: anywhere,
+	 * 1: where all addresses have the same upper 32 bits, or -errno; a page that is to be shown at addr (port_fault_map): 0 or -errno. */
+	struct port_arena *(*arena)(void *obj);
+	int (*place)(void *obj, u64 addr, size_t size, u64 offset);
+	int (*fault)(void *obj, struct port_fault *f, u64 addr);
 };
 #define PORT_POLL_IN 0x0041u /* EPOLLIN | EPOLLRDNORM */
 #define PORT_POLL_OUT 0x0104u /* EPOLLOUT | EPOLLWRNORM */
@@ -387,6 +423,11 @@ void port_vma_forbid_write(struct port_vma *v); /* clears VM_MAYWRITE: no later 
 void port_vma_forbid_exec(struct port_vma *v);
 /* Maps region bytes [region_off, region_off + vma size), mirror included; -EINVAL beyond. */
 int port_vma_map(struct port_vma *v, struct port_region *r, size_t region_off);
+
+u64 port_vma_addr(struct port_vma *v);
+/* Shows an arena; all who map it do so at one address. No part of the mapping can go alone or be moved, and children do not inherit it. */
+int port_vma_map_arena(struct port_vma *v, struct port_arena *a);
+int port_fault_map(struct port_fault *f, struct port_arena *a, u32 page); /* one that is there */
 
 struct port_waitq *port_waitq_create(void);
 void port_waitq_destroy(struct port_waitq *q); /* task: waits for wake-ups in flight */

@@ -60,6 +60,19 @@ void map_vma_close(void *obj, bool writable) {
         map_write_end(static_cast<map *>(obj));
 }
 
+port_arena *map_arena(void *obj) {
+    map *m = static_cast<map *>(obj);
+    return m->ops->arena ? m->ops->arena(m) : nullptr;
+}
+int map_place(void *obj, u64 addr, size_t size, u64 offset) {
+    map *m = static_cast<map *>(obj);
+    return m->ops->place ? m->ops->place(m, addr, size, offset) : 0;
+}
+int map_fault(void *obj, port_fault *f, u64 addr) {
+    map *m = static_cast<map *>(obj);
+    return m->ops->fault ? m->ops->fault(m, f, addr) : -EFAULT;
+}
+
 unsigned int map_poll(void *obj, port_poll *poll) {
     map *m = static_cast<map *>(obj);
     return m->ops->poll ? m->ops->poll(m, poll) : PORT_POLL_ERR;
@@ -98,6 +111,9 @@ constinit const port_file_ops map_file_ops = {
     .poll = map_poll,
     .show_fdinfo = map_fdinfo,
     .ioctl = nullptr,
+    .arena = map_arena,
+    .place = map_place,
+    .fault = map_fault,
 };
 
 constinit const port_file_ops btf_file_ops = {

@@ -288,7 +288,7 @@ status move_reg(env &e, const insn_desc &d) {
 }
 
 status check_mov(env &e, const insn_desc &d) {
-    if (is_arena_cast(e.insns[e.insn]))
+    if (d.is_addr_space_cast())
         return cast_arena(e, d);
     if (d.reg)
         TRY(read_reg(e, d.src));

@@ -3,19 +3,15 @@
 
 namespace modbpf {
 
-namespace {
-
-bool has_arena(const env &e) {
+map *find_arena(env &e) {
     for (const ref<map> &m : e.maps)
         if (m->params.type == BPF_MAP_TYPE_ARENA)
-            return true;
-    return false;
+            return m.get();
+    return nullptr;
 }
 
-}  // namespace
-
 status cast_arena(env &e, const insn_desc &d) {
-    if (!has_arena(e)) {
+    if (!find_arena(e)) {
         verbose(e, "addr_space_cast insn can only be used in a program that has an associated arena\n");
         return fail(EINVAL);
     }
@@ -25,12 +21,10 @@ status cast_arena(env &e, const insn_desc &d) {
     dst.set_unknown();
     if (d.imm == 1) // from the arena's address space
         dst.type = reg_type::arena;
-    note_absent(e, "instruction", "addr_space_cast");
     return {};
 }
 
 status access_arena(env &e, access t, s32 value) {
-    note_absent(e, "access to", "arenas");
     if (t == access::read && value >= 0)
         e.reg(static_cast<u32>(value)).set_unknown();
     return {};

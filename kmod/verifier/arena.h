@@ -10,12 +10,12 @@
 
 namespace modbpf {
 
-/// Is the move one between address spaces?
-inline bool is_arena_cast(const bpf_insn &in) { return in.code == (BPF_ALU64 | BPF_MOV | BPF_X) && in.off == BPF_ADDR_SPACE_CAST; }
 status cast_arena(env &e, const insn_desc &d);
 status access_arena(env &e, access t, s32 value);
-/// Can the atomic operation be made on arena memory by native code?
+/// Can the atomic operation be made on arena memory by native code that faults as a whole or not at all?
 bool arena_atomic_allowed(const insn_desc &d);
+/// The program's arena, or null.
+map *find_arena(env &e);
 /// Behind exploration: what was seen to load from an arena can be made to.
 status check_arena_loads(env &e);
 

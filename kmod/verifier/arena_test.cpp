@@ -7,15 +7,16 @@ namespace modbpf::test {
 
 namespace {
 
-constexpr int arena_fd = 2200, other_arena_fd = 2201; ///< 4 pages each
+constexpr int arena_fd = 2200, other_arena_fd = 2201, unconverted_fd = 2202, nowhere_fd = 2203; ///< 4 pages each
 
 struct arena_maps {
-    map *m[2]{};
+    map *m[4]{};
     arena_maps() {
-        for (map *&a : m) {
-            map_params p{.type = BPF_MAP_TYPE_ARENA, .max_entries = 4, .flags = BPF_F_MMAPABLE, .extra = 1ull << 44};
-            a = find_map_ops(p.type)->create(p).value();
-            a->user_get();
+        for (int i = 0; i < 4; i++) {
+            u32 flags = BPF_F_MMAPABLE | (i == unconverted_fd - arena_fd ? u32{BPF_F_NO_USER_CONV} : 0u);
+            map_params p{.type = BPF_MAP_TYPE_ARENA, .max_entries = 4, .flags = flags, .extra = i == nowhere_fd - arena_fd ? 0 : 1ull << 44};
+            m[i] = find_map_ops(p.type)->create(p).value();
+            m[i]->user_get();
         }
     }
     ~arena_maps() {
@@ -27,7 +28,7 @@ struct arena_maps {
     }
     static result<ref<map>> from_fd(int fd) {
         static arena_maps a;
-        return fd == arena_fd ? ref<map>(a.m[0]) : fd == other_arena_fd ? ref<map>(a.m[1]) : verifier_maps::from_fd(fd);
+        return fd >= arena_fd && fd <= nowhere_fd ? ref<map>(a.m[fd - arena_fd]) : verifier_maps::from_fd(fd);
     }
 };
 
@@ -76,10 +77,51 @@ TEST(Arena, Rows) {
             }
 }
 
-TEST(Arena, DoesNotRunHere) {
-    auto out = check(rows()[0].p, {.type = BPF_PROG_TYPE_KPROBE, .map_from_fd = arena_maps::from_fd});
-    EXPECT_EQ(out.err, ENOTSUPP);
-    EXPECT_NE(out.log.find("addr_space_cast"), std::string::npos) << out.log;
+/// What runs, and what is shown of it.
+TEST(Arena, AccessesAreMarked) {
+    prog p = ld_map(r9, arena_fd) + prog{call(BPF_FUNC_get_prandom_u32), cast(r6, r0, to_kernel), ldx(BPF_W, r1, r6, 0), st(BPF_B, r6, 8, 1),
+                                         stx(BPF_DW, r6, r10, 16), atomic(BPF_DW, BPF_ADD | BPF_FETCH, r6, r1, 0), cast(r2, r6, to_user)} + ret0;
+    struct { u8 run, shown; s16 off; s32 imm; } want[] = {
+        {BPF_ALU | BPF_MOV | BPF_X, BPF_ALU | BPF_MOV | BPF_X, 0, 0},
+        {BPF_LDX | BPF_PROBE_MEM32 | BPF_W, BPF_LDX | BPF_MEM | BPF_W, 0, 0},
+        {BPF_ST | BPF_PROBE_MEM32 | BPF_B, BPF_ST | BPF_MEM | BPF_B, 8, 1},
+        {BPF_STX | BPF_PROBE_MEM32 | BPF_DW, BPF_STX | BPF_MEM | BPF_DW, 16, 0},
+        {BPF_STX | BPF_PROBE_ATOMIC | BPF_DW, BPF_STX | BPF_PROBE_ATOMIC | BPF_DW, 0, BPF_ADD | BPF_FETCH},
+        {BPF_ALU64 | BPF_MOV | BPF_X, BPF_ALU64 | BPF_MOV | BPF_X, 1, to_user},
+    };
+    for (int fd : {arena_fd, unconverted_fd}) {
+        p[0].imm = fd;
+        auto out = check(p, {.type = BPF_PROG_TYPE_KPROBE, .map_from_fd = arena_maps::from_fd});
+        ASSERT_EQ(out.err, 0) << out.log;
+        const code &c = out.program->image;
+        EXPECT_EQ(c.arena_user, 1ull << 44);
+        EXPECT_NE(c.arena_base, 0u);
+        for (u32 i = 0; i < count_of(want); i++) {
+            auto w = fd == unconverted_fd && i == 5 ? want[0] : want[i];
+            const bpf_insn &run = c.insns[3 + i], &shown = out.program->xlated[3 + i];
+            EXPECT_EQ(run.code, w.run) << i;
+            EXPECT_EQ(shown.code, w.shown) << i;
+            EXPECT_EQ(run.off, w.off) << i;
+            EXPECT_EQ(run.imm, w.imm) << i;
+        }
+    }
+}
+
+/// The modes are the fix-up's alone.
+TEST(Arena, ModesThatNobodyLoads) {
+    for (u8 code : {BPF_LDX | BPF_PROBE_MEM32 | BPF_W, BPF_ST | BPF_PROBE_MEM32 | BPF_W, BPF_STX | BPF_PROBE_MEM32 | BPF_W,
+                    BPF_STX | BPF_PROBE_ATOMIC | BPF_W}) {
+        auto out = check(ld_map(r9, arena_fd) + prog{mov(r1, 0), mov(r0, 0), raw(code, r1, bpf_class(code) == BPF_ST ? 0 : r1, 0, 0)} + ret0,
+                         {.map_from_fd = arena_maps::from_fd});
+        EXPECT_EQ(out.err, EINVAL);
+        EXPECT_NE(out.log.find(bpf_class(code) == BPF_LDX ? "BPF_LDX uses reserved fields" : "unknown opcode"), std::string::npos) << out.log;
+    }
+}
+
+TEST(Arena, MustHaveAnAddress) {
+    auto out = check(ld_map(r9, nowhere_fd) + ret0, {.map_from_fd = arena_maps::from_fd});
+    EXPECT_EQ(out.err, EINVAL);
+    EXPECT_NE(out.log.find("arena's user address must be set via map_extra or mmap()"), std::string::npos) << out.log;
 }
 
 }  // namespace

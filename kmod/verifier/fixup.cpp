@@ -2,6 +2,7 @@
 // From the verified instructions to the code that runs: branches that go one way only become jumps, dead code goes, context
 // accesses get the layout of the run-time context, map loads get addresses. Every change is one instruction for one, but for the calls that
 // expand.h replaces; then instructions are dropped. One table of new positions moves jumps, calls, subprograms and debug information.
+#include "maps/arena.h"
 #include "verifier/arena.h"
 #include "verifier/context.h"
 #include "verifier/env.h"
@@ -33,6 +34,7 @@ struct fixer {
     result<code_kfunc> placed_function(u32 i);
     status convert_kfunc(u32 i);
     void convert_probe(u32 i);
+    void convert_arena(u32 i);
     status move_targets(u32 i);
     status emit_guard(u32 i);
     status emit_map(u32 i);
@@ -197,6 +199,26 @@ void fixer::convert_probe(u32 i) {
         in.code = static_cast<u8>((in.code & ~0xe0) | (bpf_mode(in.code) == BPF_MEMSX ? BPF_PROBE_MEMSX : BPF_PROBE_MEM));
 }
 
+/// Accesses to the arena, and casts: to what programs see of it always, to user addresses where those are not wanted, by dropping the upper half.
+void fixer::convert_arena(u32 i) {
+    bpf_insn &in = run[i];
+    if (e.desc(i).is_addr_space_cast()) {
+        map *m = find_arena(e);
+        if (in.imm != 1 && !(m->params.flags & BPF_F_NO_USER_CONV))
+            return;
+        in.code = BPF_ALU | BPF_MOV | BPF_X;
+        in.off = 0, in.imm = 0;
+        shown[i] = in;
+        return;
+    }
+    if (!e.aux[i].has_ptr_type || base_of(e.aux[i].ptr_type) != reg_type::arena)
+        return;
+    bool atomic = bpf_mode(in.code) == BPF_ATOMIC;
+    in.code = static_cast<u8>((in.code & ~0xe0) | (atomic ? BPF_PROBE_ATOMIC : BPF_PROBE_MEM32));
+    if (atomic)
+        shown[i].code = in.code;
+}
+
 /// The function of a call that the image names by its place: of a kernel function, or of a helper with a hidden argument. Null: neither.
 result<code_kfunc> fixer::placed_function(u32 i) {
     code_kfunc k{};
@@ -350,6 +372,10 @@ status fix_up(env &e) {
     e.out->image.sleepable |= (e.req.prog_flags & BPF_F_SLEEPABLE) != 0;
     e.out->image.prog_type = e.req.type->type;
     e.out->image.attach_type = e.req.expected_attach_type;
+    if (map *arena = find_arena(e)) {
+        e.out->image.arena_base = arena_kernel_base(arena);
+        e.out->image.arena_user = arena_user_start(arena);
+    }
     TRY(f.start());
     TRY(f.check_kfuncs());
     TRY(check_arena_loads(e));
@@ -368,6 +394,7 @@ status fix_up(env &e) {
         f.shown[i] = f.run[i];
         TRY(f.convert_kfunc(i));
         f.convert_probe(i);
+        f.convert_arena(i);
         if (wide) {
             f.shown[i + 1] = f.run[i + 1];
             TRY(f.convert_map(i));

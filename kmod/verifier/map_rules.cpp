@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Which maps a program may name at all, whatever it does with them. Facts and texts of Linux 6.12 (check_map_prog_compatibility).
 #include "btf/fields.h"
+#include "maps/arena.h"
 #include "verifier/env.h"
 
 namespace modbpf {
@@ -69,7 +70,7 @@ status check_new_map(env &e, const map &m) {
         verbose(e, "CAP_BPF and CAP_PERFMON are required to use arena\n");
         return fail(EPERM);
     }
-    if (m.params.extra || __atomic_load_n(&m.writers, __ATOMIC_ACQUIRE)) // user space said where, or has mapped it
+    if (arena_user_start(&m))
         return {};
     verbose(e, "arena's user address must be set via map_extra or mmap()\n");
     return fail(EINVAL);

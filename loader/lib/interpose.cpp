@@ -68,7 +68,8 @@ void *mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset) n
     }
     if ((flags & MAP_FIXED) && ours()) { // replaces what was there
         core_section section;
-        port_user_unmapped(addr, size);
+        if (int rc = port_user_unmapped(addr, size))
+            return reinterpret_cast<void *>(result(rc));
     }
     // libc refuses an offset that is not a multiple of the page size itself, with the kernel's errno.
     return reinterpret_cast<void *>(result(raw(SYS_mmap, reinterpret_cast<long>(addr), static_cast<long>(size), prot, flags,
@@ -81,7 +82,8 @@ void *mmap64(void *addr, size_t size, int prot, int flags, int fd, off64_t offse
 int munmap(void *addr, size_t size) noexcept {
     if (ours()) {
         core_section section;
-        port_user_unmapped(addr, size);
+        if (int rc = port_user_unmapped(addr, size))
+            return static_cast<int>(result(rc));
     }
     return static_cast<int>(result(raw(SYS_munmap, reinterpret_cast<long>(addr), static_cast<long>(size))));
 }

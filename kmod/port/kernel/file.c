@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/irq_work.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/poll.h>
@@ -115,6 +116,60 @@ static int file_mmap(struct file *file, struct vm_area_struct *vma)
 	return ops_of(file)->mmap(file->private_data, (struct port_vma *)vma);
 }
 
+/* ---- mappings of arenas ----------------------------------------------------------------------------------- */
+
+static int arena_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int arena_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static vm_fault_t arena_fault(struct vm_fault *vmf)
+{
+	struct file *file = vmf->vma->vm_file;
+	int ret = ops_of(file)->fault(file->private_data, (struct port_fault *)vmf, vmf->address);
+
+	if (!ret)
+		return VM_FAULT_NOPAGE;
+	return ret == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGSEGV;
+}
+
+static const struct vm_operations_struct arena_vm_ops = {
+	.open = file_vma_open,
+	.close = file_vma_close,
+	.may_split = arena_may_split,
+	.mremap = arena_mremap,
+	.fault = arena_fault,
+};
+
+static unsigned long free_area(struct file *file, unsigned long addr, unsigned long len, unsigned long pgoff, unsigned long flags)
+{
+#ifdef MODBPF_HAVE_MM_GET_UNMAPPED_AREA
+	return mm_get_unmapped_area(current->mm, file, addr, len, pgoff, flags);
+#else
+	return current->mm->get_unmapped_area(file, addr, len, pgoff, flags);
+#endif
+}
+
+/* Of twice the size, so that one half has all its addresses in one piece of 4 GiB. */
+static unsigned long file_get_unmapped_area(struct file *file, unsigned long addr, unsigned long len, unsigned long pgoff,
+					    unsigned long flags)
+{
+	int ret = ops_of(file)->place(file->private_data, addr, len, (u64)pgoff << PAGE_SHIFT);
+	unsigned long at;
+
+	if (ret <= 0)
+		return ret ? ret : free_area(file, addr, len, pgoff, flags);
+	at = free_area(file, addr, len * 2, 0, flags);
+	if (IS_ERR_VALUE(at) || at >> 32 == (at + len - 1) >> 32)
+		return at;
+	return flags & MAP_FIXED ? -EINVAL : round_up(at, 1UL << 32);
+}
+
 int port_file_class_register(const struct port_file_ops *ops)
 {
 	struct file_class *c;
@@ -132,6 +187,7 @@ int port_file_class_register(const struct port_file_ops *ops)
 		.poll = ops->poll ? file_poll : NULL,
 		.show_fdinfo = ops->show_fdinfo ? file_show_fdinfo : NULL,
 		.read = ops->read ? file_read : NULL,
+		.get_unmapped_area = ops->place ? file_get_unmapped_area : NULL,
 		.unlocked_ioctl = ops->ioctl ? file_ioctl : NULL,
 		.compat_ioctl = ops->ioctl ? compat_ptr_ioctl : NULL,
 	};
@@ -176,7 +232,9 @@ int modbpf_class_index(const struct port_file_ops *ops, unsigned int *index)
 int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flags)
 {
 	struct file_class *c = class_of(ops);
-	int mode = O_RDWR;
+	struct port_arena *arena;
+	struct file *file;
+	int mode = O_RDWR, fd;
 
 	if (!c)
 		return -EINVAL;
@@ -188,7 +246,20 @@ int port_fd_create(const struct port_file_ops *ops, void *obj, unsigned int flag
 		mode |= O_CLOEXEC;
 	if (modbpf_fail_nth())
 		return -ENOMEM;
-	return anon_inode_getfd(ops->name, &c->fops, obj, mode);
+	arena = ops->arena ? ops->arena(obj) : NULL;
+	if (!arena)
+		return anon_inode_getfd(ops->name, &c->fops, obj, mode);
+	fd = get_unused_fd_flags(mode);
+	if (fd < 0)
+		return fd;
+	file = anon_inode_getfile(ops->name, &c->fops, obj, mode);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	file->f_mapping = modbpf_arena_mapping(arena);
+	fd_install(fd, file);
+	return fd;
 }
 
 /* The file's reference becomes the caller's, or is dropped. */
@@ -346,6 +417,30 @@ int port_vma_map(struct port_vma *v, struct port_region *r, size_t region_off)
 		cond_resched();
 	}
 	return 0;
+}
+
+u64 port_vma_addr(struct port_vma *v)
+{
+	return vma_of(v)->vm_start;
+}
+
+int port_vma_map_arena(struct port_vma *v, struct port_arena *a)
+{
+	struct vm_area_struct *vma = vma_of(v);
+
+	vma_set_flags(vma, VM_DONTEXPAND | VM_DONTCOPY | VM_MIXEDMAP);
+	vma->vm_ops = &arena_vm_ops;
+	modbpf_arena_mapped_at(a, vma->vm_start);
+	return 0;
+}
+
+int port_fault_map(struct port_fault *f, struct port_arena *a, u32 page)
+{
+	struct vm_fault *vmf = (struct vm_fault *)f;
+	struct page *p = modbpf_arena_page(a, page);
+	int ret = p ? vm_insert_page(vmf->vma, vmf->address & PAGE_MASK, p) : -EFAULT;
+
+	return ret == -EBUSY ? 0 : ret; /* another thread was faster */
 }
 
 /* ---- wait queues ---------------------------------------------------------------------------------------- */

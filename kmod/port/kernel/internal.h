@@ -76,6 +76,10 @@ int modbpf_pin_init(void); /* pin.c: the file system */
 void modbpf_pin_exit(void);
 
 /* region.c: the pages to map, in order, without the mirrored ones. Borrowed. */
+/* arena.c: where all its user mappings are known; where offset 0 of those is; a page that is there. */
+struct address_space *modbpf_arena_mapping(struct port_arena *a);
+void modbpf_arena_mapped_at(struct port_arena *a, unsigned long start);
+struct page *modbpf_arena_page(struct port_arena *a, u32 page);
 struct page **modbpf_region_pages(struct port_region *r, size_t *count);
 
 /*
@@ -121,6 +125,11 @@ bool modbpf_ksym_has_css_tasks(void);
 void modbpf_ksym_css_tasks_start(struct cgroup_subsys_state *css, unsigned int flags, struct css_task_iter *it);
 struct task_struct *modbpf_ksym_css_tasks_next(struct css_task_iter *it);
 void modbpf_ksym_css_tasks_end(struct css_task_iter *it);
+/* The kernel's own address space, where all that changes its mappings was found, which the two behind it need; else NULL. */
+struct vm_struct;
+struct mm_struct *modbpf_ksym_kernel_mm(void);
+struct vm_struct *modbpf_ksym_get_vm_area(unsigned long size, unsigned long flags);
+void modbpf_ksym_flush_tlb(unsigned long start, unsigned long end);
 const struct seq_operations *modbpf_ksym_symbol_ops(void); /* of /proc/kallsyms; NULL when unknown */
 struct kobject *modbpf_ksym_btf_dir(void); /* /sys/kernel/btf; NULL: there is none */
 /* How many kernel functions carry this name; -ENOSYS when that cannot be told. */

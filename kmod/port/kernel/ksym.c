@@ -31,6 +31,7 @@
 #include <linux/set_memory.h>
 #include <linux/static_call.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 #ifdef MODBPF_HAVE_EXECMEM
 #include <linux/execmem.h>
 #else
@@ -95,14 +96,18 @@
 	X(CGROUP_FROM_FD, cgroup_v1v2_get_from_fd) \
 	X(CSS_TASKS_START, css_task_iter_start) \
 	X(CSS_TASKS_NEXT, css_task_iter_next) \
-	X(CSS_TASKS_END, css_task_iter_end)
+	X(CSS_TASKS_END, css_task_iter_end) \
+	X(GET_VM_AREA, get_vm_area) \
+	X(FLUSH_TLB, flush_tlb_kernel_range)
 
 /* Those that no header declares. */
 long __x64_sys_perf_event_open(const struct pt_regs *regs);
 long __ia32_sys_perf_event_open(const struct pt_regs *regs);
 long perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+void flush_tlb_kernel_range(unsigned long start, unsigned long end);
 
 #define DATA(X) \
+	X(INIT_MM, init_mm) \
 	X(PERF_SAMPLE_RATE, sysctl_perf_event_sample_rate) \
 	X(FTRACE_EVENTS, ftrace_events) \
 	X(EVENT_MUTEX, event_mutex) \
@@ -516,6 +521,21 @@ notrace struct task_struct *modbpf_ksym_css_tasks_next(struct css_task_iter *it)
 notrace void modbpf_ksym_css_tasks_end(struct css_task_iter *it)
 {
 	static_call(modbpf_css_task_iter_end)(it);
+}
+
+struct mm_struct *modbpf_ksym_kernel_mm(void)
+{
+	return found[GET_VM_AREA] && found[FLUSH_TLB] ? (struct mm_struct *)found[INIT_MM] : NULL;
+}
+
+struct vm_struct *modbpf_ksym_get_vm_area(unsigned long size, unsigned long flags)
+{
+	return static_call(modbpf_get_vm_area)(size, flags);
+}
+
+void modbpf_ksym_flush_tlb(unsigned long start, unsigned long end)
+{
+	static_call(modbpf_flush_tlb_kernel_range)(start, end);
 }
 
 const struct seq_operations *modbpf_ksym_symbol_ops(void)

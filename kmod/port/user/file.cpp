@@ -603,6 +603,45 @@ int port_vma_map(port_vma *v, port_region *r, size_t region_off) {
     return 0;
 }
 
+u64 port_vma_addr(port_vma *v) { return reinterpret_cast<u64>(v->addr); }
+
+int port_vma_map_arena(port_vma *v, port_arena *a) {
+    if (!port_user_arena_map(a, v->addr, v->size, v->prot))
+        return -ENOMEM;
+    v->mapped = v->addr;
+    return 0;
+}
+
+int port_fault_map(port_fault *, port_arena *, u32) { return -EFAULT; } // no fault comes this way
+
+namespace {
+
+constexpr u64 upper_half = 1ull << 32;
+bool in_one_piece(u64 addr, size_t size) { return addr / upper_half == (addr + size - 1) / upper_half; }
+
+/// Reserves a place where all addresses have the same upper half, which then is where the mapping goes.
+long reserve_piece(port_vma *v) {
+    u64 addr = reinterpret_cast<u64>(v->addr);
+    if (v->fixed && !in_one_piece(addr, v->size))
+        return -EINVAL;
+    size_t room = v->fixed ? v->size : 2 * v->size;
+    void *space = mmap(v->addr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (v->fixed ? MAP_FIXED : 0), -1, 0);
+    if (space == MAP_FAILED)
+        return -errno;
+    u8 *from = static_cast<u8 *>(space), *at = from, *end = from + room;
+    if (u64 start = reinterpret_cast<u64>(from); !in_one_piece(start, v->size))
+        at += upper_half - start % upper_half;
+    if (at != from)
+        munmap(from, static_cast<size_t>(at - from));
+    if (at + v->size != end)
+        munmap(at + v->size, static_cast<size_t>(end - at) - v->size);
+    v->addr = at;
+    v->fixed = true;
+    return 0;
+}
+
+} // namespace
+
 long port_user_mmap(void *addr, size_t size, int prot, int flags, int fd, u64 offset) {
     keep_errno keep;
     if (size == 0 || offset % PORT_PAGE_SIZE || size > (1ul << 46))
@@ -623,13 +662,19 @@ long port_user_mmap(void *addr, size_t size, int prot, int flags, int fd, u64 of
         rc = -EACCES;
     else if (shared && v.write && !may_write)
         rc = -EACCES;
+    int place = rc || !f->ops->place ? 0 : f->ops->place(f->obj, reinterpret_cast<u64>(addr), size, offset);
+    if (place < 0)
+        rc = place;
     mapping *m = rc ? nullptr : static_cast<mapping *>(malloc(sizeof(mapping)));
     if (!rc && !m)
         rc = -ENOMEM;
     if (!rc && v.fixed)
-        port_user_unmapped(addr, size);
+        rc = port_user_unmapped(addr, size);
+    bool reserved = !rc && place == 1 && !(rc = reserve_piece(&v));
     if (!rc)
         rc = f->ops->mmap(f->obj, &v);
+    if (rc && reserved)
+        munmap(v.addr, size);
     if (!rc && !v.mapped) {
         (void)MODBPF_BUG_ON(true); // the class said yes and mapped nothing
         rc = -ENODEV;
@@ -644,12 +689,27 @@ long port_user_mmap(void *addr, size_t size, int prot, int flags, int fd, u64 of
     return static_cast<long>(reinterpret_cast<uptr>(v.mapped));
 }
 
-void port_user_unmapped(void *addr, size_t size) {
+namespace {
+port_arena *arena_of(const port_file *f) { return f->ops->arena ? f->ops->arena(f->obj) : nullptr; }
+
+/// Does a mapping of an arena reach over the range's ends?
+bool cuts_arena(const u8 *lo, const u8 *hi) {
+    lock l(table_lock);
+    for (mapping *m = mappings; m; m = m->next)
+        if (m->addr < hi && m->addr + m->size > lo && (m->addr < lo || m->addr + m->size > hi) && arena_of(m->file))
+            return true;
+    return false;
+}
+} // namespace
+
+int port_user_unmapped(void *addr, size_t size) {
     if (!__atomic_load_n(&mapping_count, __ATOMIC_RELAXED) || !size)
-        return;
+        return 0;
     keep_errno keep;
     u8 *lo = static_cast<u8 *>(addr);
     u8 *hi = lo + ((size + PORT_PAGE_SIZE - 1) & ~static_cast<size_t>(PORT_PAGE_SIZE - 1));
+    if (cuts_arena(lo, hi))
+        return -EINVAL;
     for (;;) {
         mapping gone = {}, *spare = static_cast<mapping *>(malloc(sizeof(mapping)));
         bool split = false, closed = false;
@@ -661,7 +721,7 @@ void port_user_unmapped(void *addr, size_t size) {
             mapping *m = *at;
             if (!m) {
                 free(spare);
-                return;
+                return 0;
             }
             gone = *m;
             u8 *end = m->addr + m->size;
@@ -687,6 +747,8 @@ void port_user_unmapped(void *addr, size_t size) {
         if (split && gone.file->ops->vma_open)
             gone.file->ops->vma_open(gone.file->obj, gone.write);
         if (closed) {
+            if (port_arena *a = arena_of(gone.file))
+                port_user_arena_unmapped(a, gone.addr);
             if (gone.file->ops->vma_close)
                 gone.file->ops->vma_close(gone.file->obj, gone.write);
             put_file(gone.file);

@@ -27,8 +27,9 @@ void port_user_waited(void);
 bool port_user_owns_fd(int fd);
 /* mmap of an object's fd: the address, or a negative errno as a pointer value (MAP_FAILED is not used). */
 long port_user_mmap(void *addr, size_t size, int prot, int flags, int fd, u64 offset);
-/* To be told before the pages in this range go away (munmap, or mmap with MAP_FIXED over them). */
-void port_user_unmapped(void *addr, size_t size);
+/* To be told before the pages in this range go away (munmap, or mmap with MAP_FIXED over them). -EINVAL, and all stays: a part of what can
+ * only go as a whole is among them. */
+int port_user_unmapped(void *addr, size_t size);
 /* ioctl on an object's fd: the result or -errno. */
 long port_user_ioctl(int fd, unsigned int cmd, u64 arg);
 /* read of an object's fd: bytes or -errno. */
@@ -85,6 +86,10 @@ int port_user_high_fd(int fd);
 
 /* Bytes of the region's mirrored tail. */
 size_t port_user_region_mirror(struct port_region *r);
+
+/* The program's mapping of an arena, over what is reserved there: false when it fails; it goes. */
+bool port_user_arena_map(struct port_arena *a, u8 *addr, size_t size, int prot);
+void port_user_arena_unmapped(struct port_arena *a, const u8 *addr);
 
 /* For the files of port/user: fork handling, installed once; locks are held over the fork, and the child, with its one
  * thread, starts anew. */
