@@ -159,6 +159,26 @@ TEST_P(programs_at_programs, EntryAndExit) {
 }
 
 /// The program's own entry, and a function whose prototype nobody checked: five words.
+/// What was blinded when it was loaded is so in the image with hooks, whatever is asked for by then, and the other way round.
+TEST_P(programs_at_programs, HookedImagesAreBlinded) {
+    constexpr s32 number = 0x3c9a71e5;
+    for (bool blinded : {true, false}) {
+        setenv("MODBPF_JIT_HARDEN", blinded ? "2" : "0", 1);
+        fd target = load_parts(BPF_PROG_TYPE_XDP, {{t->main, imm(r1, 3) + imm(r2, 4) + call_sub(2) + alu_imm(BPF_ADD, r0, number) + stop()},
+                                                   {t->add, mov(r0, r1) + alu(BPF_ADD, r0, r2) + stop()}});
+        setenv("MODBPF_JIT_HARDEN", blinded ? "0" : "2", 1);
+        ASSERT_TRUE(target.ok()) << log;
+        fd entry = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false)), link = attach(entry);
+        unsetenv("MODBPF_JIT_HARDEN");
+        ASSERT_TRUE(link.ok()) << log;
+        auto p = prog_from_fd(target.get());
+        ASSERT_TRUE(p.ok() && (*p)->hooks);
+        span<const u8> text = (*p)->hooks->image.text();
+        EXPECT_EQ(memmem(text.data(), text.size(), &number, sizeof(number)) != nullptr, !blinded);
+        EXPECT_EQ(run(target), static_cast<u32>(number) + 7);
+    }
+}
+
 TEST_P(programs_at_programs, MainAndUntypedFunctions) {
     fd target = load_parts(BPF_PROG_TYPE_XDP, {{t->main, imm(r1, 3) + imm(r2, 4) + call_sub(1) + stop()},
                                                {t->keep, mov(r0, r1) + alu(BPF_MUL, r0, r2) + stop()}});
