@@ -5,7 +5,8 @@
 //
 // What counts as a constant: immediate operands of arithmetic, moves, branches, stores, loads of 64 bits and packet loads, whichever pass made
 // them; multipliers of divisions, sizes and bounds of maps, limits of masks. What does not: counts of shifts (6 bits), displacements of accesses
-// (16 bits), upper halves of user addresses (15 bits), distances of jumps, sizes of frames, what the kernel chose (addresses of functions, seeds of hashes, places of per-CPU data).
+// (16 bits), upper halves of user addresses (15 bits), distances of jumps, sizes of frames, what the kernel chose (addresses of functions,
+// seeds of hashes, places of per-CPU data).
 #include "jit/lower.h"
 
 namespace modbpf {
