@@ -2,7 +2,9 @@
 // Helpers that take maps: that they reach the right operation with the right arguments, and pass on what it says.
 #include "helpers/families.h"
 #include "helpers/helper.h"
+#include "helpers/kfuncs.h"
 #include "helpers/packet.h"
+#include "maps/arena.h"
 #include "maps/map_test.h"
 #include "maps/storage.h"
 
@@ -32,6 +34,25 @@ TEST(map_helpers, elements) {
     EXPECT_EQ(*ptr_of<u64>(at), 42u);
     EXPECT_EQ(bpf_map_delete_elem(map, addr_of(&key), 0, 0, 0), 0u);
     EXPECT_EQ(num(bpf_map_delete_elem(map, addr_of(&key), 0, 0, 0)), -ENOENT);
+}
+
+TEST(map_helpers, pages_of_arenas) {
+    constexpr u64 at = 0x100000000000;
+    map_params params = params_of(BPF_MAP_TYPE_ARENA, 0, 0, 2, BPF_F_MMAPABLE);
+    params.extra = at;
+    test_map m(params), other(params_of(BPF_MAP_TYPE_ARRAY, 4, 4, 1));
+    ASSERT_EQ(m.error, 0);
+    auto there = [&] { return (*port_arena_pages(m->ops->arena(m.m)) & 1) != 0; };
+    EXPECT_EQ(kfunc_arena_alloc_pages(addr_of(other.m), 0, 1, ~0ull, 0), 0u);
+    EXPECT_EQ(kfunc_arena_alloc_pages(addr_of(m.m), 0, 1, ~0ull, 1), 0u) << "flags";
+    EXPECT_FALSE(there());
+    EXPECT_EQ(kfunc_arena_alloc_pages(addr_of(m.m), 0, 1, 0xffffffff, 0), at) << "a node of -1";
+    kfunc_arena_free_pages(addr_of(other.m), at, 1, 0, 0);
+    kfunc_arena_free_pages(addr_of(m.m), 0, 1, 0, 0);
+    kfunc_arena_free_pages(addr_of(m.m), at, 0, 0, 0);
+    EXPECT_TRUE(there());
+    kfunc_arena_free_pages(addr_of(m.m), static_cast<u32>(at) + 5, 1, 0, 0); // the low 32 bits name the page
+    EXPECT_FALSE(there());
 }
 
 TEST(map_helpers, storage_of_sockets) {
