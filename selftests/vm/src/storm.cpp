@@ -235,7 +235,8 @@ bool detached_well(work &w, const kind &k) {
     if (later == last)
         return true;
     sleep(1);
-    return fail(w, k, "detached, its program ran " + std::to_string(later - last) + " times, and " + std::to_string(hits(w) - later) + " in the next second");
+    return fail(w, k, "detached, its program ran " + std::to_string(later - last) + " times, and " + std::to_string(hits(w) - later) +
+                          " in the next second");
 }
 
 bool cycle(work &w, const kind &k) {
@@ -257,6 +258,26 @@ bool cycle(work &w, const kind &k) {
 struct tally {
     unsigned cycles[kind_count], failed;
 };
+/// One for all processes.
+tally *new_tally() {
+    return static_cast<tally *>(mmap(nullptr, sizeof(tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+}
+
+/// -> how many did not end well.
+int wait_for(const std::vector<pid_t> &all) {
+    int bad = 0;
+    for (pid_t p : all) {
+        int state;
+        waitpid(p, &state, 0);
+        bad += state != 0;
+    }
+    return bad;
+}
+void stop(const std::vector<pid_t> &all) {
+    for (pid_t p : all)
+        kill(p, SIGKILL);
+    wait_for(all);
+}
 
 void worker(const char *file, int index, unsigned cycles, tally *t) {
     work w{file, functions[index]};
@@ -275,7 +296,7 @@ void worker(const char *file, int index, unsigned cycles, tally *t) {
 }
 
 int storm(const char *file, unsigned cycles) {
-    auto *t = static_cast<tally *>(mmap(nullptr, sizeof(tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    tally *t = new_tally();
     std::vector<pid_t> callers, all;
     for (long cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++)
         callers.push_back(start_caller(cpu));
@@ -288,16 +309,8 @@ int storm(const char *file, unsigned cycles) {
         }
         all.push_back(child);
     }
-    int died = 0;
-    for (pid_t p : all) {
-        int state;
-        waitpid(p, &state, 0);
-        died += state != 0;
-    }
-    for (pid_t p : callers) {
-        kill(p, SIGKILL);
-        waitpid(p, nullptr, 0);
-    }
+    int died = wait_for(all);
+    stop(callers);
     unsigned sum = 0, least = ~0u;
     for (size_t k = 0; k < kind_count; k++) {
         sum += t->cycles[k];
@@ -346,7 +359,7 @@ void closer(const char *file, const kind &k, unsigned seconds, tally *t) {
 }
 
 int close_often(const char *file, unsigned seconds) {
-    auto *t = static_cast<tally *>(mmap(nullptr, sizeof(tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    tally *t = new_tally();
     static const char *const names[] = {"raw_tp", "tracepoint", "kprobe"};
     std::vector<pid_t> all, others;
     for (int i = 0; i < droppers; i++)
@@ -358,17 +371,9 @@ int close_often(const char *file, unsigned seconds) {
                 closer(file, k, seconds, t);
         all.push_back(child);
     }
-    int bad = 0;
+    int bad = wait_for(all);
+    stop(others);
     unsigned sum = 0;
-    for (pid_t p : all) {
-        int state;
-        waitpid(p, &state, 0);
-        bad += state != 0;
-    }
-    for (pid_t p : others) {
-        kill(p, SIGKILL);
-        waitpid(p, nullptr, 0);
-    }
     for (unsigned n : t->cycles)
         sum += n;
     ok(!bad && sum > closers, "storm: %u links closed by %d processes, none too early; %d failed", sum, closers, bad);
