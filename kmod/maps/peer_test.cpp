@@ -319,8 +319,10 @@ TEST_F(peer, batches) {
             ops->type == BPF_MAP_TYPE_SK_STORAGE)
             continue; // wants types
         map_params q = params_of(ops->type, 4, 4, 4096);
-        if (ops->type == BPF_MAP_TYPE_RINGBUF || ops->type == BPF_MAP_TYPE_USER_RINGBUF)
+        if (ops->type == BPF_MAP_TYPE_RINGBUF || ops->type == BPF_MAP_TYPE_USER_RINGBUF || ops->type == BPF_MAP_TYPE_ARENA)
             q.key_size = q.value_size = 0;
+        if (ops->type == BPF_MAP_TYPE_ARENA)
+            q.flags = BPF_F_MMAPABLE;
         if (ops->type == BPF_MAP_TYPE_QUEUE || ops->type == BPF_MAP_TYPE_STACK)
             q.key_size = 0;
         if (ops->type == BPF_MAP_TYPE_BLOOM_FILTER)
@@ -330,6 +332,8 @@ TEST_F(peer, batches) {
         if (ops->type == BPF_MAP_TYPE_LPM_TRIE)
             q.key_size = 8, q.flags = BPF_F_NO_PREALLOC;
         peer_map inner(params_of(BPF_MAP_TYPE_ARRAY, 4, 4, 1)), m(q, static_cast<u32>(inner.fd));
+        if (ops->type == BPF_MAP_TYPE_ARENA && m.fd == -EINVAL)
+            continue; // before Linux 6.9
         ASSERT_GE(m.fd, 0);
         batch_attr a = {};
         a.fd = static_cast<u32>(m.fd);
