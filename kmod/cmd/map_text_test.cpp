@@ -99,8 +99,7 @@ TEST_F(map_text, each_cpu_has_a_line) {
 TEST_F(map_text, programs_by_id) {
     fd p = load(BPF_PROG_TYPE_SOCKET_FILTER, return_zero());
     fd m = typed(BPF_MAP_TYPE_PROG_ARRAY, number, 4, 4);
-    if (!m.ok())
-        GTEST_SKIP() << "program arrays have no types here";
+    ASSERT_TRUE(m.ok());
     u32 key = 2;
     int fd_of = p.get();
     ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, m, &key, &fd_of), 0);

@@ -149,12 +149,6 @@ void release(void *obj) { destroy(static_cast<text_session *>(obj)); }
 constinit const port_file_ops map_text_ops = {
     .name = "map-text",
     .release = release,
-    .mmap = nullptr,
-    .vma_open = nullptr,
-    .vma_close = nullptr,
-    .poll = nullptr,
-    .show_fdinfo = nullptr,
-    .ioctl = nullptr,
     .read = read,
 };
 

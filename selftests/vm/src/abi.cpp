@@ -11,20 +11,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bpf_calls.h"
 #include "tap.h"
 
 #include "loader/lib/libmodbpf.h"
 
-static long raw_bpf(unsigned cmd, void *attr, unsigned size) {
-    long r;
-    register long a3 asm("rdx") = size;
-    asm volatile("syscall" : "=a"(r) : "a"(__NR_bpf), "D"((long)cmd), "S"(attr), "r"(a3) : "rcx", "r11", "memory");
-    return r;
-}
-static long our_bpf(unsigned cmd, void *attr, unsigned size) {
-    long r = syscall(__NR_bpf, cmd, attr, size);
-    return r < 0 ? -errno : r;
-}
 static int open_fds() {
     DIR *d = opendir("/proc/self/fd");
     int n = 0;
@@ -72,7 +63,7 @@ int main(int argc, char **argv) {
                 if (!compare || !known || by_btf_id(cmd))
                     continue;
                 memcpy(attr, copy, size);
-                long theirs = raw_bpf(cmd, attr, size);
+                long theirs = kernel_bpf(cmd, attr, size);
                 if (theirs >= 0 && gives_fd(cmd))
                     close(theirs);
                 if ((ours < 0 || theirs < 0) && ours != theirs) {

@@ -7,19 +7,8 @@
 #include <unistd.h>
 #include <vector>
 
+#include "bpf_calls.h"
 #include "tap.h"
-
-static long kernel_bpf(unsigned cmd, void *attr, unsigned size) {
-    long r;
-    register long a3 asm("rdx") = size;
-    asm volatile("syscall" : "=a"(r) : "a"(__NR_bpf), "D"((long)cmd), "S"(attr), "r"(a3) : "rcx", "r11", "memory");
-    return r;
-}
-static long our_bpf(unsigned cmd, void *attr, unsigned size) {
-    long r = syscall(__NR_bpf, cmd, attr, size);
-    return r < 0 ? -errno : r;
-}
-using bpf_call = long (*)(unsigned cmd, void *attr, unsigned size);
 
 constexpr int loaded = 0x3c9a71e5, loaded_high = 0x1b7d42a9, stored = 0x5a5ec0de, added = 0x2badcafe, xored = 0x6d15ea5e, compared = 0x4defaced;
 static const struct {

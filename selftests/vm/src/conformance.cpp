@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "bpf_calls.h"
 #include "tap.h"
 
 #include "selftests/conformance/rows.h"
@@ -17,18 +18,6 @@ using namespace modbpf::conformance;
 
 static bool compare;
 static unsigned programs, failures;
-
-static long kernel_bpf(unsigned cmd, void *attr, unsigned size) {
-    long r;
-    register long a3 asm("rdx") = size;
-    asm volatile("syscall" : "=a"(r) : "a"(__NR_bpf), "D"((long)cmd), "S"(attr), "r"(a3) : "rcx", "r11", "memory");
-    return r;
-}
-static long our_bpf(unsigned cmd, void *attr, unsigned size) {
-    long r = syscall(__NR_bpf, cmd, attr, size);
-    return r < 0 ? -errno : r;
-}
-using bpf_call = long (*)(unsigned cmd, void *attr, unsigned size);
 
 static bpf_insn insn(u8 code, u8 dst, u8 src, s16 off, s32 imm) {
     bpf_insn i = {};
