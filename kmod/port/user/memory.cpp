@@ -81,9 +81,13 @@ struct percpu_head {
 void *port_alloc(size_t size, port_alloc_ctx) {
     if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX)
         return nullptr;
-    if (void *p = size >= large ? take_large(size) : nullptr)
-        return p;
-    return calloc(1, size);
+    if (size < large) { // malloc() has a list of free blocks for each thread, which calloc() does not look at
+        void *p = malloc(size);
+        asm("" : "+r"(p)); // or the compiler makes a calloc() of the two
+        return p ? memset(p, 0, size) : nullptr;
+    }
+    void *p = take_large(size);
+    return p ? p : calloc(1, size);
 }
 
 void port_free(void *p) {
