@@ -27,8 +27,8 @@ public:
     void reset(u64 pos);
     u64 position() const { return end_; }
 
-    void printf(const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-    void vprintf(const char *fmt, __builtin_va_list args);
+    [[gnu::cold]] void printf(const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+    [[gnu::cold]] void vprintf(const char *fmt, __builtin_va_list args);
 
     /// Writes the NUL and puts a rolling log in order. *true_size: bytes of the whole text with the NUL (0 at level 0 with no buffer).
     /// ENOSPC when the text did not fit, EFAULT when user memory was bad.

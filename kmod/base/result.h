@@ -74,7 +74,7 @@ using status = result<void>;
 #define TRY(expr)                                                                                  \
     ({                                                                                             \
         auto &&try_result_ = (expr);                                                               \
-        if (!try_result_.ok())                                                                     \
+        if (__builtin_expect(!try_result_.ok(), 0))                                                                     \
             return try_result_.err();                                                            \
         ::modbpf::move(try_result_).value();                                                       \
     })

@@ -21,7 +21,7 @@ public:
     vec &operator=(const vec &) = delete;
     ~vec() {
         clear();
-        port_free(p_);
+        release();
     }
 
     size_t size() const { return n_; }
@@ -41,7 +41,7 @@ public:
     status reserve(size_t want) {
         if (want <= cap_)
             return {};
-        size_t cap = max(want, max<size_t>(cap_ + cap_ / 2, 8));
+        size_t cap = max(want, max<size_t>(cap_ + cap_ / 2, first_bytes / sizeof(T)));
         u64 bytes;
         if (__builtin_mul_overflow(static_cast<u64>(cap), sizeof(T), &bytes))
             return error(ENOMEM);
@@ -52,7 +52,7 @@ public:
             new (place, p + i) T(move(p_[i]));
             p_[i].~T();
         }
-        port_free(p_);
+        release();
         p_ = p, cap_ = cap;
         return {};
     }
@@ -61,6 +61,8 @@ public:
         new (place, p_ + n_++) T(move(v));
         return {};
     }
+    /// As push(), where reserve() has made room for it.
+    void append(T v) { new (place, p_ + n_++) T(move(v)); }
     /// Grows with value-initialised elements, or drops the tail.
     status resize(size_t n) {
         TRY(reserve(n));
@@ -75,7 +77,7 @@ public:
         requires(__is_trivially_copyable(T))
     {
         clear();
-        port_free(p_);
+        release();
         p_ = nullptr, cap_ = 0;
         TRY(reserve(n));
         n_ = n;
@@ -89,7 +91,7 @@ public:
             T *p = static_cast<T *>(port_alloc(o.n_ * sizeof(T), PORT_SLEEPING));
             if (!p)
                 return error(ENOMEM);
-            port_free(p_);
+            release();
             p_ = p, cap_ = o.n_;
         }
         n_ = o.n_;
@@ -104,6 +106,13 @@ public:
     }
 
 private:
+    void release() {
+        if (p_) // most have never grown, and a call costs a return
+            port_free(p_);
+    }
+
+    static constexpr size_t first_bytes = 64; ///< a line of the cache: smaller blocks save nothing
+
     T *p_ = nullptr;
     size_t n_ = 0;
     size_t cap_ = 0;

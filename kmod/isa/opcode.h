@@ -131,7 +131,8 @@ inline constexpr u16 caller_saved_regs = 0x3f;  ///< r0-r5: a call leaves nothin
 /// none.
 struct refusal {
     int err = 0;  ///< positive errno
-    char text[96] = {};
+    char text[96];
+    refusal() { text[0] = 0; }
     explicit operator bool() const { return err != 0; }
 };
 

@@ -29,7 +29,7 @@ extern "C" {
 enum port_log_level { PORT_LOG_ERR, PORT_LOG_WARN, PORT_LOG_INFO, PORT_LOG_DEBUG };
 void port_log(enum port_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* modbpf itself is wrong: log once per call site with the text; never crash. The caller then refuses the request. */
-void port_bug(const char *file, int line, const char *what);
+void port_bug(const char *file, int line, const char *what) __attribute__((cold));
 /* C99 vsnprintf, and in the kernel its %p extensions. Returns the length that the whole text would have. */
 int port_vsnprintf(char *buf, size_t size, const char *fmt, __builtin_va_list args) __attribute__((format(printf, 3, 0)));
 int port_snprintf(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -240,8 +240,7 @@ struct verifier_env {
     bool strict_alignment = false;
     bool guards_vary = false; ///< some mask depends on a number's range: numbers are compared exactly when states are
     reg_state any_number; ///< what a load of bytes gives
-    id_pair id_map[id_map_size];
-    u32 id_map_used = 0;
+    vec<id_pair> id_map; ///< at most id_map_size
     u32 id_map_fresh = 0;
     verify_stats stats{};
 
@@ -276,7 +275,7 @@ struct verifier_env {
 using env = verifier_env;
 
 /// The program is safe, but modbpf cannot run "<what> <name>". The first such thing is kept.
-void note_absent(env &e, const char *what, const char *name);
+[[gnu::cold]] void note_absent(env &e, const char *what, const char *name);
 /// The program refers to what the module of these types has (nothing to do for the kernel's own). ENXIO: the module is gone; ENOMEM.
 status use_module(env &e, const btf &types);
 /// What the function of this call is told: it must be the same on every path.
@@ -284,7 +283,7 @@ void tell_function(env &e, u32 value);
 /// The program is refused; a log line says why.
 inline error fail(int err) { return error(err); }
 /// modbpf itself is wrong: logged, reported, refused.
-error verifier_bug(env &e, const char *what);
+[[gnu::cold]] error verifier_bug(env &e, const char *what);
 
 // subprog.cpp
 status find_subprogs(env &e);

@@ -7,19 +7,21 @@ namespace modbpf {
 
 namespace {
 
-void reset_ids(env &e) { e.id_map_used = 0, e.id_map_fresh = e.id_gen; }
+void reset_ids(env &e) { e.id_map.clear(), e.id_map_fresh = e.id_gen; }
 
 bool match_nonzero(env &e, u32 old_id, u32 cur_id) {
-    for (u32 i = 0; i < e.id_map_used; i++) {
-        if (e.id_map[i].old_id == old_id)
-            return e.id_map[i].cur_id == cur_id;
-        if (e.id_map[i].cur_id == cur_id)
+    for (const id_pair &p : e.id_map) {
+        if (p.old_id == old_id)
+            return p.cur_id == cur_id;
+        if (p.cur_id == cur_id)
             return false;
     }
-    if (e.id_map_used == id_map_size)
+    if (e.id_map.size() == id_map_size)
         return false; // more references than ids fit: explore on
-    e.id_map[e.id_map_used++] = {old_id, cur_id};
-    return true;
+    bool room = e.id_map.push({old_id, cur_id}).ok();
+    if (!room)
+        e.frames.fail();
+    return room;
 }
 
 /// Both are 0, or the old id stands for this current id and for no other, and the other way round.

@@ -22,7 +22,8 @@ struct fixer {
     bool expands = true;
 
     status start();
-    expansion expansion_of(u32 i) const;
+    expansion expansion_of(u32 i) const { return e.insns[i].code == (BPF_JMP | BPF_CALL) ? expansion_of_call(i) : expansion::none; }
+    expansion expansion_of_call(u32 i) const;
     bool jumps_reach() const;
     u32 frame_bytes(u32 sub);
     status check_kfuncs();
@@ -52,15 +53,15 @@ u8 flags_of_func(const env &e, u32 sub) {
 
 bpf_insn jump_by(s16 off) { return make_insn(BPF_JMP | BPF_JA, 0, 0, off, 0); }
 bool is_long_jump(const bpf_insn &i) { return i.code == (BPF_JMP32 | BPF_JA); }
+/// Where the jump at `i`, one that was loaded or one that it was straightened to, goes to.
+u32 jump_target(const bpf_insn &in, u32 i) { return i + 1 + static_cast<u32>(is_long_jump(in) ? in.imm : in.off); }
 
 status fixer::start() {
-    TRY(run.resize(e.count()));
+    TRY(run.copy_from(e.insns));
     TRY(keep.resize(e.count()));
     TRY(position.resize(e.count() + 1));
-    for (u32 i = 0; i < e.count(); i++) {
-        run[i] = e.insns[i];
+    for (u32 i = 0; i < e.count(); i++)
         keep[i] = e.aux[i].seen;
-    }
     for (u32 i = 0; i + 1 < e.count(); i++) // the second word of a 64-bit immediate is never visited by itself
         if (run[i].code == (BPF_LD | BPF_IMM | BPF_DW)) {
             keep[i + 1] = keep[i];
@@ -95,21 +96,24 @@ void fixer::straighten_branches() {
 
 void fixer::count_positions() {
     u32 n = 0;
+    bool grown = false;
     for (u32 i = 0; i < e.count(); i++) {
         position[i] = n;
-        n += keep[i] ? expanded_size(expansion_of(i)) : 0;
+        if (!keep[i])
+            continue;
+        expansion x = expansion_of(i);
+        n += x == expansion::none ? 1 : expanded_size(x);
+        grown |= x != expansion::none;
     }
     position[e.count()] = n;
-    if (expands && !jumps_reach()) { // Linux gives up on such a program; calls as they are do
+    if (grown && !jumps_reach()) { // Linux gives up on such a program; calls as they are do
         expands = false;
         count_positions();
     }
 }
 
 /// How the call at `i` is made.
-expansion fixer::expansion_of(u32 i) const {
-    if (e.insns[i].code != (BPF_JMP | BPF_CALL))
-        return expansion::none;
+expansion fixer::expansion_of_call(u32 i) const {
     expansion x = expands && keep[i] ? find_expansion(e, i) : expansion::none;
     return x == expansion::loop && !keep[e.subs[e.aux[i].loop_sub].start] ? expansion::none : x;
 }
@@ -117,8 +121,8 @@ expansion fixer::expansion_of(u32 i) const {
 /// Whether every jump still has room for its distance.
 bool fixer::jumps_reach() const {
     for (u32 i = 0; i < e.count(); i++) {
-        insn_desc d = decode(run.view(), i);
-        s64 off = d.jumps ? static_cast<s64>(position[static_cast<u32>(d.target)]) - position[i] - 1 : 0;
+        const insn_desc &d = e.desc(i);
+        s64 off = d.jumps ? static_cast<s64>(position[jump_target(run[i], i)]) - position[i] - 1 : 0;
         if (keep[i] && d.jumps && !is_long_jump(run[i]) && off != static_cast<s16>(off))
             return false;
         i += d.words - 1u;
@@ -138,10 +142,9 @@ u32 fixer::frame_bytes(u32 sub) {
 /// Jumps to the next instruction that is left. One pass, as Linux.
 void fixer::drop_nops() {
     for (u32 i = 0; i < e.count(); i++) {
-        insn_desc d = decode(run.view(), i);
-        if (keep[i] && run[i].code == (BPF_JMP | BPF_JA) && position[static_cast<u32>(d.target)] == position[i] + 1)
+        if (keep[i] && run[i].code == (BPF_JMP | BPF_JA) && position[jump_target(run[i], i)] == position[i] + 1)
             keep[i] = 2; // counted out below, when all were found
-        i += d.words - 1u;
+        i += e.desc(i).words - 1u;
     }
     for (auto &k : keep)
         k = k == 1;
@@ -259,16 +262,17 @@ status fixer::convert_kfunc(u32 i) {
 
 /// Jumps and calls over what was dropped.
 status fixer::move_targets(u32 i) {
-    insn_desc d = decode(run.view(), i);
+    const insn_desc &d = e.desc(i);
     if (!d.jumps && d.kind != insn_kind::call_sub && !d.is_pseudo_func())
         return {};
-    if (MODBPF_BUG_ON(d.target < 0 || d.target >= e.count()))
+    u32 target = d.jumps ? jump_target(run[i], i) : static_cast<u32>(d.target);
+    if (MODBPF_BUG_ON(target >= e.count()))
         return error(EFAULT);
-    if (d.is_pseudo_func() && !keep[static_cast<u32>(d.target)]) { // a callback that is never called, bpf_loop(0, ...): there is none
+    if (d.is_pseudo_func() && !keep[target]) { // a callback that is never called, bpf_loop(0, ...): there is none
         run[i].src_reg = 0, run[i].imm = run[i + 1].imm = 0;
         return {};
     }
-    s64 off = static_cast<s64>(position[static_cast<u32>(d.target)]) - position[i] - 1;
+    s64 off = static_cast<s64>(position[target]) - position[i] - 1;
     if (d.kind == insn_kind::call_sub || d.is_pseudo_func() || is_long_jump(run[i])) {
         run[i].imm = static_cast<s32>(off);
         return {};
@@ -318,6 +322,8 @@ status fixer::emit_guard(u32 i) {
 }
 
 status fixer::emit() {
+    TRY(e.out->image.insns.reserve(position[e.count()]));
+    TRY(e.out->xlated.reserve(position[e.count()]));
     if (u32 sub = e.exception_callback; sub && keep[e.subs[sub].start])
         e.out->image.catcher = position[e.subs[sub].start];
     for (u32 i = 0; i < e.count(); i++) {
@@ -350,6 +356,7 @@ status fixer::emit() {
 /// A source line whose instructions are gone is kept only if nothing says where the next instruction comes from.
 status fixer::emit_info() {
     vec<line_info> &out = e.out->lines;
+    TRY(out.reserve(e.req.lines.size()));
     for (line_info l : e.req.lines) {
         if (MODBPF_BUG_ON(l.insn_off >= e.count()))
             return error(EFAULT);

@@ -6,15 +6,17 @@ namespace modbpf {
 namespace {
 
 struct masks {
-    u16 live_regs;
-    u16 precise_regs;
-    u64 live_slots;
-    u64 precise_slots;
-    u64 outer_live;
-    u64 outer_precise;
+    u16 live_regs = 0;
+    u16 precise_regs = 0;
+    u64 live_slots = 0;
+    u64 precise_slots = 0;
+    u64 outer_live = 0;
+    u64 outer_precise = 0;
     bool has_far = false; ///< else far[] and far_live[] are not set
     u64 far[far_frames];  ///< as outer_precise, of the frames below
     u64 far_live[far_frames];
+
+    masks() {} // leaves those two as they are
 
     void add_far(u32 i, u64 precise, u64 live) {
         if (!(precise | live))
@@ -191,16 +193,16 @@ void note_call(const env &e, u32 i, const insn_desc &d, insn_aux &a) {
     a.leaves_early = fn && (fn->flags & helper_tail_call);
 }
 
-status enqueue(env &e, u32 i) {
+/// The queue has room for every instruction.
+inline void enqueue(env &e, u32 i) {
     if (e.aux[i].queued)
-        return {};
-    TRY(e.mark_queue.push(i));
+        return;
     e.aux[i].queued = true;
-    return {};
+    e.mark_queue.append(i);
 }
 
 masks marks_after(const env &e, u32 i, const insn_desc &d) {
-    masks m{};
+    masks m;
     auto add = [&](u32 j) {
         const insn_aux &a = e.aux[j];
         m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
@@ -231,21 +233,20 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
 }
 
 /// r0 and the caller's slots matter behind a call of `s`: then at each of its exits.
-status raise_exits(env &e, subprog_info &s, const masks &after) {
+void raise_exits(env &e, subprog_info &s, const masks &after) {
     bool live = after.live_regs & reg_bit(BPF_REG_0), precise = after.precise_regs & reg_bit(BPF_REG_0);
     u64 fresh = (after.precise_slots & ~s.exit_outer) | (after.outer_precise & ~s.exit_far[0]) | (after.live_slots & ~s.exit_outer_live) |
                 (after.outer_live & ~s.exit_far_live[0]);
     for (u32 i = 1; after.has_far && i < far_frames; i++)
         fresh |= (after.far[i - 1] & ~s.exit_far[i]) | (after.far_live[i - 1] & ~s.exit_far_live[i]);
     if ((!live || s.exit_live) && (!precise || s.exit_precise) && !fresh)
-        return {};
+        return;
     s.exit_live |= live, s.exit_precise |= precise, s.exit_outer |= after.precise_slots, s.exit_outer_live |= after.live_slots;
     s.exit_far[0] |= after.outer_precise, s.exit_far_live[0] |= after.outer_live;
     for (u32 i = 1; after.has_far && i < far_frames; i++) // the frame of the outermost slots calls nobody whose frame is farther up
         s.exit_far[i] |= after.far[i - 1], s.exit_far_live[i] |= after.far_live[i - 1];
     for (u32 x : s.exits)
-        TRY(enqueue(e, x));
-    return {};
+        enqueue(e, x);
 }
 
 /// The instruction's own far_marks. ENOMEM.
@@ -274,11 +275,10 @@ result<bool> raise_far(env &e, insn_aux &a, const masks &m) {
 }
 
 /// A callback goes back to its call, whose marks are `before`.
-status raise_callback_exits(env &e, const insn_aux &a, masks before) {
+void raise_callback_exits(env &e, const insn_aux &a, masks before) {
     before.live_regs = before.precise_regs = 0;
     for (u32 n = a.callbacks; n; n = e.callbacks[n - 1].next)
-        TRY(raise_exits(e, e.subs[e.callbacks[n - 1].sub], before));
-    return {};
+        raise_exits(e, e.subs[e.callbacks[n - 1].sub], before);
 }
 
 status update(env &e, u32 i) {
@@ -286,7 +286,7 @@ status update(env &e, u32 i) {
     insn_aux &a = e.aux[i];
     masks m = marks_after(e, i, d);
     if (is_static_call(e, d))
-        TRY(raise_exits(e, e.sub_of(static_cast<u32>(d.target)), m));
+        raise_exits(e, e.sub_of(static_cast<u32>(d.target)), m);
     transfer(e, m, i, d, a);
     // What was demanded at this instruction itself is in the old marks.
     m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
@@ -296,7 +296,7 @@ status update(env &e, u32 i) {
     if (a.callbacks) {
         if (a.far)
             m.add_far(a.far->precise, a.far->live);
-        TRY(raise_callback_exits(e, a, m));
+        raise_callback_exits(e, a, m);
     }
     if (!fresh_far && m.live_regs == a.live_regs && m.precise_regs == a.precise_regs && m.live_slots == a.live_slots &&
         m.precise_slots == a.precise_slots && m.outer_live == a.outer_live && m.outer_precise == a.outer_precise)
@@ -305,11 +305,11 @@ status update(env &e, u32 i) {
     a.live_slots = m.live_slots, a.precise_slots = m.precise_slots;
     a.outer_live = m.outer_live, a.outer_precise = m.outer_precise;
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
-        TRY(enqueue(e, e.pred[p]));
+        enqueue(e, e.pred[p]);
     const subprog_info &s = e.sub_of(i);
     if (s.start == i)
         for (u32 c : s.calls)
-            TRY(enqueue(e, c));
+            enqueue(e, c);
     return {};
 }
 
@@ -338,6 +338,7 @@ status build_marks(env &e) {
     vec<u32> fill;
     TRY(fill.resize_zeroed(e.count()));
     for_each_edge(e, [&](u32 from, u32 to) { e.pred[e.pred_start[to] + fill[to]++] = from; });
+    TRY(e.mark_queue.reserve(e.count()));
     for (u32 i = 0; i < e.count();) {
         const insn_desc &d = e.desc(i);
         note_call(e, i, d, e.aux[i]);
@@ -345,7 +346,7 @@ status build_marks(env &e) {
             TRY(e.sub_of(i).exits.push(i));
         if (is_static_call(e, d))
             TRY(e.sub_of(static_cast<u32>(d.target)).calls.push(i));
-        TRY(enqueue(e, i)); // the queue is taken from its end: last instruction first
+        enqueue(e, i); // the queue is taken from its end: last instruction first
         i += d.words;
     }
     return settle_marks(e);
@@ -362,16 +363,15 @@ status settle_marks(env &e) {
 }
 
 /// A mark was set at `i` by hand: its predecessors (and calls, and callbacks that come back to it) have to learn of it.
-static status raised(env &e, u32 i) {
+static void raised(env &e, u32 i) {
     if (e.aux[i].callbacks)
-        TRY(enqueue(e, i));
+        enqueue(e, i);
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
-        TRY(enqueue(e, e.pred[p]));
+        enqueue(e, e.pred[p]);
     const subprog_info &s = e.sub_of(i);
     if (s.start == i)
         for (u32 c : s.calls)
-            TRY(enqueue(e, c));
-    return {};
+            enqueue(e, c);
 }
 
 status demand_reg(env &e, u32 regno) {
@@ -388,7 +388,8 @@ status demand_frame_reg(env &e, u32 frame, u32 regno) {
     if (a.precise_regs & reg_bit(regno))
         return {};
     a.precise_regs |= reg_bit(regno);
-    return raised(e, i);
+    raised(e, i);
+    return {};
 }
 
 /// A slot of frame `frame` is read, or must be precise, before what the frames above it are at.
@@ -402,7 +403,7 @@ static status demand_outer(env &e, u32 frame, u64 slot, bool precise) {
             continue;
         live |= slot;
         demanded |= precise ? slot : 0;
-        TRY(raised(e, i));
+        raised(e, i);
     }
     return {};
 }
@@ -418,7 +419,7 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
         u64 *reads = frame + 1 == top ? &at.outer_read : &TRY(far_of(e, at))->read[top - frame - 2];
         if (!(*reads & b)) {
             *reads |= b;
-            TRY(enqueue(e, e.insn));
+            enqueue(e, e.insn);
         }
     }
     TRY(demand_outer(e, frame, b, false));
@@ -426,8 +427,9 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
         return {};
     a.read_slots |= b;
     a.live_slots |= b;
-    TRY(enqueue(e, i));
-    return raised(e, i);
+    enqueue(e, i);
+    raised(e, i);
+    return {};
 }
 
 status demand_slot(env &e, u32 frame, u32 slot) {
@@ -438,7 +440,8 @@ status demand_slot(env &e, u32 frame, u32 slot) {
     if ((a.read_slots & b) && (a.precise_slots & b))
         return {};
     a.read_slots |= b, a.live_slots |= b, a.precise_slots |= b;
-    return raised(e, i);
+    raised(e, i);
+    return {};
 }
 
 status observe_store(env &e, u32 frame, u32 slot) {
@@ -448,7 +451,8 @@ status observe_store(env &e, u32 frame, u32 slot) {
     if (stores & b)
         return {};
     stores |= b;
-    return enqueue(e, e.insn);
+    enqueue(e, e.insn);
+    return {};
 }
 
 status observe_links(env &e, u16 regs, u64 slots, u64 outer_slots) {
@@ -456,7 +460,8 @@ status observe_links(env &e, u16 regs, u64 slots, u64 outer_slots) {
     if ((a.link_regs & regs) == regs && (a.link_slots & slots) == slots && (a.outer_links & outer_slots) == outer_slots)
         return {};
     a.link_regs |= regs, a.link_slots |= slots, a.outer_links |= outer_slots;
-    return enqueue(e, e.insn);
+    enqueue(e, e.insn);
+    return {};
 }
 
 status observe_callback(env &e, u32 sub) {
@@ -467,7 +472,8 @@ status observe_callback(env &e, u32 sub) {
     TRY(e.subs[sub].calls.push(e.insn));
     TRY(e.callbacks.push({sub, a.callbacks}));
     a.callbacks = static_cast<u32>(e.callbacks.size());
-    return enqueue(e, e.insn);
+    enqueue(e, e.insn);
+    return {};
 }
 
 }  // namespace modbpf

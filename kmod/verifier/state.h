@@ -254,6 +254,8 @@ public:
     /// A page for what cannot fail. Out of memory: one that nobody else may keep; then failed(), and no state is to be relied on.
     stack_page *get_page_or_spare();
     bool failed() const { return failed_; }
+    /// There was no memory for what else belongs to the exploration.
+    void fail() { failed_ = true; }
 
 private:
     static constexpr u32 max_kept = 256;  ///< about what unfinished checkpoints and pending paths of a program take in turn
