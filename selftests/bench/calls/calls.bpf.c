@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// One program a row: 500 turns with the operation in it. "empty" is what the turns themselves take.
+// One program a row: 500 turns with the operation in it. "empty" is what the turns themselves take, "nothing" what a run does.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -13,6 +13,12 @@ typedef __u64 u64;
 
 struct key16 {
 	u64 low, high;
+};
+struct key64 {
+	u64 words[8];
+};
+struct prefix {
+	u32 bits, address;
 };
 #define MAP(name, kind, key_type, value_type, entries) \
 	struct {                                       \
@@ -30,6 +36,28 @@ MAP(lru8, LRU_HASH, u64, u64, ENTRIES);
 MAP(start, HASH, u64, u64, ENTRIES);
 MAP(histogram, ARRAY, u32, u64, 64);
 MAP(comms, HASH, u64, u64, ENTRIES);
+MAP(hash64, HASH, struct key64, u64, ENTRIES);
+MAP(percpu8, PERCPU_HASH, u64, u64, ENTRIES);
+MAP(churned, LRU_HASH, u64, u64, ENTRIES);
+#define LAZY_MAP(name, kind, key_type, entries)         \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_##kind);      \
+		__uint(map_flags, BPF_F_NO_PREALLOC);   \
+		__type(key, key_type);                  \
+		__type(value, u64);                     \
+		__uint(max_entries, entries);           \
+	} name SEC(".maps")
+LAZY_MAP(lazy8, HASH, u64, ENTRIES);
+LAZY_MAP(routes_1k, LPM_TRIE, struct prefix, 1000);
+LAZY_MAP(routes_100k, LPM_TRIE, struct prefix, 100000);
+#define VALUES(name, kind)                              \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_##kind);      \
+		__type(value, u64);                     \
+		__uint(max_entries, ENTRIES);           \
+	} name SEC(".maps")
+VALUES(values, QUEUE);
+VALUES(filtered, BLOOM_FILTER);
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
@@ -54,6 +82,10 @@ struct {
 	} while (0)
 #define PICK (i * 7 & (ENTRIES / 2 - 1))
 
+SEC("raw_tp") int nothing(void *ctx)
+{
+	return 0;
+}
 ROW(empty, sum++)
 ROW(array_any, LOOK_UP(array, u32, PICK))
 ROW(array_const, LOOK_UP(array, u32, 5))
@@ -70,6 +102,71 @@ ROW(task, sum += bpf_get_current_task())
 ROW(jiffies, sum += bpf_jiffies64())
 ROW(ktime, sum += bpf_ktime_get_ns())
 ROW(ringbuf, u64 *r = bpf_ringbuf_reserve(&ring, 16, 0); if (r) { *r = i; bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP); })
+
+ROW(hash_64, LOOK_UP(hash64, struct key64, {{PICK, PICK, PICK, PICK, PICK, PICK, PICK, PICK}}))
+ROW(percpu_hash, LOOK_UP(percpu8, u64, PICK))
+ROW(insert_delete, u64 k = PICK + 5000; bpf_map_update_elem(&hash8, &k, &k, BPF_ANY); sum += bpf_map_delete_elem(&hash8, &k))
+ROW(insert_delete_lazy, u64 k = PICK; bpf_map_update_elem(&lazy8, &k, &k, BPF_ANY); sum += bpf_map_delete_elem(&lazy8, &k))
+ROW(lru_update, u64 k = PICK; sum += bpf_map_update_elem(&lru8, &k, &k, BPF_ANY))
+/* Every key is new, and puts out another. */
+u64 newest;
+ROW(lru_churn, u64 k = newest++; sum += bpf_map_update_elem(&churned, &k, &k, BPF_ANY))
+ROW(lpm_1k, LOOK_UP(routes_1k, struct prefix, {32, i * 0x9e3779b1}))
+ROW(lpm_100k, LOOK_UP(routes_100k, struct prefix, {32, i * 0x9e3779b1}))
+/* The loader drains the ring between two runs: 500 records fit. */
+ROW(ringbuf_output, u64 r[2] = {i}; sum += bpf_ringbuf_output(&ring, r, sizeof(r), BPF_RB_NO_WAKEUP))
+ROW(ringbuf_submit, u64 *r = bpf_ringbuf_reserve(&ring, 16, 0); if (r) { *r = i; bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP); } else sum++)
+ROW(queue, u64 v = i; bpf_map_push_elem(&values, &v, 0); sum += bpf_map_pop_elem(&values, &v))
+ROW(bloom, u64 v = PICK; sum += bpf_map_peek_elem(&filtered, &v))
+ROW(add, u32 k = PICK; u64 *v = bpf_map_lookup_elem(&array, &k); if (v) __sync_fetch_and_add(v, 1))
+ROW(uid_gid, sum += bpf_get_current_uid_gid())
+ROW(prandom, sum += bpf_get_prandom_u32())
+ROW(comm, u64 c[2] = {}; bpf_get_current_comm(c, sizeof(c)); sum += c[0])
+ROW(probe_read, u64 v = 0; bpf_probe_read_kernel(&v, sizeof(v), (void *)bpf_get_current_task()); sum += v)
+
+/* A tail call leaves its program: a chain of them is one turn each, as many as there may be. */
+#define CHAIN 32
+int tail_constant(void *ctx);
+int tail_dynamic(void *ctx);
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 2);
+	__uint(key_size, 4);
+	__array(values, int(void *));
+} table SEC(".maps") = {.values = {(void *)&tail_constant, (void *)&tail_dynamic}};
+u32 one = 1;
+SEC("raw_tp") int tail_constant(void *ctx)
+{
+	bpf_tail_call(ctx, &table, 0);
+	return 0;
+}
+SEC("raw_tp") int tail_dynamic(void *ctx)
+{
+	bpf_tail_call(ctx, &table, *(volatile u32 *)&one);
+	return 0;
+}
+
+static __attribute__((noinline)) u64 mix(u64 a)
+{
+	__asm__ volatile("" : "+r"(a));
+	return a * 3;
+}
+ROW(calls, sum += mix(i))
+
+static long each(void *map, const void *key, void *value, u64 *sum)
+{
+	*sum += *(u64 *)value;
+	return 0;
+}
+#define FOR_EACH(name, map)                                     \
+	SEC("raw_tp") int name(void *ctx)                       \
+	{                                                       \
+		u64 sum = 0;                                    \
+		bpf_for_each_map_elem(&map, each, &sum, 0);     \
+		return sum & 0x7fffffff;                        \
+	}
+FOR_EACH(for_each_array, array)
+FOR_EACH(for_each_hash, hash8)
 
 static int turn(u32 i, u64 *sum)
 {
