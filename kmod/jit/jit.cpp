@@ -21,6 +21,7 @@ jit_image::jit_image(jit_image &&o) noexcept {
 }
 
 jit_image &jit_image::operator=(jit_image &&o) noexcept {
+    swap(pages_, o.pages_);
     swap(text_, o.text_);
     swap(size_, o.size_);
     swap(used_, o.used_);
@@ -32,8 +33,8 @@ jit_image &jit_image::operator=(jit_image &&o) noexcept {
 }
 
 jit_image::~jit_image() {
-    if (text_)
-        port_text_free(text_, size_);
+    if (pages_)
+        port_text_free(pages_, size_);
 }
 
 u64 (*jit_image::entry() const)(const void *ctx) {
@@ -43,6 +44,11 @@ u64 (*jit_image::entry() const)(const void *ctx) {
 const void *jit_image::tail_entry() const {
     return static_cast<const u8 *>(text_) + tail_offset_;
 }
+
+// Code starts anywhere in the first of its pages, int3 around it, so that who learns or shapes one image's address cannot tell what lies
+// where in the next.
+constexpr u32 start_align = 64; ///< a line of the cache, from which the layout counts
+constexpr u32 least_hole = 128; ///< what is left for choice where the code would fill its pages; Linux's
 
 /// The steps of one translation: facts, lowering, layout, text.
 struct jit_builder {
@@ -54,12 +60,15 @@ struct jit_builder {
     jit_image image;
 
     status write(lowering &lower, u32 size) {
-        image.text_ = port_text_alloc(size);
-        if (!image.text_)
+        size_t bytes = align_up(size + least_hole, PORT_PAGE_SIZE);
+        image.pages_ = port_text_alloc(bytes);
+        if (!image.pages_)
             return error(ENOMEM);
-        image.size_ = image.used_ = size;
+        u64 start = port_random_seed() % ((bytes - size) / start_align + 1) * start_align;
+        image.text_ = static_cast<u8 *>(image.pages_) + start;
+        image.size_ = bytes, image.used_ = size;
         TRY(out.emit(static_cast<u8 *>(image.text_), size));
-        int err = port_text_seal(image.text_, size);
+        int err = port_text_seal(image.pages_, bytes);
         if (err)
             return error(-err);
         image.entry_offset_ = out.offset(lower.entry_label(0));

@@ -34,6 +34,7 @@ public:
 
 private:
     friend struct jit_builder;
+    void *pages_ = nullptr; ///< size_ bytes, of which used_ at text_ are code and the others int3
     void *text_ = nullptr;
     size_t size_ = 0;
     size_t used_ = 0;

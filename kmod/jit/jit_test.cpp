@@ -258,6 +258,36 @@ TEST(jit, packet_load_ends_its_subprogram_only) {
 
 // ---- what the machine demands ---------------------------------------------------------------------------------
 
+TEST(jit, starts_anywhere_in_its_page) {
+    program_text p;
+    p.add(mov_k(0, 7)).add(exit_insn());
+    code c = make_code(p);
+    u64 places = 0;
+    for (u32 i = 0; i < 200; i++) {
+        result<jit_image> r = jit_compile(c);
+        ASSERT_TRUE(r.ok());
+        u64 start = addr_of(r->text().data()) % PORT_PAGE_SIZE;
+        EXPECT_EQ(start % 64, 0u);
+        places |= 1ull << (start / 64);
+        const u8 *page = r->text().data() - start, *end = r->text().data() + r->text().size();
+        for (const u8 *at = page; at < page + r->allocated(); at++)
+            ASSERT_TRUE(*at == 0xcc || (at >= r->text().data() && at < end)) << at - page;
+        EXPECT_EQ(r->entry()(nullptr), 7u);
+    }
+    EXPECT_GE(__builtin_popcountll(places), 32); // of 64: 200 draws miss more than half once in 10^50
+}
+
+TEST(jit, leaves_room_for_a_choice_where_code_fills_its_pages) {
+    program_text p;
+    p.add(mov_k(0, 7));
+    for (u32 i = 0; i < 2000; i++)
+        p.add(ld_abs(BPF_B, i));
+    result<jit_image> r = jit_compile(make_code(p.add(exit_insn())));
+    ASSERT_TRUE(r.ok());
+    EXPECT_GE(r->text().size(), 2 * PORT_PAGE_SIZE);
+    EXPECT_GE(r->allocated(), r->text().size() + 128);
+}
+
 /// X3: the text is never writable and executable.
 TEST(jit, text_is_sealed) {
     program_text p;
