@@ -13,6 +13,7 @@ std::vector<port_event *> modbpf::test::events;
 
 namespace {
 constexpr u32 tp_id = 300, tp_size = 24;
+constexpr char run_end[] = "bpf_test_finish"; ///< a tracepoint whose first argument points at an int that may be written
 
 struct no_preempt {
     no_preempt() { port_preempt_disable(); }
@@ -86,7 +87,9 @@ int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv,
     events.push_back(*out);
     return 0;
 }
-int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, port_event **out) {
+int port_raw_tp_attach(const char *name, u32 record, port_raw_tp_fn fn, void *priv, port_event **out) {
+    if (record > (strcmp(name, run_end) ? 0 : sizeof(int)))
+        return -EINVAL;
     *out = new port_event{port_event::raw_tp, priv};
     (*out)->on_raw = fn;
     (*out)->name = name;
@@ -125,7 +128,18 @@ int port_tracepoint_size(u32 id) { return id == tp_id ? static_cast<int>(tp_size
 int port_perf_pmu_type(const char *name) {
     return static_cast<int>(!strcmp(name, "kprobe") ? kprobe_type : !strcmp(name, "uprobe") ? uprobe_type : -ENOENT);
 }
-bool port_raw_tp_exists(const char *name) { return strcmp(name, "sched_process_exec") == 0; }
+bool port_raw_tp_exists(const char *name) { return !strcmp(name, "sched_process_exec") || !strcmp(name, run_end); }
+/// As a tracepoint with as many arguments, or fewer, does.
+static void call_probe(const port_event &e, const u64 (&args)[12]) {
+    auto f = reinterpret_cast<void (*)(void *, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64)>(reinterpret_cast<void *>(e.on_raw));
+    f(e.priv, args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8], args[9], args[10], args[11]);
+}
+void port_test_run_ended(int *result) {
+    no_preempt here;
+    for (port_event *e : events)
+        if (e->name == run_end)
+            call_probe(*e, {addr_of(result)});
+}
 void port_event_detach(port_event *e) {
     if (e->last_run)
         e->last_run();
@@ -409,11 +423,6 @@ TEST_F(attach, tracepoint_without_record) {
     }
 }
 
-/// As a tracepoint with as many arguments, or fewer, does.
-void call_probe(const port_event &e, const u64 (&args)[12]) {
-    auto f = reinterpret_cast<void (*)(void *, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64, u64)>(reinterpret_cast<void *>(e.on_raw));
-    f(e.priv, args[0], args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8], args[9], args[10], args[11]);
-}
 std::vector<bpf_insn> keep_argument(const fd &m, s16 i) {
     return store_r6(m, {{BPF_LDX | BPF_MEM | BPF_DW, 6, 1, static_cast<s16>(8 * i), 0}});
 }
@@ -472,6 +481,50 @@ TEST_F(attach, raw_tracepoint_without_btf) {
     memset(args, 0xff, sizeof(args));
     call_probe(*events[0], args);
     EXPECT_EQ(stored(m), ~0ull);
+}
+
+/// A program that stores `value` in the `size` bytes at `off` of the tracepoint's record.
+std::vector<bpf_insn> write_record(u8 size, s16 off, s32 value) {
+    return {{BPF_LDX | BPF_MEM | BPF_DW, 6, 1, 0, 0}, mov_imm(0, 0), {static_cast<u8>(BPF_ST | BPF_MEM | size), 6, 0, off, value}, exit_insn()};
+}
+long run_packet(const fd &filter) {
+    char packet[64] = {};
+    test_run_attr a{};
+    a.prog_fd = filter.u();
+    a.data_in = addr_of(packet);
+    a.data_size_in = sizeof(packet);
+    a.repeat = 1;
+    return bpf(BPF_PROG_TEST_RUN, a, 76);
+}
+
+/// Writable raw tracepoints: a program stands only where the tracepoint gives away as many bytes as it may touch; it changes what a test
+/// run ends with. (Without BTF: whatever kernel this is has that tracepoint then.)
+TEST_F(attach, raw_tracepoint_writable) {
+    btf::release_kernel();
+    setenv("MODBPF_VMLINUX_BTF", "", 1);
+    constexpr u32 type = BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE;
+    fd fits = load(type, write_record(BPF_W, 0, 42)), wide = load(type, write_record(BPF_DW, 0, 42)), far = load(type, write_record(BPF_B, 4, 1)),
+       none = load(type, return_zero()), filter = load(BPF_PROG_TYPE_SOCKET_FILTER, return_zero());
+    for (const fd *p : {&fits, &wide, &far, &none, &filter})
+        ASSERT_TRUE(p->ok()) << p->get();
+    raw_tracepoint_attr a{addr_of(run_end), wide.u(), 0, 0};
+    EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -EINVAL);
+    a.prog_fd = far.u();
+    EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -EINVAL);
+    a.prog_fd = fits.u();
+    raw_tracepoint_attr elsewhere{addr_of("sched_process_exec"), fits.u(), 0, 0};
+    EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, elsewhere), -EINVAL);
+    elsewhere.prog_fd = none.u();
+    fd reads_nothing(bpf(BPF_RAW_TRACEPOINT_OPEN, elsewhere));
+    EXPECT_TRUE(reads_nothing.ok()) << reads_nothing.get();
+    EXPECT_EQ(run_packet(fits), -ENOTSUPP);
+    EXPECT_EQ(run_packet(filter), 0);
+    fd l(bpf(BPF_RAW_TRACEPOINT_OPEN, a));
+    unsetenv("MODBPF_VMLINUX_BTF");
+    ASSERT_TRUE(l.ok()) << l.get();
+    EXPECT_EQ(run_packet(filter), 42);
+    l.close();
+    EXPECT_EQ(run_packet(filter), 0);
 }
 
 /// Output into a PERF_EVENT_ARRAY slot, seen through mmap and poll.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Raw tracepoints, for RAW_TRACEPOINT programs and for TRACING programs with typed arguments: the program's context is the tracepoint's argument words. How many there are and how wide each is comes
-// from the kernel's BTF; on a kernel without it only the words that every probe finds in registers can be read, and as they are.
+// Raw tracepoints, for RAW_TRACEPOINT programs and for TRACING programs with typed arguments: the program's context is the tracepoint's
+// argument words. How many there are and how wide each is comes from the kernel's BTF; on a kernel without it only the words that every
+// probe finds in registers can be read, and as they are. RAW_TRACEPOINT_WRITABLE programs write, too, to what the first argument points at:
+// the tracepoint says how many bytes of it are theirs.
 #include "attach/link.h"
 
 namespace modbpf {
@@ -95,7 +97,7 @@ long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie) {
         status known = name_of_target(*p, uname, name);
         if (!known.ok())
             return known.code();
-    } else if (p->type->type != BPF_PROG_TYPE_RAW_TRACEPOINT) {
+    } else if (p->type->type != BPF_PROG_TYPE_RAW_TRACEPOINT && p->type->type != BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE) {
         return -EINVAL;
     } else if (port_strncpy_from_user(name, uname, sizeof(name)) < 0) {
         return -EFAULT;
@@ -114,7 +116,7 @@ long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie) {
     port_raw_tp_fn handler = handler_of<>(l->nargs);
     if (MODBPF_BUG_ON(!handler))
         return -EFAULT;
-    int rc = port_raw_tp_attach(name, handler, l.get(), &l->hook);
+    int rc = port_raw_tp_attach(name, p->verified->max_record_access, handler, l.get(), &l->hook);
     return rc ? rc : link_settle(move(l));
 }
 

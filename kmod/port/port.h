@@ -488,11 +488,14 @@ int port_tracepoint_size(u32 id);
 int port_perf_pmu_type(const char *name);
 
 /* Called as fn(priv, arguments...) by the tracepoint itself: each argument a 64-bit word, the upper part of a narrow one undefined. A
- * function of fewer parameters than there are arguments will do. */
+ * function of fewer parameters than there are arguments will do. fn reads and writes the first `record` bytes behind the first argument;
+ * -EINVAL: the tracepoint lets nobody write, or less. */
 #define PORT_RAW_TP_MAX_ARGS 12
 typedef void (*port_raw_tp_fn)(void *priv);
-int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, struct port_event **out);
+int port_raw_tp_attach(const char *name, u32 record, port_raw_tp_fn fn, void *priv, struct port_event **out);
 bool port_raw_tp_exists(const char *name);
+/* The kernel's tracepoint at the end of a packet's test run: what is attached there may change the result, which is 0 or -errno. */
+void port_test_run_ended(int *result);
 
 /*
  * Sampling and counting events of performance monitoring: numbers as perf_event_open() takes them, `flags` its attribute bits, pid its

@@ -76,7 +76,8 @@ u64 run_sleepable(program *p, const void *ctx) {
 
 /// Linux guards these a program, and kprobes, tracepoints and samples together a CPU.
 static bool guarded_alone(const prog_type_info &t) {
-    return t.type == BPF_PROG_TYPE_RAW_TRACEPOINT || t.type == BPF_PROG_TYPE_TRACING || t.type == BPF_PROG_TYPE_LSM;
+    return t.type == BPF_PROG_TYPE_RAW_TRACEPOINT || t.type == BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE || t.type == BPF_PROG_TYPE_TRACING ||
+           t.type == BPF_PROG_TYPE_LSM;
 }
 
 /// Runs unless `active` says that a run goes on here already; that is then a miss of this CPU's `st`.

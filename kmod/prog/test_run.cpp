@@ -174,8 +174,8 @@ status user_ctx::write(const test_run_request &req, test_run_result &res, u32 si
 
 /// Gives the packet back. With a capacity that is too small Linux cuts the linear part first and then appends
 /// fragments.
-status finish(const test_run_request &req, test_run_result &res, const run_once_args &a, u32 duration, const u8 *linear,
-              u32 linear_size, const u8 *frags, u32 frags_size) {
+status give_back(const test_run_request &req, test_run_result &res, const run_once_args &a, u32 duration, const u8 *linear,
+                 u32 linear_size, const u8 *frags, u32 frags_size) {
     u32 size = linear_size + frags_size, copy = size;
     bool cut = req.data_size_out && size > req.data_size_out;
     if (cut)
@@ -190,6 +190,14 @@ status finish(const test_run_request &req, test_run_result &res, const run_once_
     }
     res = {true, true, true, false, a.retval, duration, size, 0};
     return cut ? error(ENOSPC) : status{};
+}
+
+/// Gives all back. The last word on the result, which may then be a positive number, is that of programs at the end of test runs.
+status finish(const test_run_request &req, test_run_result &res, const run_once_args &a, u32 duration, const u8 *linear,
+              u32 linear_size, const u8 *frags, u32 frags_size) {
+    int outcome = give_back(req, res, a, duration, linear, linear_size, frags, frags_size).code();
+    port_test_run_ended(&outcome);
+    return outcome ? status(error(-outcome)) : status();
 }
 
 // ---- SOCKET_FILTER and SCHED_CLS ----

@@ -37,7 +37,7 @@ TEST(prog_types, that_run_are_few) {
             names += std::string(t->name) + " ";
         else
             EXPECT_TRUE(!t->test_run || t->runs_attach) << t->name;
-    EXPECT_EQ(names, "socket_filter kprobe sched_cls sched_act tracepoint xdp perf_event cgroup_skb lwt_in lwt_out lwt_xmit raw_tracepoint syscall ");
+    EXPECT_EQ(names, "socket_filter kprobe sched_cls sched_act tracepoint xdp perf_event cgroup_skb lwt_in lwt_out lwt_xmit raw_tracepoint raw_tracepoint_writable syscall ");
 }
 
 const ctx_field *at(u32 t, size_t off) {

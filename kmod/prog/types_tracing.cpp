@@ -17,23 +17,23 @@ constexpr u32 syscall_ctx_max = 0xffff; // U16_MAX: no access starts there or be
 
 constexpr attach_set entry_exit = on(BPF_TRACE_FENTRY, BPF_TRACE_FEXIT);
 
-/// The run-time context is the structure itself (attach/counter.cpp).
-constexpr ctx_field sampled(ctx_field f) {
+/// The run-time context is the structure itself (attach/counter.cpp, attach/raw_tp.cpp).
+constexpr ctx_field in_place(ctx_field f) {
     f.runs = true;
     f.run_off = f.off;
     return f;
 }
 // struct bpf_perf_event_data
 constexpr ctx_field perf_event_fields[] = {
-    sampled(dwords("regs", 0, pt_regs_size)),
-    sampled({"sample_period", 168, 8, any_size, 0, number}),
-    sampled({"addr", 176, 8, any_size, 0, number}),
+    in_place(dwords("regs", 0, pt_regs_size)),
+    in_place({"sample_period", 168, 8, any_size, 0, number}),
+    in_place({"addr", 176, 8, any_size, 0, number}),
 };
 
 constexpr ctx_field tp_buffer_field() {
     ctx_field f = pointer("args[0]", 0, reg_type::tp_buffer);
     f.at_start = true; // an access that starts in the middle reads the word as any other
-    return f;
+    return in_place(f);
 }
 constexpr ctx_field writable_tp_fields[] = {tp_buffer_field()};
 
@@ -87,8 +87,6 @@ constinit const prog_type_info raw_tracepoint_writable_type = {
     .size = raw_args_size,
     .fields = writable_tp_fields,
     .raw_ctx = true,
-    .verify_only = true,
-    .held = true,
 };
 
 constinit const prog_type_info tracing_type = {

@@ -195,9 +195,7 @@ status check_buffer(env &e, u32 regno, s32 off, u32 size, access t) {
         verbose(e, "R%d invalid variable buffer offset: off=%d, var_off=%s\n", regno, off, text);
         return fail(EACCES);
     }
-    if (record)
-        note_absent(e, "access to", "records of tracepoints");
-    u32 &end = readonly ? e.out->max_rdonly_access : e.out->max_rdwr_access;
+    u32 &end = record ? e.out->max_record_access : readonly ? e.out->max_rdonly_access : e.out->max_rdwr_access;
     end = max(end, static_cast<u32>(off) + size);
     return {};
 }

@@ -119,7 +119,8 @@ struct verified_program {
     const char *warns_of = nullptr; ///< a helper that may do harm, or null
     const btf_type *attach_proto = nullptr; ///< of the function that it is for, in the types of that; only for comparison
     u32 max_ctx_offset = 0;        ///< one past the highest context byte accessed
-    u32 max_rdonly_access = 0;     ///< the same of an iterator's key
+    u32 max_record_access = 0;     ///< the same of a writable tracepoint's record
+    u32 max_rdonly_access = 0;     ///< of an iterator's key
     u32 max_rdwr_access = 0;       ///< and of its value
     char absent[64]{};             ///< what the program needs and modbpf cannot run, e.g. "helper bpf_sk_fullsock"; "": it can run
     bool uses_get_func_ip = false;

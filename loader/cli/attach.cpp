@@ -200,6 +200,8 @@ const event_kind kinds[] = {
     {"tracepoint", "tp", "CATEGORY:NAME", "tracepoint:sched:sched_switch", BPF_PROG_TYPE_TRACEPOINT, any, false, parse_tracepoint,
      attach_tracepoint, no_event, nullptr},
     {"raw_tp", "raw_tracepoint", "NAME", "raw_tp:sched_switch", BPF_PROG_TYPE_RAW_TRACEPOINT, any, false, parse_plain, attach_raw, no_event, nullptr},
+    {"raw_tp.w", "raw_tracepoint.w", "NAME", "raw_tp.w:nbd_send_request", BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, any, false, parse_plain,
+     attach_raw, no_event, "this tracepoint gives away fewer bytes of its first argument than the program touches, or none"},
     {"tp_btf", nullptr, "NAME", "tp_btf:sched_switch", BPF_PROG_TYPE_TRACING, BPF_TRACE_RAW_TP, false, parse_plain, attach_typed, no_event, nullptr},
     {"fentry", nullptr, "FUNCTION", "fentry:vfs_read", BPF_PROG_TYPE_TRACING, BPF_TRACE_FENTRY, true, parse_plain, attach_typed, no_typed_function, nullptr},
     {"fexit", nullptr, "FUNCTION", "fexit:vfs_read", BPF_PROG_TYPE_TRACING, BPF_TRACE_FEXIT, true, parse_plain, attach_typed, no_typed_function, nullptr},

@@ -27,6 +27,7 @@ static inline bool modbpf_may_sleep(void)
 	return preemptible() && !rcu_preempt_depth();
 }
 
+struct bpf_raw_event_map;
 struct file;
 struct file_operations;
 struct mm_struct;
@@ -114,6 +115,8 @@ int modbpf_ksym_build_id(struct vm_area_struct *vma, u8 *id); /* without faults:
 /* perf_event_read_local(): -EOPNOTSUPP where it was not found. The limit of sampling frequencies. */
 int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled, u64 *running);
 u32 modbpf_ksym_perf_rate(void);
+/* What the kernel's own tracepoints say to raw programs: their count (0 when unknown) and the first. */
+unsigned int modbpf_ksym_raw_tps(const struct bpf_raw_event_map **first);
 const int *modbpf_ksym_jit_harden(void); /* net.core.bpf_jit_harden; NULL when unknown */
 struct list_head *modbpf_ksym_trace_events(struct mutex **lock); /* NULL when unknown */
 struct list_head *modbpf_ksym_modules(struct mutex **lock); /* of struct module; NULL when unknown */

@@ -122,7 +122,9 @@ void flush_tlb_kernel_range(unsigned long start, unsigned long end);
 	X(SYMBOL_OPS, kallsyms_op) \
 	X(X86_RETURN_THUNK, x86_return_thunk) \
 	X(PERF_MAX_STACK, sysctl_perf_event_max_stack) \
-	X(JIT_HARDEN, bpf_jit_harden)
+	X(JIT_HARDEN, bpf_jit_harden) \
+	X(START_RAW_TPS, __start__bpf_raw_tp) \
+	X(STOP_RAW_TPS, __stop__bpf_raw_tp)
 
 #define INDEX(index, symbol) index,
 enum ksym { FUNCTIONS(INDEX) DATA(INDEX) KSYM_COUNT };
@@ -468,6 +470,14 @@ notrace int modbpf_ksym_perf_read(struct perf_event *e, u64 *value, u64 *enabled
 const int *modbpf_ksym_jit_harden(void)
 {
 	return (const int *)found[JIT_HARDEN];
+}
+
+unsigned int modbpf_ksym_raw_tps(const struct bpf_raw_event_map **first)
+{
+	if (!found[START_RAW_TPS] || found[STOP_RAW_TPS] <= found[START_RAW_TPS])
+		return 0;
+	*first = (const struct bpf_raw_event_map *)found[START_RAW_TPS];
+	return (found[STOP_RAW_TPS] - found[START_RAW_TPS]) / sizeof(**first);
 }
 
 u32 modbpf_ksym_perf_rate(void)

@@ -84,7 +84,7 @@ int port_owner_watch(enum port_owner_kind kind, const struct port_owner_events *
 	w->events = events;
 	if (!w->tracepoint)
 		return watch_functions(w);
-	ret = port_raw_tp_attach(w->tracepoint, (port_raw_tp_fn)(void *)on_end, w, &w->event);
+	ret = port_raw_tp_attach(w->tracepoint, 0, (port_raw_tp_fn)(void *)on_end, w, &w->event);
 	return ret == -ENOENT ? -EOPNOTSUPP : ret;
 }
 

@@ -132,8 +132,11 @@ static int on_module(struct notifier_block *nb, unsigned long action, void *data
 
 static struct notifier_block module_notifier = { .notifier_call = on_module };
 
+static const struct tracepoint *test_run_end; /* NULL: the kernel has no test runs */
+
 int modbpf_raw_tp_init(void)
 {
+	test_run_end = modbpf_kernel_tracepoint("bpf_test_finish");
 	/* Also tells of the modules that are there already. */
 	return register_tracepoint_module_notifier(&module_notifier);
 }
@@ -148,6 +151,29 @@ void modbpf_raw_tp_exit(void)
 	INIT_LIST_HEAD(&modules);
 }
 
+/* What programs may write behind the first argument: 0 for most. A tracepoint is in the list of whom it belongs to. */
+#ifdef CONFIG_BPF_EVENTS
+static u32 writable_size(const struct tracepoint *tp, const struct module *mod)
+{
+	const struct bpf_raw_event_map *map = NULL;
+	unsigned int i, n = modbpf_ksym_raw_tps(&map);
+
+	if (mod) {
+		map = mod->bpf_raw_events;
+		n = mod->num_bpf_raw_events;
+	}
+	for (i = 0; i < n; i++)
+		if (map[i].tp == tp)
+			return map[i].writable_size;
+	return 0;
+}
+#else
+static u32 writable_size(const struct tracepoint *tp, const struct module *mod)
+{
+	return 0;
+}
+#endif
+
 /* ---- attach ----------------------------------------------------------------------------------------------- */
 
 static void detach(struct port_event *event)
@@ -160,7 +186,7 @@ static void detach(struct port_event *event)
 	kfree(e);
 }
 
-int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, struct port_event **out)
+int port_raw_tp_attach(const char *name, u32 record, port_raw_tp_fn fn, void *priv, struct port_event **out)
 {
 	struct raw_tp_event *e;
 	int ret;
@@ -171,7 +197,12 @@ int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, struct p
 	e->probe = (void *)fn;
 	e->priv = priv;
 	e->tp = find_tp(name, &e->module);
-	ret = e->tp ? tracepoint_probe_register(e->tp, e->probe, e->priv) : -ENOENT;
+	if (!e->tp)
+		ret = -ENOENT;
+	else if (record && record > writable_size(e->tp, e->module))
+		ret = -EINVAL;
+	else
+		ret = tracepoint_probe_register(e->tp, e->probe, e->priv);
 	if (ret) {
 		module_put(e->module);
 		kfree(e);
@@ -179,4 +210,15 @@ int port_raw_tp_attach(const char *name, port_raw_tp_fn fn, void *priv, struct p
 	}
 	*out = &e->event;
 	return 0;
+}
+
+void port_test_run_ended(int *result)
+{
+	void (*call)(void *data, int *result) = test_run_end ? test_run_end->iterator : NULL;
+
+	if (!call)
+		return;
+	preempt_disable_notrace();
+	call(NULL, result);
+	preempt_enable_notrace();
 }

@@ -87,7 +87,7 @@ static int link_in(struct syscall_event *e)
 
 	mutex_lock(&lock);
 	if (!s->count)
-		ret = port_raw_tp_attach(s->tracepoint, s->probe, s, &s->hook);
+		ret = port_raw_tp_attach(s->tracepoint, 0, s->probe, s, &s->hook);
 	if (!ret) {
 		s->count++;
 		e->next = s->by_nr[e->nr];

@@ -25,7 +25,7 @@ int port_function_find(const char *, u64 *) { return -ESRCH; }
 int port_uprobe_path(port_event *, char *, u32) { return -EOPNOTSUPP; }
 u32 port_uprobe_pid(port_event *) { return 0; }
 int port_tracepoint_attach(u32, bool, port_tracepoint_fn, void *, port_event **) { return refuse("a tracepoint"); }
-int port_raw_tp_attach(const char *, port_raw_tp_fn, void *, port_event **) {
+int port_raw_tp_attach(const char *, u32, port_raw_tp_fn, void *, port_event **) {
     return refuse("a raw tracepoint");
 }
 int port_perf_attach(const port_perf_spec *, port_perf_fn, void *, port_event **) { return refuse("a sampling event"); }
@@ -51,5 +51,6 @@ int port_perf_pmu_type(const char *name) {
 }
 
 bool port_raw_tp_exists(const char *) { return false; }
+void port_test_run_ended(int *) {}
 void port_event_detach(port_event *e) { (void)MODBPF_BUG_ON(e != nullptr); }
 u64 port_event_missed(port_event *) { return 0; }

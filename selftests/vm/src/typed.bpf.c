@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// For 21-typed.sh: a tracepoint's typed arguments, loads through kernel objects, a signal to the current task.
+// For 21-typed.sh: a tracepoint's typed arguments, loads through kernel objects, a signal to the current task, a tracepoint's record written.
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -42,5 +42,29 @@ int on_call(struct bpf_raw_tracepoint_args *ctx)
 	if (bpf_probe_read_kernel(&first, sizeof(first), (char *)ctx->args[0] + 14 * 8) || first != 12345678)
 		return 0;
 	signals += bpf_send_signal(10) == 0; /* SIGUSR1 */
+	return 0;
+}
+
+int ended_with = -1, end_with; /* of a packet's test run */
+
+SEC("raw_tp.w/bpf_test_finish")
+int on_end(__u64 *ctx)
+{
+	int *result = (void *)ctx[0];
+
+	ended_with = *result;
+	*result = end_with;
+	return 0;
+}
+
+SEC("raw_tp.w/bpf_test_finish")
+int on_end_behind(__u64 *ctx)
+{
+	return *((char *)ctx[0] + sizeof(int)); /* behind what the tracepoint gives away */
+}
+
+SEC("socket")
+int on_packet(void *ctx)
+{
 	return 0;
 }
