@@ -233,6 +233,52 @@ TEST_F(attach, open_refusals) {
     EXPECT_EQ(open_perf(a), -EACCES);
 }
 
+/// What callers without CAP_PERFMON get at each level of kernel.perf_event_paranoid.
+TEST_F(attach, perf_event_paranoid) {
+    constexpr u64 exclude_kernel = 1 << 5;
+    constexpr u32 raw = 1 << 10, software = 1, cpu_clock = 0, bpf_output = 10;
+    const struct {
+        const char *what;
+        perf_attr attr;
+        s32 pid, cpu;
+        int up_to; ///< the highest level that lets it through; -2: none
+        long refusal;
+    } rows[] = {
+        {"own task in user mode", {.type = software, .size = sizeof(perf_attr), .config = cpu_clock, .flags = exclude_kernel}, 0, -1, 2, -EACCES},
+        {"own task", {.type = software, .size = sizeof(perf_attr), .config = cpu_clock}, 0, -1, 1, -EACCES},
+        {"a CPU", {.type = software, .size = sizeof(perf_attr), .config = cpu_clock}, -1, 0, 0, -EACCES},
+        {"output", {.type = software, .size = sizeof(perf_attr), .config = bpf_output, .sample_type = raw}, -1, 0, 0, -EACCES},
+        {"a tracepoint, counted", {.type = 2, .size = sizeof(perf_attr), .config = tp_id}, -1, 0, 0, -EACCES},
+        {"a tracepoint's records", {.type = 2, .size = sizeof(perf_attr), .config = tp_id, .sample_type = raw}, -1, 0, -1, -EPERM},
+        {"another task", {.type = software, .size = sizeof(perf_attr), .config = cpu_clock}, 1, -1, -2, -EACCES},
+        {"a kprobe", {.type = kprobe_type, .size = sizeof(perf_attr), .config1 = addr_of("vfs_read")}, -1, 0, -2, -EACCES},
+    };
+    for (const auto &row : rows)
+        for (int level = -1; level <= 3; level++) {
+            port_user_set_paranoid(level);
+            perf_attr a = row.attr;
+            port_user_set_caps(0);
+            long rc = open_perf(a, row.pid, row.cpu);
+            fd opened(static_cast<int>(rc));
+            // Who may not see the kernel is told that first, as on Linux.
+            bool kernel_first = level > (a.flags & exclude_kernel ? 2 : 1);
+            if (level <= row.up_to)
+                EXPECT_GE(rc, 0) << row.what << " at " << level;
+            else
+                EXPECT_EQ(rc, kernel_first ? -EACCES : row.refusal) << row.what << " at " << level;
+            if (row.attr.config == bpf_output && rc >= 0) {
+                long at = port_user_mmap(nullptr, 3 * PORT_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, opened.get(), 0);
+                EXPECT_TRUE(level == -1 ? at > 0 : at == -EPERM) << at << " at " << level;
+                if (at > 0) {
+                    munmap(reinterpret_cast<void *>(at), 3 * PORT_PAGE_SIZE);
+                    port_user_unmapped(reinterpret_cast<void *>(at), 3 * PORT_PAGE_SIZE);
+                }
+            }
+        }
+    port_user_set_paranoid(3);
+    port_user_set_caps(~0u);
+}
+
 TEST_F(attach, kprobe_by_ioctl) {
     fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
     fd p = load(BPF_PROG_TYPE_KPROBE, store_cookie(m));

@@ -84,6 +84,10 @@ int mmap(void *obj, port_vma *vma) {
     }
     if (!port_vma_shared(vma))
         return -EINVAL;
+    if (event_of(obj)->unprivileged && port_perf_paranoid() > -1) {
+        port_log(PORT_LOG_INFO, "mmap of an event of a caller without CAP_PERFMON: only where kernel.perf_event_paranoid is -1");
+        return -EPERM; // Linux counts what each user has locked
+    }
     if (port_vma_offset(vma)) // an AUX area: no event of ours has one
         return -EINVAL;
     port_vma_forbid_exec(vma);

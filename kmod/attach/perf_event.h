@@ -32,6 +32,7 @@ struct perf_event : perf_sink, refcounted<perf_event> {
     u32 attr_type = 0;
     u64 config = 0;         ///< tracepoint: its id
     perf_format format{};
+    bool unprivileged = false; ///< by a caller without CAP_PERFMON
     bool enabled = false;   ///< output events take samples only while enabled
 
     program *prog = nullptr; ///< RCU; written under event_lock; holds a reference

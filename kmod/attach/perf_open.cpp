@@ -27,7 +27,7 @@ constexpr u32 attr_size_ver0 = 64;
 
 // Bits of perf_attr::flags.
 enum : u64 {
-    attr_disabled = 1ull << 0, attr_inherit = 1ull << 1, attr_freq = 1ull << 10, attr_enable_on_exec = 1ull << 12,
+    attr_disabled = 1ull << 0, attr_inherit = 1ull << 1, attr_exclude_kernel = 1ull << 5, attr_freq = 1ull << 10, attr_enable_on_exec = 1ull << 12,
     attr_mmap = 1ull << 8, attr_comm = 1ull << 9, attr_task = 1ull << 13,
     attr_watermark = 1ull << 14, attr_mmap_data = 1ull << 17, attr_sample_id_all = 1ull << 18, attr_use_clockid = 1ull << 25,
     attr_write_backward = 1ull << 27, attr_inherit_thread = 1ull << 35, attr_remove_on_exec = 1ull << 36,
@@ -40,7 +40,7 @@ constexpr u64 attr_side_records = attr_mmap | attr_comm | attr_task | attr_mmap_
 /// inherit_stat, enable_on_exec, precise_ip, exclude_host, _guest, inherit_thread.
 constexpr u64 attr_of_counters = 0xffull | attr_freq | 1ull << 11 | attr_enable_on_exec | 3ull << 15 | 3ull << 19 | attr_inherit_thread;
 constexpr u64 attr_not_counters = attr_side_records | attr_remove_on_exec | attr_sigtrap | attr_write_backward;
-constexpr u64 sample_type_known = (1ull << 25) - 1, sample_branch_stack = 1ull << 11, read_format_known = (1u << 5) - 1;
+constexpr u64 sample_type_known = (1ull << 25) - 1, sample_raw = 1ull << 10, sample_branch_stack = 1ull << 11, read_format_known = (1u << 5) - 1;
 // perf_event_open's flags.
 enum : u64 { flag_no_group = 1, flag_output = 2, flag_pid_cgroup = 4, flag_cloexec = 8, flags_known = 15 };
 constexpr u32 type_hardware = 0, type_software = 1, type_tracepoint = 2, type_hw_cache = 3, type_raw = 4, type_breakpoint = 5;
@@ -71,6 +71,9 @@ status copy_attr(perf_attr &a, u64 uattr) {
     return {};
 }
 
+/// Something that kernel.perf_event_paranoid lets callers without CAP_PERFMON do up to this level.
+bool may_at_level(int level) { return port_capable(PORT_CAP_PERFMON) || port_perf_paranoid() <= level; }
+
 status check_attr(const perf_attr &a) {
     bool bad = a.flags & attr_reserved || a.reserved_2 || a.aux_action >> 3 || a.sample_type & ~sample_type_known ||
                a.read_format & ~read_format_known || (a.flags & attr_inherit_thread && !(a.flags & attr_inherit)) ||
@@ -78,7 +81,7 @@ status check_attr(const perf_attr &a) {
                (a.flags & attr_sigtrap && !(a.flags & attr_remove_on_exec));
     if (bad)
         return error(EINVAL);
-    if (!port_capable(PORT_CAP_PERFMON)) // perf_event_paranoid is taken as its strictest
+    if (!may_at_level(a.flags & attr_exclude_kernel ? 2 : 1))
         return error(EACCES);
     if (!(a.flags & attr_freq) && a.sample_period >> 63)
         return error(EINVAL);
@@ -131,9 +134,22 @@ status classify(const perf_attr &a, s32 pid, perf_event &e) {
     return {};
 }
 
+/// What the event itself asks for. Of other tasks Linux asks whether the caller may trace them; here they are not for callers without
+/// CAP_PERFMON, and neither are tracepoints of their own task, of which Linux marks some as harmless.
+status check_rights(const perf_attr &a, s32 pid, const perf_event &e) {
+    if (port_capable(PORT_CAP_PERFMON))
+        return {};
+    if (e.what != perf_event::kind::tracepoint && e.what != perf_event::kind::counter && e.what != perf_event::kind::output)
+        return error(EACCES);
+    if (e.what == perf_event::kind::tracepoint && a.sample_type & sample_raw && !may_at_level(-1))
+        return error(EPERM);
+    return (pid == -1 && !may_at_level(0)) || pid > 0 ? status(error(EACCES)) : status();
+}
+
 constinit u64 last_event_id = 0;
 
 void configure(perf_event &e, const perf_attr &a, s32 cpu) {
+    e.unprivileged = !port_capable(PORT_CAP_PERFMON);
     e.output = perf_event_output;
     e.read = perf_event_read;
     e.cpu = static_cast<u32>(cpu);
@@ -182,6 +198,7 @@ result<ref<perf_event>> open_event(const perf_attr &a, s32 pid, s32 cpu, s32 gro
     if (!e || !(e->waitq = port_waitq_create()))
         return error(ENOMEM);
     TRY(classify(a, pid, *e));
+    TRY(check_rights(a, pid, *e));
     configure(*e, a, cpu);
     TRY(open_hook(*e, a, pid, cpu));
     return ref<perf_event>(adopt, e.release());
@@ -202,6 +219,8 @@ long open_fd(const perf_attr &a, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
 long perf_event_open_fd(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 flags) {
     if (flags & ~static_cast<u64>(flags_known))
         return -EINVAL;
+    if (!may_at_level(2))
+        return -EACCES;
     perf_attr a{};
     status copied = copy_attr(a, uattr);
     return copied ? open_fd(a, pid, cpu, group_fd, flags) : copied.code();

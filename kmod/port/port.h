@@ -326,6 +326,7 @@ void port_task_vmas_end(void *walk);
 size_t port_cpumask_size(void); /* bytes of the kernel's struct cpumask */
 
 enum port_cap { PORT_CAP_BPF, PORT_CAP_PERFMON, PORT_CAP_NET_ADMIN, PORT_CAP_SYS_ADMIN, PORT_CAP_SYS_BOOT };
+int port_perf_paranoid(void); /* task: kernel.perf_event_paranoid; above 2, as Debian's kernels have it, nothing without CAP_PERFMON */
 bool port_unprivileged_bpf(void); /* task: may callers without CAP_BPF create maps and programs? kernel.unprivileged_bpf_disabled is 0 */
 /* Task: what the machine's security modules say to a bpf() command whose attr, of which the caller gave `size` bytes, is in kernel memory:
  * 0 or -errno. */

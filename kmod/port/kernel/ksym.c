@@ -109,6 +109,7 @@ void flush_tlb_kernel_range(unsigned long start, unsigned long end);
 #define DATA(X) \
 	X(INIT_MM, init_mm) \
 	X(PERF_SAMPLE_RATE, sysctl_perf_event_sample_rate) \
+	X(PERF_PARANOID, sysctl_perf_event_paranoid) \
 	X(FTRACE_EVENTS, ftrace_events) \
 	X(EVENT_MUTEX, event_mutex) \
 	X(START_BTF, __start_BTF) \
@@ -478,6 +479,11 @@ unsigned int modbpf_ksym_raw_tps(const struct bpf_raw_event_map **first)
 		return 0;
 	*first = (const struct bpf_raw_event_map *)found[START_RAW_TPS];
 	return (found[STOP_RAW_TPS] - found[START_RAW_TPS]) / sizeof(**first);
+}
+
+int port_perf_paranoid(void)
+{
+	return found[PERF_PARANOID] ? READ_ONCE(*(int *)found[PERF_PARANOID]) : INT_MAX;
 }
 
 u32 modbpf_ksym_perf_rate(void)

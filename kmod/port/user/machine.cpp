@@ -307,6 +307,10 @@ bool port_capable(port_cap cap) {
     return mask >> cap & 1;
 }
 
+static int paranoid = 3;
+void port_user_set_paranoid(int level) { paranoid = level; }
+int port_perf_paranoid(void) { return paranoid; }
+
 static int unprivileged = -1; // not set: the machine's
 void port_user_set_unprivileged(bool allowed) { unprivileged = allowed; }
 

@@ -46,6 +46,8 @@ bool port_user_unpin(int dirfd, const char *path);
 void port_user_set_caps(u32 mask);
 /* What port_security_bpf() says: by default 0. */
 void port_user_set_security(int rc);
+/* What port_perf_paranoid() says; by default the strictest. */
+void port_user_set_paranoid(int level);
 /* What port_unprivileged_bpf() says; by default what the machine allows for the kernel's own BPF. */
 void port_user_set_unprivileged(bool allowed);
 /* What port_need_resched() says; how often port_cond_resched() was called. */

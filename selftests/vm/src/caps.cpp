@@ -186,6 +186,24 @@ static void look_for_addresses() {
         ok(!fdinfo_leaks(fd, "fdinfo"), "caps: no address in fdinfo");
 }
 
+static bool set_paranoid(const char *level) {
+    FILE *f = fopen("/proc/sys/kernel/perf_event_paranoid", "w");
+    bool set = f && fputs(level, f) >= 0;
+    return f && fclose(f) == 0 && set;
+}
+
+/// A task without capabilities and the buffer of one CPU: kernel.perf_event_paranoid says what it gets; never a probe.
+static void try_events(const char *level, bool opens, bool maps) {
+    perf_event_attr p = {};
+    p.type = PERF_TYPE_SOFTWARE, p.config = PERF_COUNT_SW_BPF_OUTPUT, p.size = sizeof(p), p.sample_type = PERF_SAMPLE_RAW;
+    long fd = syscall(__NR_perf_event_open, &p, -1, 0, -1, 0);
+    ok(opens ? fd >= 0 : fd < 0 && errno == EACCES, "caps: a buffer at perf_event_paranoid %s: %ld", level, fd);
+    size_t size = 2 * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    if (fd >= 0)
+        ok((mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(fd), 0) != MAP_FAILED) == maps, "caps: and mapped: %d", maps);
+    ok(open_kprobe() == -EACCES, "caps: no probe at perf_event_paranoid %s", level);
+}
+
 int main() {
     FILE *f = fopen("/sys/bus/event_source/devices/kprobe/type", "r");
     if (!ok(f && fscanf(f, "%u", &kprobe_type) == 1, "caps: kprobe PMU"))
@@ -218,5 +236,16 @@ int main() {
         keep_caps(cap(CAP_BPF));
         look_for_addresses();
     });
+    const struct {
+        const char *level;
+        bool opens, maps;
+    } levels[] = {{"-1", true, true}, {"0", true, false}, {"1", false, false}, {"2", false, false}};
+    for (auto &l : levels) {
+        ok(set_paranoid(l.level), "caps: perf_event_paranoid %s", l.level);
+        in_child([&] {
+            keep_caps(0);
+            try_events(l.level, l.opens, l.maps);
+        });
+    }
     return tap_exit();
 }
