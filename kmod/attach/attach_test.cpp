@@ -509,6 +509,36 @@ TEST_F(attach, raw_tracepoint) {
     EXPECT_TRUE(events.empty());
 }
 
+/// What a program goes on to by a tail call may read words that its tracepoint has not: they are there, and 0.
+TEST_F(attach, raw_tracepoint_tail_call) {
+    const void *data;
+    size_t size;
+    ASSERT_EQ(port_vmlinux_btf(&data, &size), 0);
+    fd m = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1), array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1);
+    fd last = load(BPF_PROG_TYPE_RAW_TRACEPOINT, keep_argument(m, 11));
+    u32 key = 0, value = last.u();
+    ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    fd p = load(BPF_PROG_TYPE_RAW_TRACEPOINT, {{BPF_LD | BPF_IMM | BPF_DW, 2, BPF_PSEUDO_MAP_FD, 0, array.get()},
+                                               {0, 0, 0, 0, 0},
+                                               mov_imm(3, 0),
+                                               {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_tail_call},
+                                               mov_imm(0, 0),
+                                               exit_insn()});
+    raw_tracepoint_attr a{addr_of("sched_process_exec"), p.u(), 0, 0};
+    fd l(bpf(BPF_RAW_TRACEPOINT_OPEN, a));
+    ASSERT_TRUE(l.ok()) << l.get();
+    store(m, 1);
+    {
+        no_preempt here;
+        u64 args[12];
+        memset(args, 0xff, sizeof(args));
+        call_probe(*events[0], args);
+    }
+    EXPECT_EQ(stored(m), 0u);
+    a.prog_fd = last.u();
+    EXPECT_EQ(bpf(BPF_RAW_TRACEPOINT_OPEN, a), -EINVAL); // by itself it is not attached there
+}
+
 /// A kernel without BTF: the words that a probe finds in registers, whole; a program that reads more is refused.
 TEST_F(attach, raw_tracepoint_without_btf) {
     btf::release_kernel();
@@ -569,6 +599,12 @@ TEST_F(attach, raw_tracepoint_writable) {
     unsetenv("MODBPF_VMLINUX_BTF");
     ASSERT_TRUE(l.ok()) << l.get();
     EXPECT_EQ(run_packet(filter), 42);
+    // Nobody would check what a program touches that another goes on to.
+    fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1);
+    u32 key = 0, value = none.u();
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), 0);
+    value = fits.u();
+    EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, array, &key, &value), -EINVAL);
     l.close();
     EXPECT_EQ(run_packet(filter), 0);
 }

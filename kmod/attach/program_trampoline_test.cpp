@@ -26,7 +26,7 @@ insns tail_call(const fd &array, s32 index) { return ld_map(r2, array) + imm(r3,
 /// The types of all programs of these tests.
 struct types {
     btf_builder b;
-    u32 main, add, keep, wide, small;
+    u32 main, add, keep, wide, small, raw_part;
     fd loaded;
 
     types() {
@@ -37,6 +37,8 @@ struct types {
         keep = b.func("keep", b.proto(i, {{"ctx", ctx, 0}}), BTF_FUNC_STATIC);
         wide = b.func("wide", b.proto(i, {{"a", i, 0}, {"b", l, 0}}));
         small = b.func("small", b.proto(i, {{"ctx", ctx, 0}}));
+        u32 args = b.composite(btf_kind::structure, "bpf_raw_tracepoint_args", 8, {{"args", l, 0}});
+        raw_part = b.func("raw_part", b.proto(i, {{"ctx", b.refer(btf_kind::pointer, args), 0}}));
         loaded = load_types(b.bytes());
     }
 };
@@ -432,6 +434,26 @@ TEST_P(programs_at_programs, TailCalls) {
     fd link = attach(ext);
     ASSERT_TRUE(link.ok());
     EXPECT_EQ(counted(), 34u); // main and 33 of the extension's
+}
+
+/// What a raw tracepoint gives its program is checked when that is attached; what extends it then may read no more, and go nowhere else.
+TEST_P(programs_at_programs, ExtensionsReachNoFartherThanTheirProgram) {
+    fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1);
+    auto reads = [&](s16 off) { return word(r0, r1, off) + imm(r0, 0) + stop(); };
+    insns main = mov(r6, r1) + call_sub(2) + imm(r0, 0) + stop();
+    fd target = load_parts(BPF_PROG_TYPE_RAW_TRACEPOINT, {{t->main, main}, {t->raw_part, reads(8)}});
+    ASSERT_TRUE(target.ok()) << log;
+    fd near = extension_of(target, t->raw_part, reads(8), t->raw_part);
+    EXPECT_TRUE(near.ok()) << near.get() << log;
+    EXPECT_EQ(extension_of(target, t->raw_part, reads(16), t->raw_part).get(), -ENOTSUPP);
+    EXPECT_NE(log.find("extension that reaches farther than its program is not supported"), std::string::npos) << log;
+    insns onward = tail_call(array, 0) + imm(r0, 0) + stop();
+    EXPECT_EQ(extension_of(target, t->raw_part, onward, t->raw_part).get(), -EINVAL);
+    EXPECT_NE(log.find("Extension program changes packet data, while original does not"), std::string::npos) << log;
+    fd calling = load_parts(BPF_PROG_TYPE_RAW_TRACEPOINT, {{t->main, main}, {t->raw_part, word(r0, r1, 8) + onward}});
+    ASSERT_TRUE(calling.ok()) << log;
+    fd also = extension_of(calling, t->raw_part, onward, t->raw_part);
+    EXPECT_TRUE(also.ok()) << also.get() << log;
 }
 
 TEST_P(programs_at_programs, NoChainsOfTracers) {

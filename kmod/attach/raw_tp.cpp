@@ -12,8 +12,10 @@ namespace {
 constexpr u32 register_args = 5; ///< argument registers behind a probe's private pointer
 
 /// Any context, preemption off. No canary: nobody writes to what is on its stack but this function, and the run's own machinery.
-template <class... words> __attribute__((no_stack_protector)) void on_hit(void *priv, words... given) {
-    u64 args[] = {given..., 0};
+/// `all`: the context has all the words that any program may read, since the program goes on to others, of which nobody checks here what they
+/// read.
+template <bool all, class... words> __attribute__((no_stack_protector)) void on_hit(void *priv, words... given) {
+    u64 args[all ? PORT_RAW_TP_MAX_ARGS : sizeof...(words) + 1] = {given...};
     auto *l = static_cast<bpf_link *>(priv);
     if (l->narrow) // the caller leaves the upper part of a narrow argument undefined
         for (u32 i = 0; i < l->nargs; i++)
@@ -24,11 +26,11 @@ template <class... words> __attribute__((no_stack_protector)) void on_hit(void *
 }
 
 /// The handler for a tracepoint of n more arguments than words...
-template <class... words> port_raw_tp_fn handler_of(u32 n) {
+template <bool all, class... words> port_raw_tp_fn handler_of(u32 n) {
     if (n == 0)
-        return reinterpret_cast<port_raw_tp_fn>(reinterpret_cast<void *>(on_hit<words...>));
+        return reinterpret_cast<port_raw_tp_fn>(reinterpret_cast<void *>(on_hit<all, words...>));
     if constexpr (sizeof...(words) < PORT_RAW_TP_MAX_ARGS)
-        return handler_of<words..., u64>(n - 1);
+        return handler_of<all, words..., u64>(n - 1);
     return nullptr;
 }
 
@@ -113,7 +115,7 @@ long raw_tp_link_create(ref<program> p, u64 uname, u64 cookie) {
     status known = describe(*l, *p);
     if (!known.ok())
         return known.code();
-    port_raw_tp_fn handler = handler_of<>(l->nargs);
+    port_raw_tp_fn handler = p->verified->image.makes_tail_calls() ? handler_of<true>(l->nargs) : handler_of<false>(l->nargs);
     if (MODBPF_BUG_ON(!handler))
         return -EFAULT;
     int rc = port_raw_tp_attach(name, p->verified->max_record_access, handler, l.get(), &l->hook);

@@ -101,6 +101,13 @@ struct code {
     u32 catcher = 0;
     code_hook *hooks = nullptr; ///< one a subprogram, once it may be traced or replaced. Atomic; for the interpreter
     bool sleepable = false; ///< runs where it may sleep: helpers that do not are called inside a section of their own
+
+    bool makes_tail_calls() const {
+        for (const code_subprog &s : subprogs)
+            if (s.has_tail_call)
+                return true;
+        return false;
+    }
 };
 
 }  // namespace modbpf

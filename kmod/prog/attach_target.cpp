@@ -52,7 +52,7 @@ status check_combination(const load_target &t, const prog_load_attr &a) {
 
 target_program seen_by_verifier(const program &p) {
     const verified_program &v = *p.verified;
-    return {p.type->type, p.ruling_type(), p.expected_attach_type, p.types.get(), v.funcs.view(), v.func_flags.view(), p.traces_tracer, v.image.sleepable};
+    return {p.type->type, p.ruling_type(), p.expected_attach_type, p.types.get(), v.funcs.view(), v.func_flags.view(), p.traces_tracer, v.image.sleepable, &v};
 }
 
 status load_target::find(const prog_load_attr &a) {

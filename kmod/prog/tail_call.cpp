@@ -43,9 +43,10 @@ namespace {
 
 result<runnable *> slot_get(map *m, int fd) {
     ref<program> p = TRY(prog_from_fd(fd));
-    // What was checked of a key or value of an iterator's is what its link's program wants, not what this one does.
-    bool wants_element = p->verified->max_rdonly_access || p->verified->max_rdwr_access;
-    if (p->type->type == BPF_PROG_TYPE_EXT || wants_element || !prog_array_accepts(m, p.get()))
+    // What was checked of a key or value of an iterator's, or of a tracepoint's record, is what its link's program wants, not what this one does.
+    const verified_program &v = *p->verified;
+    bool wants_more = v.max_rdonly_access || v.max_rdwr_access || v.max_record_access;
+    if (p->type->type == BPF_PROG_TYPE_EXT || wants_more || !prog_array_accepts(m, p.get()))
         return error(EINVAL);
     TRY(enter_prog_array(p.get()));
     return static_cast<runnable *>(p.release());

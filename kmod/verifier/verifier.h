@@ -47,6 +47,8 @@ struct verify_observer {
 /// What is known of each function of a verified program, beside its func_info.
 enum : u8 { func_unreliable = 1, func_changes_packet = 2, func_exception_cb = 4 };
 
+struct verified_program;
+
 /// Another program that a program is to be attached to.
 struct target_program {
     u32 type;
@@ -57,6 +59,7 @@ struct target_program {
     span<const u8> func_flags;    ///< of each of them
     bool traces_tracer;           ///< is for a program of TRACING, and one itself
     bool may_sleep;               ///< it, or a callback of its (code::sleepable)
+    const verified_program *made; ///< what it was verified to do
 };
 /// PROG_LOAD's attach_btf_id, attach_btf_obj_fd and attach_prog_fd.
 struct attach_request {
