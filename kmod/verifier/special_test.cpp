@@ -79,6 +79,7 @@ TEST(Fields, NoneWhereTheyAreNotAsTheyShouldBe) {
 }
 
 TEST(Fields, FailedAllocations) {
+    lib(); // made while nothing fails
     for (u64 n = 1;; n++) {
         port_fail_nth_set(n);
         auto r = parse_fields(*lib().types, lib().value, map_fields, nullptr);
