@@ -253,7 +253,7 @@ TEST(attach, help) {
         lines++;
         EXPECT_EQ(problem_of(("p=" + line.substr(line.rfind(' ') + 1)).c_str()), "") << line;
     }
-    EXPECT_EQ(lines, 15u);
+    EXPECT_EQ(lines, 16u);
 }
 
 TEST(text, numbers) {
