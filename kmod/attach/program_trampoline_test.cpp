@@ -450,6 +450,13 @@ TEST_P(programs_at_programs, ExtensionsReachNoFartherThanTheirProgram) {
     insns onward = tail_call(array, 0) + imm(r0, 0) + stop();
     EXPECT_EQ(extension_of(target, t->raw_part, onward, t->raw_part).get(), -EINVAL);
     EXPECT_NE(log.find("Extension program changes packet data, while original does not"), std::string::npos) << log;
+    // Nor may one that was made for a program that reads more be attached to another.
+    fd wide = load_parts(BPF_PROG_TYPE_RAW_TRACEPOINT, {{t->main, main}, {t->raw_part, reads(16)}});
+    fd far = extension_of(wide, t->raw_part, reads(16), t->raw_part);
+    ASSERT_TRUE(wide.ok() && far.ok()) << log;
+    EXPECT_EQ(attach_to(far, 0, &target, t->raw_part).get(), -ENOTSUPP);
+    fd link = attach_to(near, 0, &wide, t->raw_part);
+    EXPECT_TRUE(link.ok()) << link.get();
     fd calling = load_parts(BPF_PROG_TYPE_RAW_TRACEPOINT, {{t->main, main}, {t->raw_part, word(r0, r1, 8) + onward}});
     ASSERT_TRUE(calling.ok()) << log;
     fd also = extension_of(calling, t->raw_part, onward, t->raw_part);

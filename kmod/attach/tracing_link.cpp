@@ -18,7 +18,7 @@ status check_fit(const program &p, const program &target, u32 btf_id) {
     if (p.target_type != target.type->type || p.target_attach_type != target.expected_attach_type)
         return error(EINVAL);
     target_program seen = seen_by_verifier(target);
-    if (seen.may_sleep && target.runs())
+    if ((seen.may_sleep && target.runs()) || reaches_farther(*p.verified, *target.verified, target.type->type))
         return error(ENOTSUPP);
     verify_request req{};
     req.type = target.type;

@@ -135,6 +135,10 @@ struct verified_program {
     verify_stats stats{};
 };
 
+/// Attaching a program of type `type` checks how far it reaches into what it is given there. What extends it comes later: whether `own`, an
+/// extension of `target`, reaches farther. (Tail calls, whose targets may, are made only in place of functions that make some.)
+bool reaches_farther(const verified_program &own, const verified_program &target, u32 type);
+
 /// Verifies. The log gets Linux's text; stats lines are written at BPF_LOG_STATS, also on refusal. A safe program that needs what
 /// modbpf cannot run is refused behind the verdict, with ENOTSUPP and a line that names it, unless only the verdict is wanted.
 /// EINVAL, EACCES, EPERM, E2BIG, ENOMEM, EFAULT (a bug of ours, reported), EAGAIN (signal), ENOTSUPP.

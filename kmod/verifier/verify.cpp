@@ -36,17 +36,6 @@ void note_absent_maps(env &e) {
     }
 }
 
-/// Attaching a program checks how far it reaches into what it is given there. What extends it comes later, and must not reach farther.
-/// (Tail calls, whose targets may, are made only in place of functions that make some: resolve_target() sees to that.)
-void note_farther_extension(env &e) {
-    const verified_program &own = *e.out, &target = *e.req.attach.prog->made;
-    constexpr u64 checked = 1ull << BPF_PROG_TYPE_TRACEPOINT | 1ull << BPF_PROG_TYPE_RAW_TRACEPOINT | 1ull << BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE;
-    bool by_size = checked >> e.req.type->type & 1;
-    if ((by_size && own.max_ctx_offset > target.max_ctx_offset) || own.max_record_access > target.max_record_access ||
-        own.max_rdonly_access > target.max_rdonly_access || own.max_rdwr_access > target.max_rdwr_access)
-        note_absent(e, "extension that reaches farther than", "its program");
-}
-
 bool stands_at_iterator(const env &e) {
     return e.req.type->type == BPF_PROG_TYPE_TRACING && e.req.expected_attach_type == BPF_TRACE_ITER && !e.req.attach.extension;
 }
@@ -78,8 +67,8 @@ status run_stages(env &e) {
     if (e.req.attach.extension && e.req.attach.prog->may_sleep)
         note_absent(e, "extension of", "a program that may sleep");
     TRY(fix_up(e));
-    if (e.req.attach.extension)
-        note_farther_extension(e);
+    if (e.req.attach.extension && reaches_farther(*e.out, *e.req.attach.prog->made, e.req.type->type))
+        note_absent(e, "extension that reaches farther than", "its program");
     return {};
 }
 
@@ -93,6 +82,12 @@ void finish_result(env &e) {
 }
 
 }  // namespace
+
+bool reaches_farther(const verified_program &own, const verified_program &target, u32 type) {
+    constexpr u64 by_size = bit(BPF_PROG_TYPE_TRACEPOINT) | bit(BPF_PROG_TYPE_RAW_TRACEPOINT) | bit(BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE);
+    return ((by_size & bit(type)) && own.max_ctx_offset > target.max_ctx_offset) || own.max_record_access > target.max_record_access ||
+           own.max_rdonly_access > target.max_rdonly_access || own.max_rdwr_access > target.max_rdwr_access;
+}
 
 void note_absent(env &e, const char *what, const char *name) {
     if (!e.out->absent[0])
