@@ -93,11 +93,37 @@ u32 match(const node *n, const void *key) {
     return common_bits(n->data, key_data(key), min(n->length(), key_length(key)));
 }
 
+/// Data of 4 or 8 bytes, as a number that begins with its first bit.
+u64 as_number(const void *data, u32 size) {
+    return size == 4 ? static_cast<u64>(__builtin_bswap32(load4(data))) << 32 : __builtin_bswap64(load8(data));
+}
+
+/// Data of 4 or 8 bytes are compared at once: those of a node are padded to 8.
+void *lookup_short(lpm_map *m, const void *key, u32 length) {
+    elem_pool::view nodes(m->pool);
+    u64 want = as_number(key_data(key), m->data_size);
+    node *found = nullptr;
+    for (u32 i = __atomic_load_n(&m->root, __ATOMIC_ACQUIRE); i != none;) {
+        node *n = reinterpret_cast<node *>(nodes.at(i));
+        u32 prefix = __atomic_load_n(&n->prefix, __ATOMIC_ACQUIRE), have = prefix & ~inner;
+        if (have > length || (have && (want ^ as_number(n->data, 8)) >> (64 - have)))
+            break;
+        if (!(prefix & inner))
+            found = n;
+        if (have == length)
+            break;
+        i = n->next(want >> (63 - have) & 1);
+    }
+    return found ? m->value_of(found) : nullptr;
+}
+
 void *lookup(map *map, const void *key) {
     lpm_map *m = as_lpm(map);
     u32 length = key_length(key);
     if (length > m->max_length())
         return nullptr;
+    if (m->data_size == 4 || m->data_size == 8)
+        return lookup_short(m, key, length);
     node *found = nullptr;
     for (u32 i = __atomic_load_n(&m->root, __ATOMIC_ACQUIRE); i != none;) {
         node *n = m->at(i);

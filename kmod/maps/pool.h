@@ -23,6 +23,11 @@
 namespace modbpf {
 
 class elem_pool {
+    struct chunk {
+        u8 *elems;
+        u8 *values; ///< cpu_stride_ bytes a CPU
+    };
+
 public:
     static constexpr u32 none = ~0u;
     static constexpr u32 link_offset = 4;
@@ -47,6 +52,16 @@ public:
             return flat_ + static_cast<u64>(i) * elem_size_;
         return chunks_[i >> shift_].elems + static_cast<u64>(i & mask_) * elem_size_;
     }
+    /// at(), for a walk over many elements that have memory: what it needs, loaded once.
+    class view {
+    public:
+        explicit view(const elem_pool &p) : chunks_(p.chunks_), elem_size_(p.elem_size_), shift_(p.shift_), mask_(p.mask_) {}
+        u8 *at(u32 i) const { return chunks_[i >> shift_].elems + static_cast<u64>(i & mask_) * elem_size_; }
+
+    private:
+        const chunk *chunks_;
+        u32 elem_size_, shift_, mask_;
+    };
     /// Element 0, where each has the next one behind it; null when they are in pieces. For good.
     u8 *flat() const { return flat_; }
     u32 elem_size() const { return elem_size_; }
@@ -76,10 +91,6 @@ public:
     u64 bytes() const { return __atomic_load_n(&bytes_, __ATOMIC_RELAXED); }
 
 private:
-    struct chunk {
-        u8 *elems;
-        u8 *values;  ///< cpu_stride_ bytes a CPU
-    };
     struct alignas(64) per_cpu {
         u64 head;  ///< counter << 32 | number of the first free element
         u32 spare;
