@@ -55,10 +55,23 @@ u64 port_fail_nth_set(u64 n)
 }
 #endif
 
+/*
+ * Pieces in one run of physical memory are a power of two of pages: fine for speed, as long as little of that is left over. Mapped page by page,
+ * nothing is. Below what the kernel finds costly it is not worth the mapping.
+ */
+static bool wastes_pages(size_t size)
+{
+	size_t whole = PAGE_SIZE << get_order(size);
+
+	return size > (PAGE_SIZE << PAGE_ALLOC_COSTLY_ORDER) && whole - size > size / 8;
+}
+
 void *port_alloc(size_t size, enum port_alloc_ctx ctx)
 {
 	if (!size || size > PORT_ALLOC_MAX || modbpf_fail_nth())
 		return NULL;
+	if (ctx == PORT_SLEEPING && wastes_pages(size))
+		return __vmalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_ZERO);
 	if (ctx == PORT_SLEEPING)
 		return kvzalloc(size, GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
 	if (size > KMALLOC_MAX_SIZE)
