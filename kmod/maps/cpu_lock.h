@@ -20,10 +20,7 @@ struct cpu_lock {
 class lock_section {
 public:
     /// turns: how often to look whether another CPU has released it; 0: as the context allows.
-    explicit lock_section(cpu_lock &l, u32 turns = 0) : l_(l), flags_(port_irq_save()), cpu_(port_cpu_id()), held_(acquire(turns)) {
-        if (!held_)
-            port_irq_restore(flags_);
-    }
+    explicit lock_section(cpu_lock &l, u32 turns = 0) : lock_section(l, turns, port_irq_enter()) {}
     ~lock_section() { release(); }
     lock_section(const lock_section &) = delete;
 
@@ -42,19 +39,24 @@ public:
 private:
     static constexpr u32 max_turns = 1u << 14, max_turns_nmi = 1u << 8;
 
-    bool try_acquire() {
-        u32 free = 0;
-        return __atomic_compare_exchange_n(&l_.holder, &free, cpu_ + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    lock_section(cpu_lock &l, u32 turns, port_irq_section off)
+        : l_(l), flags_(off.flags), cpu_(static_cast<u32>(off.cpu)), held_(try_acquire(l, cpu_) || acquire_contended(l, cpu_, turns)) {
+        if (!held_)
+            port_irq_restore(flags_);
     }
-    bool acquire(u32 turns) { return try_acquire() || acquire_contended(turns); }
-    __attribute__((noinline)) bool acquire_contended(u32 turns) {
+    static bool try_acquire(cpu_lock &l, u32 cpu) {
+        u32 free = 0;
+        return __atomic_compare_exchange_n(&l.holder, &free, cpu + 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    }
+    /// Apart, and without the section: that stays in registers.
+    __attribute__((noinline)) static bool acquire_contended(cpu_lock &l, u32 cpu, u32 turns) {
         if (!turns)
             turns = port_in_nmi() ? max_turns_nmi : max_turns;
         for (; turns; turns--) {
-            u32 h = __atomic_load_n(&l_.holder, __ATOMIC_RELAXED);
-            if (h == cpu_ + 1)
+            u32 h = __atomic_load_n(&l.holder, __ATOMIC_RELAXED);
+            if (h == cpu + 1)
                 return false;
-            if (!h && try_acquire())
+            if (!h && try_acquire(l, cpu))
                 return true;
             __builtin_ia32_pause();
         }

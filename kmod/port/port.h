@@ -155,6 +155,12 @@ void port_mutex_destroy(struct port_mutex *m);
 
 unsigned long port_irq_save(void); /* any: interrupts off on this CPU (user: a per-thread nesting count) */
 void port_irq_restore(unsigned long flags);
+/* The same, and which CPU that is: one call for what runs with each change of a map. */
+struct port_irq_section {
+    unsigned long flags; /* for port_irq_restore */
+    unsigned long cpu;
+};
+struct port_irq_section port_irq_enter(void);
 void port_preempt_disable(void); /* any */
 void port_preempt_enable(void);
 bool port_in_nmi(void);

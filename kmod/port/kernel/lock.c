@@ -80,6 +80,16 @@ notrace unsigned long port_irq_save(void)
 }
 NOKPROBE_SYMBOL(port_irq_save);
 
+notrace struct port_irq_section port_irq_enter(void)
+{
+	struct port_irq_section s;
+
+	local_irq_save(s.flags);
+	s.cpu = raw_smp_processor_id();
+	return s;
+}
+NOKPROBE_SYMBOL(port_irq_enter);
+
 notrace void port_irq_restore(unsigned long flags)
 {
 	local_irq_restore(flags);

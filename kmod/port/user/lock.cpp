@@ -170,6 +170,11 @@ unsigned long port_irq_save(void) {
     return preempt_depth;
 }
 
+port_irq_section port_irq_enter(void) {
+    unsigned long flags = port_irq_save();
+    return {flags, port_cpu_id()};
+}
+
 void port_irq_restore(unsigned long flags) {
     (void)MODBPF_BUG_ON(flags != preempt_depth); // sections must nest
     port_preempt_enable();
