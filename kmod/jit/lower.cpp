@@ -295,8 +295,9 @@ result<u32> lowering::operation(u32 at) {
         return at + 1;
     }
     if (d.kind == insn_kind::mov || d.kind == insn_kind::alu)
-        if (u32 next = next_of(at); code_.guards.empty() && next < facts_.ops.size() && fuse(at, d, next))
-            return next + 1;
+        if (u32 next = next_of(at); code_.guards.empty() && next < facts_.ops.size())
+            if (u32 behind = TRY(fuse(d, next)))
+                return behind;
     switch (d.kind) {
         case insn_kind::alu:
             if (const code_guard *g = guard(d.origin, true))

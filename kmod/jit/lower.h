@@ -77,8 +77,9 @@ private:
     /// The next operation that emits anything and that nothing jumps to or between; facts_.ops.size() when there is none.
     u32 next_of(u32 at) const;
     bool may(jit_pass p) const { return passes_ & pass_bit(p); }
+    result<u32> fuse(const jit_op &d, u32 next);
+    result<u32> fuse_test_apart(const jit_op &d, u32 next);
     // Each: -> whether both operations were emitted as one.
-    bool fuse(u32 at, const jit_op &d, u32 next);
     bool fuse_address(const jit_op &d, const jit_op &next);
     bool fuse_extension(const jit_op &d, const jit_op &next);
     bool fuse_test(const jit_op &d, const jit_op &next);

@@ -13,6 +13,31 @@ bool is_alu_imm(const jit_op &d, u8 op) {
     return d.kind == insn_kind::alu && d.op == op && !d.reg && d.width == 8;
 }
 
+/// Does the zero flag behind `d` decide the branch?
+bool decides(const jit_op &d, const jit_op &branch) {
+    if (d.kind != insn_kind::alu || !branch.is(insn_kind::branch) || branch.reg || branch.imm != 0)
+        return false;
+    if (branch.dst != d.dst || branch.width != d.width || (branch.op != BPF_JEQ && branch.op != BPF_JNE))
+        return false;
+    switch (d.op) {
+        case BPF_AND:
+            return d.reg || (d.imm != 0xff && d.imm != 0xffff); // those become a move, which sets no flags
+        case BPF_ADD:
+        case BPF_SUB:
+        case BPF_OR:
+        case BPF_XOR:
+            return true;
+        default:
+            return false;
+    }
+}
+
+/// Something short that may as well come before `d`.
+bool may_precede(const jit_op &n, const jit_op &d) {
+    bool is_short = n.is(insn_kind::mov) || n.is(insn_kind::load) || n.is(insn_kind::ld_imm64);
+    return is_short && !(n.defs & (d.uses | d.defs)) && !(n.uses & d.defs);
+}
+
 }  // namespace
 
 /// mov a, b; add a, c  ->  lea a, [b + c]
@@ -56,34 +81,32 @@ bool lowering::fuse_extension(const jit_op &d, const jit_op &next) {
 
 /// op a, b; if a == 0 (or != 0) goto X: the operation's own zero flag decides
 bool lowering::fuse_test(const jit_op &d, const jit_op &next) {
-    if (d.kind != insn_kind::alu || next.kind != insn_kind::branch || next.reg || next.imm != 0)
+    if (!decides(d, next))
         return false;
-    if (next.dst != d.dst || next.width != d.width || (next.op != BPF_JEQ && next.op != BPF_JNE))
-        return false;
-    switch (d.op) {
-        case BPF_AND:
-            if (!d.reg && (d.imm == 0xff || d.imm == 0xffff))  // becomes a move, which sets no flags
-                return false;
-            break;
-        case BPF_ADD:
-        case BPF_SUB:
-        case BPF_OR:
-        case BPF_XOR:
-            break;
-        default:
-            return false;
-    }
     alu(d);
     out_.branch(next.op == BPF_JEQ ? x86::cond::e : x86::cond::ne, static_cast<u32>(next.target));
     return true;
 }
 
-bool lowering::fuse(u32 at, const jit_op &d, u32 next) {
+/// The same with something between the two that may come first. -> what comes behind them, or 0
+result<u32> lowering::fuse_test_apart(const jit_op &d, u32 next) {
+    u32 last = next_of(next);
+    if (last >= facts_.ops.size() || !decides(d, facts_.ops[last]) || !may_precede(facts_.ops[next], d))
+        return 0u;
+    TRY(operation(next));
+    fuse_test(d, facts_.ops[last]);
+    return last + 1;
+}
+
+/// -> the operation behind those that are emitted as one; 0 when none are.
+result<u32> lowering::fuse(const jit_op &d, u32 next) {
     const jit_op &n = facts_.ops[next];
     if (n.form != jit_form::plain)
-        return false;
-    return (may(jit_pass::address) && fuse_address(d, n)) || (may(jit_pass::flags) && fuse_test(d, n)) ||
-           (may(jit_pass::extension) && fuse_extension(d, n));
+        return 0u;
+    if ((may(jit_pass::address) && fuse_address(d, n)) || (may(jit_pass::flags) && fuse_test(d, n)) ||
+        (may(jit_pass::extension) && fuse_extension(d, n)))
+        return next + 1;
+    return may(jit_pass::flags) ? fuse_test_apart(d, next) : result<u32>(0u);
 }
 
 }  // namespace modbpf

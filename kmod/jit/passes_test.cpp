@@ -163,6 +163,40 @@ TEST(jit_passes, do_what_they_are_there_for) {
     EXPECT_EQ(count_of(text_of(call, pass_bit(jit_pass::inline_), {3}), "call"), 0u);
 }
 
+/// What stands between arithmetic and the branch on its result goes before both, if they have nothing to do with each other.
+TEST(jit_passes, flags_over_what_stands_between) {
+    auto loop = [](const bpf_insn &alu, const bpf_insn &between, u8 tested) {
+        return program_text{mov_k(0, 3), mov_k(2, 4), mov_k(3, 1), alu, between, jmp_k(BPF_JNE, tested, 0, 1), mov_k(0, 77), alu64_r(BPF_ADD, 0, 2),
+                            alu64_r(BPF_ADD, 0, 3), exit_insn()};
+    };
+    const struct {
+        program_text text;
+        bool fused;
+    } rows[] = {
+        {loop(alu64_k(BPF_SUB, 0, 3), mov_r(3, 2), 0), true},
+        {loop(alu64_k(BPF_SUB, 0, 2), mov_r(3, 2), 0), true},
+        {loop(alu64_r(BPF_XOR, 2, 0), ldx(BPF_DW, 3, 1, 0), 2), true},
+        {loop(alu64_k(BPF_SUB, 0, 3), mov_r(3, 0), 0), false}, // reads the result
+        {loop(alu64_k(BPF_SUB, 0, 3), mov_r(0, 2), 0), false}, // is what is tested
+        {loop(alu64_r(BPF_SUB, 0, 2), mov_r(2, 3), 0), false}, // writes the operand
+        {loop(alu64_k(BPF_SUB, 0, 3), mov_r(3, 2), 2), false}, // another is tested
+        {loop(alu64_k(BPF_SUB, 0, 3), alu64_k(BPF_ADD, 3, 2), 0), false},
+        {loop(alu64_k(BPF_SUB, 0, 3), stx(BPF_DW, 1, 3, 0), 0), false},
+    };
+    for (const auto &r : rows) {
+        u64 word = 9;
+        u32 passes = pass_bit(jit_pass::flags);
+        code c = make_code(r.text, {}, 0);
+        EXPECT_EQ(text_of(r.text, passes).find("test ") == std::string::npos, r.fused) << text_of(r.text, passes);
+        u64 want = run_interp(c, &word);
+        for (bool blind : {false, true}) {
+            word = 9;
+            expect_passes(c, want, passes, 0, blind, &word);
+            expect_passes(c, want, all_passes, 1, blind, &word);
+        }
+    }
+}
+
 /// A slot stays in memory when anything else may reach it.
 TEST(jit_passes, slots_that_alias_stay_in_memory) {
     auto in_memory = [](const program_text &p) { return text_of(p, pass_bit(jit_pass::slots)).find("ptr [rbp - 8]") != std::string::npos; };
