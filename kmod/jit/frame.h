@@ -8,7 +8,7 @@
 //     [tail-call counter: 8 bytes]      likewise; the live one is in the frame that was entered from outside
 //     [may_goto counter: 8 bytes]       only with may_goto: the turns that are left
 //     [anchor and context: 16 bytes]    only of the entry of a program that throws: the run's anchor before (throw.cpp)
-//     [scratch word: 8 bytes]           only with tail calls or packet loads of its own
+//     [scratch word: 8 bytes]           only with packet loads or tail calls of its own, but for those in place
 //     BPF stack                      <- r10 = rbp - below_rbp (r10 is never in a register of its own then)
 //     padding to 16 bytes
 //     saved callee-saved registers   <- rsp
@@ -36,7 +36,7 @@ struct jit_frame {
     u16 stack_depth = 0;      ///< of the BPF stack
     u16 regs = 0;             ///< registers that appear in it
     bool calls = false;       ///< anything: helpers, subprograms, packet loads
-    bool tail_calls = false;  ///< itself
+    bool tail_calls = false;  ///< itself, by way of the helper
     bool reaches_tail_call = false;
     bool loads_packet = false;
     bool may_goto = false;
@@ -60,7 +60,7 @@ struct jit_facts {
     vec<jit_frame> frames;  ///< one a subprogram
     vec<jit_op> ops;
     vec<u32> op_of;         ///< by instruction: its operation; a second word has the next one's; last: ops.size()
-    vec<map_lookup> lookups; ///< of jit_form::hash
+    vec<map_lookup> lookups; ///< of jit_form::hash and tail
     vec<u8> targets;        ///< by operation: 1 where a jump lands
     bool blind = false;     ///< jit_options::blind: constants that are operands take r11
 

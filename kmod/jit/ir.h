@@ -30,6 +30,7 @@ enum class jit_form : u8 {
     per_cpu, ///< dst = *(width *)(imm from this CPU's segment)
     hash, ///< r0 = look-up of the key at r2 in jit_facts::lookups[imm]; destroys what a call may
     direct, ///< a call of the function at imm
+    tail, ///< a tail call through jit_facts::lookups[imm]: of the program at index r3, or of the first, where `reg` is not set
     to_user, ///< dst = src as an address of user space: low 32 bits and imm above, or 0
     restore, ///< pop dst: undoes the last save; both or neither are passed
 };

@@ -73,8 +73,12 @@ void lowering::prologue(u32 sub) {
             e.push(reg::rax);
             size -= 8;
         }
-        if (size)
+        if (sub == 0 && tail_enters_prologue()) {
+            out_.bind(tail_label());
+            e.lea(true, reg::rsp, {reg::rbp, -static_cast<s32>(frame_->size)});
+        } else if (size) {
             e.op(x86::alu::sub, true, reg::rsp, static_cast<s32>(size));
+        }
     }
     if (sub == 0)
         out_.bind(body_label());
@@ -121,6 +125,8 @@ void lowering::epilogue(u32 sub) {
 /// words.
 void lowering::tail_entry() {
     frame_ = &facts_.frames[0];
+    if (tail_enters_prologue())
+        return;
     out_.bind(tail_label());
     if (env_.endbr)
         out_.e.endbr64();
@@ -139,6 +145,50 @@ void lowering::exit(u32 at) {
     out_.jump(epilogue_label(sub_));
 }
 
+/// Does a tail call enter where the prologue sets rsp? Whoever is entered from outside pays an instruction for that where rsp is right by
+/// then or the landing must be marked, which programs of which none makes tail calls do not gain by.
+bool lowering::tail_enters_prologue() const {
+    const jit_frame &f = facts_.frames[0];
+    return f.present && !env_.endbr && (f.reaches_tail_call || f.size);
+}
+
+/// Leaves the native frame for the tail entry in `target`, not rcx, with rdi = ctx, unless the run has made all its tail calls: then
+/// execution goes on.
+void lowering::enter(reg target) {
+    x86::encoder &e = out_.e;
+    e.load(8, false, reg::rcx, {reg::rbp, tail_pointer_slot});
+    e.op(x86::alu::cmp, false, x86::mem{reg::rcx}, static_cast<s32>(max_tail_calls));
+    u8 *too_many = e.jcc_ahead(x86::cond::ae);
+    e.op(x86::alu::add, false, x86::mem{reg::rcx}, 1);
+    restore_saved();
+    jump_register(target);
+    e.land(too_many);
+}
+
+/// The same as tail_call() through an array that is known, out of the function that was entered: no frame stays behind, so the stack holds
+/// the target when it holds this program.
+void lowering::tail_call_in_place(const jit_op &d) {
+    x86::encoder &e = out_.e;
+    const map_lookup &programs = facts_.lookups[static_cast<u32>(d.imm)];
+    u8 *outside = nullptr;
+    x86::mem slot{reg::rax};
+    if (d.reg) {
+        e.mov(false, reg::rcx, reg::rdx);
+        op_constant(x86::alu::cmp, false, reg::rcx, static_cast<s32>(programs.max_entries));
+        outside = e.jcc_ahead(x86::cond::ae);
+        slot = {reg::rax, 0, reg::rcx, true, 3};
+    }
+    e.mov_imm(reg::rax, programs.base);
+    e.load(8, false, reg::rax, slot);
+    e.load(8, false, reg::rax, {reg::rax, __builtin_offsetof(runnable, tail_entry)});
+    e.test(true, reg::rax, reg::rax);
+    u8 *nobody = e.jcc_ahead(x86::cond::e);
+    enter(reg::rax);
+    e.land(nobody);
+    if (outside)
+        e.land(outside);
+}
+
 /// tail_call(ctx, map, index): on success the native frame is left and the target entered; on failure execution goes
 /// on.
 void lowering::tail_call() {
@@ -154,16 +204,10 @@ void lowering::tail_call() {
     e.load(8, false, reg::rax, {reg::rax, __builtin_offsetof(runnable, tail_entry)});
     e.test(true, reg::rax, reg::rax);
     u8 *unsealed = e.jcc_ahead(x86::cond::e);
-    e.load(8, false, reg::rcx, {reg::rbp, tail_pointer_slot});
-    e.op(x86::alu::cmp, false, x86::mem{reg::rcx}, static_cast<s32>(max_tail_calls));
-    u8 *too_many = e.jcc_ahead(x86::cond::ae);
-    e.op(x86::alu::add, false, x86::mem{reg::rcx}, 1);
     e.load(8, false, reg::rdi, scratch);
-    restore_saved();
-    jump_register(reg::rax);
+    enter(reg::rax);
     e.land(empty);
     e.land(unsealed);
-    e.land(too_many);
 }
 
 status lowering::helper(const jit_op &d) {

@@ -42,6 +42,8 @@ void lowering::special(const jit_op &d) {
             auto fn = static_cast<u64>(d.imm);
             return call_address(options_.near ? options_.near(fn) : fn);
         }
+        case jit_form::tail:
+            return tail_call_in_place(d);
         case jit_form::save:
             return e.push(dst);
         case jit_form::restore:

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// maps, hashes, helpers, direct: what stands in the program for calls of helpers.
+// maps, hashes, helpers, direct, tails: what stands in the program for calls of helpers.
 //
 // maps: a look-up in an ARRAY or PERCPU_ARRAY that is known becomes the index check and the address as operations; with an index that was just
 //     stored, the address alone. The branch on NULL behind it belongs to the check.
 // hashes: one in a hash table with keys of 4, 8 or 16 bytes becomes one operation that walks the chain (lower_hash.cpp).
 // helpers: this CPU's number, the current task and its ids become loads of per-CPU memory, where the machine says where that is.
 // direct: other operations on a known map call the type's function, not the helper that looks it up.
+// tails: a tail call through a known array, out of the function that was entered, reads the slot itself (lower.cpp). Out of other functions
+//     it stays the helper's, which asks whether the stack holds one more program.
 //
 // A call may destroy r0-r5, and so may what stands for it. Maps that are known (code::maps) are the same on every path, and the program holds
 // them. Programs that may not leak have none: their look-ups clamp the index. This CPU's number is read where nothing migrates: not in
@@ -200,6 +202,8 @@ private:
         } else if (map *m = map_of(d)) {
             if (d.imm == BPF_FUNC_map_lookup_elem && m->ops->describe)
                 end = TRY(look_up(f, i, m->ops->describe(m)));
+            else if (d.imm == BPF_FUNC_tail_call && on(jit_pass::tails) && &f == &facts_.frames[0])
+                end = TRY(tail_call(i, m->ops->describe(m)));
             if (end == i)
                 return TRY(direct_call(d, m)) ? i + 1 : i;
         }
@@ -243,6 +247,24 @@ private:
             default:
                 return i;
         }
+    }
+
+    /// A number beyond the slots is the helper's.
+    result<u32> tail_call(u32 i, map_lookup programs) {
+        jit_op d = facts_.ops[i];
+        bool constant = known_.constants & reg_bit(BPF_REG_3);
+        auto index = static_cast<u32>(known_.value[BPF_REG_3]);
+        if (programs.kind != lookup_kind::programs || (constant && index >= programs.max_entries))
+            return i;
+        if (constant)
+            programs.base += index * programs.elem_size;
+        d.form = jit_form::tail;
+        d.reg = !constant;
+        d.imm = static_cast<s64>(facts_.lookups.size());
+        d.uses = static_cast<u16>(reg_bit(BPF_REG_1) | (constant ? 0 : reg_bit(BPF_REG_3)));
+        TRY(facts_.lookups.push(programs));
+        TRY(push(d));
+        return i + 1;
     }
 
     null_branch branch_behind(const jit_frame &f, u32 i) const {

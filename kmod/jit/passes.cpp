@@ -7,7 +7,7 @@ namespace modbpf {
 
 const char *const jit_pass_names[jit_pass_count] = {"inline", "branches", "rotate", "slots", "copies", "memory",
                                                     "divide", "address",  "flags",  "extension", "leaf",   "maps",
-                                                    "hashes", "helpers",  "direct", "layout"};
+                                                    "hashes", "helpers",  "direct", "tails", "layout"};
 
 status run_passes(jit_facts &facts, const jit_context &ctx) {
     auto on = [&](jit_pass p) { return (ctx.passes & pass_bit(p)) != 0; };

@@ -27,9 +27,10 @@ enum class jit_pass : u8 {
     hashes,    ///< look-ups in hash tables, likewise
     helpers,   ///< this CPU's number, the current task and its ids without a call
     direct,    ///< calls of a map's own functions
+    tails,     ///< tail calls through an array that is known, in place
     layout,    ///< what a jump leads to stands behind it
 };
-inline constexpr u32 jit_pass_count = 16;
+inline constexpr u32 jit_pass_count = 17;
 constexpr u32 pass_bit(jit_pass p) { return 1u << static_cast<u8>(p); }
 inline constexpr u32 all_passes = (1u << jit_pass_count) - 1;
 inline constexpr u32 guarded_passes = pass_bit(jit_pass::branches);
@@ -48,7 +49,7 @@ struct jit_context {
 status run_passes(jit_facts &facts, const jit_context &ctx);
 
 // The passes over operations. `facts.targets` is right when one is called; one that changes jumps makes it right again.
-status pass_calls(jit_facts &facts, const jit_context &ctx); ///< maps, hashes, helpers, direct
+status pass_calls(jit_facts &facts, const jit_context &ctx); ///< maps, hashes, helpers, direct, tails
 status pass_inline(jit_facts &facts);
 void pass_branches(jit_facts &facts, jit_frame &f);
 status pass_rotate(jit_facts &facts, jit_frame &f);

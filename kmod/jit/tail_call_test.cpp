@@ -2,7 +2,10 @@
 // Tail calls: the interpreter and the images of every machine enter the same programs as often, at most 33 after the first,
 // whatever the nesting (X6).
 #include "jit/engines_test.h"
+#include "jit/passes.h"
+#include "maps/map_test.h"
 
+#include <optional>
 #include <random>
 
 namespace modbpf::testing {
@@ -22,12 +25,24 @@ struct linked_program : runnable {
     code text;
 };
 std::vector<linked_program *> slots;
+map *array; ///< what add_tail_call() names: null, or one whose slots are those above
 
 runnable *test_slot(map *, u32 index) {
     return index < slots.size() ? slots[index] : nullptr;
 }
 const code *test_tail(void *, u32 index) {
     return index < slots.size() && slots[index] ? &slots[index]->text : nullptr;
+}
+
+/// Makes them the slots, of the array too.
+void fill(std::vector<linked_program *> programs) {
+    slots = programs;
+    for (u32 i = 0; array && i < array->params.max_entries; i++) {
+        array->ops->remove_user(array, &i);
+        if (i < slots.size() && slots[i]) {
+            EXPECT_EQ(array->ops->update_user(array, &i, &i, BPF_ANY), 0);
+        }
+    }
 }
 
 const machine *target_machine;
@@ -37,6 +52,10 @@ void load(linked_program &p, code c) {
     o.helper = test_helper;
     o.slot = test_slot;
     p.text = move(c);
+    for (u32 i = 0; array && i < p.text.insns.size(); i++)
+        if (p.text.insns[i].code == (BPF_JMP | BPF_CALL) && p.text.insns[i].src_reg == 0 && p.text.insns[i].imm == BPF_FUNC_tail_call) {
+            ASSERT_TRUE(p.text.maps.push({i, array}).ok());
+        }
     result<jit_image> r = compile_for(*target_machine, p.text, o);
     ASSERT_TRUE(r.ok());
     p.image = move(*r);
@@ -44,15 +63,40 @@ void load(linked_program &p, code c) {
     p.entry = p.image.entry();
     p.tail_entry = p.image.tail_entry();
 }
-class jit_tail_call : public ::testing::TestWithParam<size_t> {
+/// By machine; with an array that the program names, and with one that only the helper knows.
+class jit_tail_call : public ::testing::TestWithParam<std::tuple<size_t, bool>> {
 protected:
-    void SetUp() override { target_machine = &machines()[GetParam()]; }
-};
-INSTANTIATE_TEST_SUITE_P(machines, jit_tail_call, ::testing::Range<size_t>(0, 3));
+    void SetUp() override {
+        target_machine = &machines()[std::get<0>(GetParam())];
+        slots.clear();
+        prog_hooks = {
+            .get = [](map *, int fd) { return result<runnable *>(slots[static_cast<size_t>(fd)]); },
+            .put = [](runnable *) {},
+            .id = [](runnable *) { return 0u; },
+        };
+        if (!std::get<1>(GetParam()))
+            return;
+        programs_.emplace(params_of(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 3)); // the last index of random programs is outside
+        ASSERT_EQ(programs_->error, 0);
+        array = programs_->m;
+    }
+    void TearDown() override {
+        array = nullptr;
+        programs_.reset();
+        prog_hooks = {};
+    }
 
-/// tail_call(ctx in r6, any map, index)
-void add_tail_call(program_text &p, s32 index) {
-    p.add(mov_r(1, 6)).ld64(2, 0x1234).add(mov_k(3, index)).add(call_id(BPF_FUNC_tail_call));
+private:
+    std::optional<test_map> programs_;
+};
+INSTANTIATE_TEST_SUITE_P(machines, jit_tail_call, ::testing::Combine(::testing::Range<size_t>(0, 3), ::testing::Bool()));
+
+/// tail_call(ctx in r6, any map, index); `computed`: the JIT does not see which index.
+void add_tail_call(program_text &p, s32 index, bool computed = false) {
+    p.add(mov_r(1, 6)).ld64(2, 0x1234).add(mov_k(3, computed ? index - 1 : index));
+    if (computed)
+        p.add(alu64_k(BPF_ADD, 3, 1));
+    p.add(call_id(BPF_FUNC_tail_call));
 }
 /// (*counter)++ through r1 = &counter
 void add_count(program_text &p) {
@@ -79,7 +123,7 @@ TEST_P(jit_tail_call, stops_at_the_limit) {
     add_tail_call(p, 0);
     p.add(mov_k(0, 77)).add(exit_insn());
     load(self, make_code(p, {}, 0));
-    slots = {&self};
+    fill({&self});
     EXPECT_EQ(run_both(self, max_tail_calls + 1), 77u);
 }
 
@@ -91,11 +135,11 @@ TEST_P(jit_tail_call, empty_and_out_of_range_slots_fall_through) {
         add_tail_call(p, index);
         p.add(mov_k(0, 8)).add(exit_insn());
         load(self, make_code(p, {}, 8));
-        slots = {nullptr};
+        fill({nullptr});
         EXPECT_EQ(run_both(self, 1), 8u);
     }
     self.tail_entry = nullptr;  // not sealed yet: not entered
-    slots = {&self};
+    fill({&self});
     program_text p;
     linked_program other;
     add_count(p);
@@ -116,7 +160,7 @@ TEST_P(jit_tail_call, failed_calls_do_not_count) {
     add_tail_call(p, 0);
     p.add(mov_k(0, 3)).add(exit_insn());
     load(self, make_code(p, {}, 0));
-    slots = {&self};
+    fill({&self});
     EXPECT_EQ(run_both(self, max_tail_calls + 1), 3u);
 }
 
@@ -147,7 +191,7 @@ TEST_P(jit_tail_call, targets_with_any_frame) {
             }
             t.add(exit_insn());
             load(target, make_code(t, {}, stack));
-            slots = {&target};
+            fill({&target});
             program_text p;
             add_count(p);
             p.add(mov_k(7, 700)).add(mov_k(8, 8000));
@@ -185,8 +229,48 @@ TEST_P(jit_tail_call, counts_across_subprograms) {
     add_tail_call(p, 0);
     p.add(mov_k(0, 1)).add(exit_insn());
     load(self, make_code(p, {sub}, 16));
-    slots = {&self};
+    fill({&self});
     EXPECT_EQ(run_both(self, max_tail_calls + 1), 4u);
+}
+
+/// Through an array that is known the function that was entered makes its tail calls itself; another one calls the helper.
+TEST_P(jit_tail_call, in_place_out_of_the_entry) {
+    auto calls = [&](const program_text &p, std::vector<u32> starts, u32 passes) {
+        code c = make_code(p, starts, 0);
+        for (u32 i = 0; array && i < c.insns.size(); i++)
+            if (c.insns[i].code == (BPF_JMP | BPF_CALL) && c.insns[i].src_reg == 0) {
+                EXPECT_TRUE(c.maps.push({i, array}).ok());
+            }
+        jit_options o;
+        o.passes = passes;
+        o.slot = test_slot;
+        auto image = compile_for(*target_machine, c, o);
+        EXPECT_TRUE(image.ok());
+        return listing(*image).find("call") != std::string::npos;
+    };
+    for (bool computed : {false, true}) {
+        program_text entry;
+        entry.add(mov_r(6, 1));
+        add_tail_call(entry, 0, computed);
+        entry.add(mov_k(0, 1)).add(exit_insn());
+        EXPECT_EQ(calls(entry, {}, all_passes), !array);
+        EXPECT_TRUE(calls(entry, {}, all_passes & ~pass_bit(jit_pass::tails)));
+    }
+    program_text below;
+    below.add(mov_r(6, 1)).add(call_off(2)).add(mov_k(0, 1)).add(exit_insn());
+    add_tail_call(below, 0);
+    below.add(mov_k(0, 1)).add(exit_insn());
+    jit_options o;
+    code c = make_code(below, {4}, 0);
+    if (array) {
+        ASSERT_TRUE(c.maps.push({8, array}).ok());
+    }
+    auto image = compile_for(machines()[0], c, o);
+    ASSERT_TRUE(image.ok());
+    std::string text = listing(*image);
+    size_t first = text.find("call");
+    ASSERT_NE(first, std::string::npos);
+    EXPECT_NE(text.find("call", first + 1), std::string::npos) << text;
 }
 
 /// A subprogram below one that itself makes no tail call; and a program without subprograms entered in between.
@@ -207,7 +291,7 @@ TEST_P(jit_tail_call, counts_through_other_programs) {
     add_tail_call(b, 0);
     b.add(mov_k(0, 1)).add(exit_insn());
     load(second, make_code(b, {}, 8));
-    slots = {&first, &second};
+    fill({&first, &second});
     u64 r0 = run_both(first, max_tail_calls + 1);
     EXPECT_GT(r0, 10u);
 }
@@ -218,7 +302,7 @@ TEST_P(jit_tail_call, index_is_32_bits_unsigned) {
     program_text t;
     t.add(mov_k(0, 5)).add(exit_insn());
     load(target, make_code(t, {}, 0));
-    slots = {nullptr, &target};
+    fill({nullptr, &target});
     const std::pair<u64, u64> rows[] = {{1, 5},           {1ull << 32 | 1, 5}, {0xffffffff00000001, 5}, {1ull << 32, 9},
                                         {0xffffffff, 9},  {~0ull, 9},          {1ull << 63 | 2, 9},     {0x80000001, 9}};
     for (auto [index, want] : rows) {
@@ -253,7 +337,7 @@ program_text nested_program(std::mt19937_64 &rng, u32 programs, std::vector<u32>
             p.add(stx(BPF_DW, 10, 7, -8));
         for (u32 step = 1 + below(3); step; step--) {
             if (below(3) == 0) {
-                add_tail_call(p, static_cast<s32>(below(programs + 1)));  // the last index is empty
+                add_tail_call(p, static_cast<s32>(below(programs + 1)), below(2));  // the last index is empty
             } else if (level + 1 < depth) {
                 p.add(mov_r(1, 6));
                 calls.push_back({p.size(), level + 1});
@@ -279,13 +363,14 @@ TEST_P(jit_tail_call, every_nesting_stops_at_the_limit) {
         std::mt19937_64 rng(seed);
         constexpr u32 programs = 3;
         linked_program all[programs];
-        slots.clear();
+        std::vector<linked_program *> entered;
         for (linked_program &p : all) {
             std::vector<u32> starts;
             program_text text = nested_program(rng, programs, starts);
             load(p, make_code(text, starts, 16));
-            slots.push_back(&p);
+            entered.push_back(&p);
         }
+        fill(entered);
         u64 want_count = 0, got_count = 0;
         interp_env env{};
         env.tail = test_tail;

@@ -20,7 +20,7 @@ void encoder::modrm_mem(u8 r, mem m) {
     u8 field = static_cast<u8>((r & 7) << 3);
     if (m.has_index) {
         byte(mod << 6 | field | 4);
-        byte(static_cast<u8>(low3(m.index) << 3 | low3(m.base)));
+        byte(static_cast<u8>(m.shift << 6 | low3(m.index) << 3 | low3(m.base)));
     } else {
         byte(mod << 6 | field | low3(m.base));
         if (low3(m.base) == 4)

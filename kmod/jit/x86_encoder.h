@@ -40,12 +40,13 @@ enum class shift : u8 { rol = 0, ror = 1, shl = 4, shr = 5, sar = 7 };
 /// /digit of F7.
 enum class unary : u8 { not_ = 2, neg = 3, mul = 4, imul = 5, div = 6, idiv = 7 };
 
-/// [base + disp], or [base + index] where has_index; the index is never rsp.
+/// [base + disp], or [base + (index << shift) + disp] where has_index; the index is never rsp.
 struct mem {
     reg base;
     s32 disp = 0;
     reg index = reg::rax;
     bool has_index = false;
+    u8 shift = 0; ///< 0 to 3
 };
 
 constexpr bool fits_s8(s64 v) {

@@ -159,7 +159,8 @@ std::string hex(s64 v) {
 }
 std::string memory(const char *size, mem m) {
     return std::string(size) + " ptr [" + names64[num(m.base)] +
-           (m.has_index ? std::string(" + ") + names64[num(m.index)] : "") + hex(m.disp) + "]";
+           (m.has_index ? std::string(" + ") + names64[num(m.index)] : "") + (m.shift ? "*" + std::to_string(1 << m.shift) : "") + hex(m.disp) +
+           "]";
 }
 
 TEST(x86_encoder, all_register_pairs) {
@@ -204,7 +205,7 @@ TEST(x86_encoder, all_register_pairs) {
                           "lock and " + memory("qword", m) + ", " + names64[a]);
                 EXPECT_EQ(TEXT(e.xchg(true, m, x)), "xchg " + memory("qword", m) + ", " + names64[a]);
                 if (x != reg::rsp) {
-                    mem i{y, disp, x, true};
+                    mem i{y, disp, x, true, static_cast<u8>((a + b) % 4)};
                     std::string want = memory("", i).substr(5);
                     EXPECT_EQ(TEXT(e.lea(true, reg::r9, i)), "lea r9, " + want);
                 }

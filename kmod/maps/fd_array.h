@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// fd_array<T>: the slots of PROG_ARRAY and PERF_EVENT_ARRAY. A slot owns one reference to a T or is empty.
+// fd_array<T>: the slots of the maps whose values are fds. A slot owns one reference to a T or is empty: then it holds `none`, for readers
+// that would rather find an object than ask.
 //
 // Readers (tail calls, perf_event_output) read a slot inside RCU, in any context; user-side operations exchange it.
 // Whoever takes a pointer out of a slot puts its reference; the object lives on for a grace period (the hook's
@@ -11,7 +12,7 @@
 
 namespace modbpf {
 
-template <class T> struct fd_array : map {
+template <class T, T *none = nullptr> struct fd_array : map {
     fd_array(const map_ops *o, const map_params &p) : map(o, p) {}
     ~fd_array() { port_free(slots); }
 
@@ -24,16 +25,17 @@ template <class T> struct fd_array : map {
         m->slots = static_cast<T **>(port_alloc(static_cast<u64>(p.max_entries) * sizeof(T *), PORT_SLEEPING));
         if (!m->slots)
             return error(ENOMEM);
+        m->fill();
         return static_cast<map *>(m.release());
     }
     static u64 memory(const map *m) { return sizeof(fd_array) + static_cast<u64>(m->params.max_entries) * sizeof(T *); }
 
     T *read(u32 i) const {
         u32 n = params.max_entries;
-        return i < n ? __atomic_load_n(&slots[clamp_index(i, n)], __ATOMIC_CONSUME) : nullptr;
+        return i < n ? held(__atomic_load_n(&slots[clamp_index(i, n)], __ATOMIC_CONSUME)) : nullptr;
     }
     /// Puts `t` (or null) into slot i, an index in range; the caller gets the old reference.
-    T *exchange(u32 i, T *t) { return __atomic_exchange_n(&slots[i], t, __ATOMIC_ACQ_REL); }
+    T *exchange(u32 i, T *t) { return held(__atomic_exchange_n(&slots[i], t ? t : none, __ATOMIC_ACQ_REL)); }
 
     /// The conditions of an update, in Linux's order.
     long check_update(const void *key, u64 flags) const {
@@ -44,7 +46,7 @@ template <class T> struct fd_array : map {
     /// Task context: drops every element.
     template <class P> void clear(P put) {
         for (u32 i = 0; i < params.max_entries; i++) {
-            if (T *old = __atomic_load_n(&slots[i], __ATOMIC_RELAXED) ? exchange(i, nullptr) : nullptr)
+            if (T *old = held(__atomic_load_n(&slots[i], __ATOMIC_RELAXED)) ? exchange(i, nullptr) : nullptr)
                 put(old);
             if (i % 4096 == 0)
                 port_cond_resched();
@@ -62,6 +64,17 @@ template <class T> struct fd_array : map {
     }
 
     T **slots = nullptr;
+
+private:
+    static T *held(T *t) { return t == none ? nullptr : t; }
+    /// New slots are zero.
+    void fill() {
+        for (u32 i = 0; none && i < params.max_entries; i++) {
+            slots[i] = none;
+            if (i % 4096 == 0)
+                port_cond_resched();
+        }
+    }
 };
 
 }  // namespace modbpf

@@ -14,6 +14,7 @@ enum class lookup_kind : u8 {
     array,        ///< base + index * elem_size, where index < max_entries
     percpu_array, ///< the same; base is a table of addresses by CPU
     hash,         ///< buckets, chains of elements (maps/hash.h), keys of 4, 8 or 16 bytes
+    programs,     ///< base + index * 8 holds the address of a runnable; of one without a tail entry where the slot is empty
 };
 
 // Of a hash table's element: number of the next one at 0, the hash, the key. looked_up_end: the sign bit of a number that is no element's;
