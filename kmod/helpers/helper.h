@@ -137,6 +137,7 @@ struct helper_proto {
     const char *btf_types[5]{}; ///< names of the kernel structures that btf_id arguments point to
     const char *ret_btf = nullptr; ///< and of the one behind r0
     hook_rule hook = hook_rule::any;
+    u64 (*plain)() = nullptr; ///< all that fn does, where it only passes the question on; null: more
     helper_fn asleep = nullptr; ///< what a sleepable program calls in its place, where that has no run context; null: fn
 
     // For the rows: the same, with one of the rarer members set.
@@ -165,6 +166,11 @@ struct helper_proto {
     constexpr helper_proto only(hook_rule r) const {
         helper_proto p = *this;
         p.hook = r;
+        return p;
+    }
+    constexpr helper_proto passing_to(u64 (*f)()) const {
+        helper_proto p = *this;
+        p.plain = f;
         return p;
     }
     constexpr helper_proto sleeping(helper_fn f) const {

@@ -317,6 +317,28 @@ TEST(attached_runs, sessions_keep_data) {
     EXPECT_EQ(kfunc_session_is_return(0, 0, 0, 0, 0), 1u);
 }
 
+/// What stands for a helper that only passes on gives what the helper gives.
+TEST(helper_table, plain_functions_are_what_helpers_call) {
+    u32 rows = 0;
+    for (const helper_proto &p : all_helpers()) {
+        if (!p.plain)
+            continue;
+        rows++;
+        EXPECT_EQ(p.asleep, nullptr) << helper_name(p.id);
+        for (arg_type a : p.args)
+            EXPECT_EQ(a, arg_type::none) << helper_name(p.id);
+        u64 before = p.fn(0, 0, 0, 0, 0), plain = p.plain(), behind = p.fn(0, 0, 0, 0, 0);
+        if (p.id == BPF_FUNC_get_prandom_u32) {
+            EXPECT_LE(plain, 0xffffffffu);
+            continue;
+        }
+        EXPECT_LE(before, plain) << helper_name(p.id);
+        EXPECT_LE(plain, behind) << helper_name(p.id);
+        EXPECT_LT(behind - before, 10'000'000'000u) << helper_name(p.id); // of clocks
+    }
+    EXPECT_EQ(rows, 5u);
+}
+
 /// What a sleepable program at a probe in user space asks stands before its context.
 TEST(attached_runs, words_before_a_context) {
     u64 words[uprobe_words + 21] = {};

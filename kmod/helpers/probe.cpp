@@ -10,7 +10,7 @@ using read_fn = int (*)(void *dst, u64 src, size_t n);
 using read_str_fn = long (*)(char *dst, u64 src, size_t size);
 
 // The destination counts as initialised after the call, so a failure zeroes all of it.
-u64 read_memory(read_fn read, u64 dst, u64 size, u64 src) {
+template <read_fn read> u64 read_memory(u64 dst, u64 size, u64 src) {
     u32 n = static_cast<u32>(size);
     int err = n ? read(ptr_of(dst), src, n) : 0;
     if (err < 0)
@@ -34,15 +34,15 @@ bool is_user_address(u64 a) {
 }  // namespace
 
 u64 bpf_probe_read_user(u64 r1, u64 r2, u64 r3, u64, u64) {
-    return read_memory(port_probe_read_user, r1, r2, r3);
+    return read_memory<port_probe_read_user>(r1, r2, r3);
 }
 
 u64 bpf_probe_read_kernel(u64 r1, u64 r2, u64 r3, u64, u64) {
-    return read_memory(port_probe_read_kernel, r1, r2, r3);
+    return read_memory<port_probe_read_kernel>(r1, r2, r3);
 }
 
 u64 bpf_probe_read(u64 r1, u64 r2, u64 r3, u64, u64) {
-    return read_memory(is_user_address(r3) ? port_probe_read_user : port_probe_read_kernel, r1, r2, r3);
+    return is_user_address(r3) ? read_memory<port_probe_read_user>(r1, r2, r3) : read_memory<port_probe_read_kernel>(r1, r2, r3);
 }
 
 u64 bpf_probe_read_user_str(u64 r1, u64 r2, u64 r3, u64, u64) {

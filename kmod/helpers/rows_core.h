@@ -22,8 +22,10 @@ inline constexpr row core_rows[] = {
      sock_ops | sk_reuseport | flow_dissector | sk_lookup, element_maps | sock_maps, bpf_map_delete_elem},
     {BPF_FUNC_map_delete_elem, ret::integer, {const_map_ptr, map_key}, pkt | writes, base_progs | lirc_mode2,
      element_maps, bpf_map_delete_elem},
-    {BPF_FUNC_ktime_get_ns, ret::integer, {}, 0, base_progs | lirc_mode2, 0, bpf_ktime_get_ns},
-    {BPF_FUNC_get_prandom_u32, ret::integer, {}, 0, base_progs | lirc_mode2, 0, bpf_get_prandom_u32},
+    row{BPF_FUNC_ktime_get_ns, ret::integer, {}, 0, base_progs | lirc_mode2, 0, bpf_ktime_get_ns}
+     .passing_to(port_ktime_ns),
+    row{BPF_FUNC_get_prandom_u32, ret::integer, {}, 0, base_progs | lirc_mode2, 0, bpf_get_prandom_u32}
+     .passing_to(port_random_u32),
     {BPF_FUNC_get_smp_processor_id, ret::integer, {}, cpu, cgroup_progs | socket_filter | cgroup_skb | sock_ops |
      sk_skb | sk_msg | sk_reuseport | flow_dissector | struct_ops | sk_lookup | netfilter, 0,
      bpf_get_smp_processor_id},
@@ -50,7 +52,8 @@ inline constexpr row core_rows[] = {
     {BPF_FUNC_jiffies64, ret::integer, {}, bpf, base_progs, 0, bpf_jiffies64},
     {BPF_FUNC_get_ns_current_pid_tgid, ret::integer, {anything, anything, uninit_mem, const_size}, 0, base_progs, 0,
      bpf_get_ns_current_pid_tgid},
-    {BPF_FUNC_ktime_get_boot_ns, ret::integer, {}, 0, base_progs | lirc_mode2, 0, bpf_ktime_get_boot_ns},
+    row{BPF_FUNC_ktime_get_boot_ns, ret::integer, {}, 0, base_progs | lirc_mode2, 0, bpf_ktime_get_boot_ns}
+     .passing_to(port_ktime_boot_ns),
     {BPF_FUNC_ringbuf_output, ret::integer, {const_map_ptr, const_mem, const_size_or_zero, anything}, 0, base_progs,
      ringbufs, bpf_ringbuf_output},
     {BPF_FUNC_ringbuf_reserve, ret::alloc_mem_or_null, {const_map_ptr, const_alloc_size_or_zero, anything}, acquires,
@@ -109,7 +112,8 @@ inline constexpr row core_rows[] = {
      writes_data | bpf, base_progs, 0, bpf_dynptr_write},
     {BPF_FUNC_dynptr_data, ret::slice_or_null, {dynptr | read_only, anything, const_alloc_size_or_zero},
      slices | bpf, base_progs, 0, bpf_dynptr_data},
-    {BPF_FUNC_ktime_get_tai_ns, ret::integer, {}, 0, base_progs, 0, bpf_ktime_get_tai_ns},
+    row{BPF_FUNC_ktime_get_tai_ns, ret::integer, {}, 0, base_progs, 0, bpf_ktime_get_tai_ns}
+     .passing_to(port_ktime_tai_ns),
     {BPF_FUNC_user_ringbuf_drain, ret::integer, {const_map_ptr, func, stack | or_null, anything}, calls_back | bpf,
      base_progs, user_ringbufs, bpf_user_ringbuf_drain},
     row{BPF_FUNC_cgrp_storage_get, ret::map_value_or_null, {const_map_ptr, btf_id | or_null, map_value | or_null,

@@ -13,8 +13,9 @@ inline constexpr row trace_rows[] = {
     {BPF_FUNC_trace_printk, ret::integer, {const_mem, const_size}, gpl | traces, syscall, 0, bpf_trace_printk},
     {BPF_FUNC_trace_printk, ret::integer, {const_mem, const_size}, gpl | traces | perfmon, base_progs | lirc_mode2,
      0, bpf_trace_printk},
-    {BPF_FUNC_get_current_uid_gid, ret::integer, {}, 0, tracing_progs | cgroup_progs | sk_msg, 0,
-     bpf_get_current_uid_gid},
+    row{BPF_FUNC_get_current_uid_gid, ret::integer, {}, 0, tracing_progs | cgroup_progs | sk_msg, 0,
+     bpf_get_current_uid_gid}
+     .passing_to(port_current_uid_gid),
     {BPF_FUNC_get_current_comm, ret::integer, {uninit_mem, const_size}, 0, tracing_progs | cgroup_progs, 0,
      bpf_get_current_comm},
     {BPF_FUNC_perf_event_read, ret::integer, {const_map_ptr, anything}, gpl, tracing_progs, perf_arrays,

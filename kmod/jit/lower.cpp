@@ -219,7 +219,11 @@ status lowering::helper(const jit_op &d) {
     const helper_proto *p = options_.helper ? options_.helper(id) : helper_of(code_, id);
     if (MODBPF_BUG_ON(!p || (p->flags & helper_tail_call)))
         return error(EFAULT);
-    call_c(function_of(code_, *p), code_.sleepable && runs_in_section(*p));
+    bool in_section = code_.sleepable && runs_in_section(*p);
+    if (auto plain = reinterpret_cast<uptr>(p->plain); plain && !in_section)
+        call_address(options_.near ? options_.near(plain) : plain);
+    else
+        call_c(function_of(code_, *p), in_section);
     return {};
 }
 

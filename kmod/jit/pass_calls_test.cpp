@@ -108,6 +108,15 @@ struct key_context {
     u64 words[4] = {};
 };
 
+/// With and without sleeping, which wants the helper called in a section.
+TEST(jit_calls, helpers_that_only_pass_on) {
+    for (bool sleepable : {false, true}) {
+        code c = make_code({call_id(BPF_FUNC_get_current_uid_gid), exit_insn()}, {}, 0);
+        c.sleepable = sleepable;
+        EXPECT_EQ(run_all(c, nullptr), port_current_uid_gid());
+    }
+}
+
 TEST(jit_calls, arrays) {
     for (u32 type : {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY})
         for (u32 value : {4u, 8u, 20u, 64u, 4096u})

@@ -222,7 +222,7 @@ u64 port_realtime_ns(void);
 u64 port_jiffies(void);
 /* Where that counter is, for code that loads it: 8 bytes, read-only. Null: it has no address. */
 const u64 *port_jiffies_word(void);
-u32 port_random_u32(void);      /* NMI-safe, not for keys */
+u64 port_random_u32(void);      /* 32 bits; NMI-safe, not for keys */
 u64 port_random_seed(void);     /* task: cryptographic quality, for hash seeds */
 void port_cond_resched(void);   /* task */
 bool port_signal_pending(void); /* task */

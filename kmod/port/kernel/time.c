@@ -85,7 +85,7 @@ void modbpf_random_init(void)
 }
 
 /* An event that lands in the middle of another's step may repeat a value: these numbers are for sampling, not for keys. */
-notrace u32 port_random_u32(void)
+notrace u64 port_random_u32(void)
 {
 	u32 v;
 

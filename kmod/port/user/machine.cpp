@@ -200,7 +200,7 @@ u64 port_random_seed(void) {
     return v;
 }
 
-u32 port_random_u32(void) {
+u64 port_random_u32(void) {
     if (!random_state)
         random_state = port_random_seed() | 1;
     u64 x = random_state; // xorshift64*
