@@ -17,6 +17,9 @@ struct cpu_lock {
     u32 holder;
 };
 
+/// In front of a section on a path that programs take often: the constructor writes all of it, the compiler need not clear it first.
+#define MODBPF_CONSTRUCTED __attribute__((uninitialized))
+
 class lock_section {
 public:
     /// turns: how often to look whether another CPU has released it; 0: as the context allows.

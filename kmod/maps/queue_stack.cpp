@@ -65,7 +65,7 @@ long push(map *map, const void *value, u64 flags) {
     if ((flags & BPF_NOEXIST) || flags > BPF_EXIST)
         return -EINVAL;
     queue_map *m = as_queue(map);
-    lock_section s(m->lock);
+    MODBPF_CONSTRUCTED lock_section s(m->lock);
     if (!s)
         return -EBUSY;
     if (m->count == m->params.max_entries) {
@@ -82,7 +82,7 @@ long push(map *map, const void *value, u64 flags) {
 /// The place of the value that comes next: of a queue the oldest, of a stack the newest. It goes when `take` is set.
 template <bool is_stack> long get(map *map, void *value, bool take) {
     queue_map *m = as_queue(map);
-    lock_section s(m->lock);
+    MODBPF_CONSTRUCTED lock_section s(m->lock);
     if (!s || !m->count) {
         memset(value, 0, m->params.value_size);
         return s ? -ENOENT : -EBUSY;

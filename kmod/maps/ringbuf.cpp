@@ -137,7 +137,7 @@ void *ringbuf_reserve(map *m, u64 size) {
     if (size > record_max || record_size(size) > r->mask + 1)
         return nullptr;
     u64 consumed = r->consumed();
-    lock_section s(r->lock);
+    MODBPF_CONSTRUCTED lock_section s(r->lock);
     if (!s)
         return nullptr;
     u64 produced = *r->producer_pos();
