@@ -85,6 +85,7 @@ private:
     bool fuse_test(const jit_op &d, const jit_op &next);
     void special(const jit_op &d);
     void hash(const map_lookup &how);
+    void cpu_value(const map_lookup &how);
     status control(u32 at, const jit_op &d);
 
     void mov(const jit_op &d);

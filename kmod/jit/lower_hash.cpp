@@ -47,9 +47,9 @@ void hash_key(x86::encoder &e, const map_lookup &how) {
         e.mov(false, hash_reg, reg::rax);
 }
 
-/// elem = address of element `elem`; its number stays in `number` where marks are kept.
+/// elem = address of element `elem`; its number stays in `number` where it is needed.
 void locate(x86::encoder &e, const map_lookup &how, bool size_in_register) {
-    if (how.marks)
+    if (how.marks || how.cpu_values)
         e.mov(false, number, elem);
     u64 size = how.elem_size;
     if (size & (size - 1))
@@ -72,6 +72,17 @@ void mark(x86::encoder &e, const map_lookup &how) {
 
 } // namespace
 
+/// r0 = address of this CPU's value of element `number`.
+void lowering::cpu_value(const map_lookup &how) {
+    x86::encoder &e = out_.e;
+    multiply_constant(true, number, static_cast<s32>(how.cpu_value_size));
+    e.load_segment(env_.per_cpu.segment, false, reg::rax, env_.per_cpu.cpu);
+    multiply_constant(true, reg::rax, static_cast<s32>(how.cpu_stride));
+    e.op(x86::alu::add, true, reg::rax, number);
+    e.mov_imm(reg::r10, how.cpu_values);
+    e.op(x86::alu::add, true, reg::rax, reg::r10);
+}
+
 /// r0 = address of the value of the key at r2, or 0.
 void lowering::hash(const map_lookup &how) {
     x86::encoder &e = out_.e;
@@ -80,13 +91,9 @@ void lowering::hash(const map_lookup &how) {
     if (options_.blind)
         constant(size_reg, how.elem_size);
     e.mov_imm(bucket, how.buckets);
-    e.mov(false, reg::rdx, reg::rax);
-    e.op(x86::shift::shl, true, reg::rdx, 3);
-    e.op(x86::alu::add, true, bucket, reg::rdx);
     e.mov_imm(reg::r10, how.base);
-    e.op(x86::alu::or_, false, reg::rax, static_cast<s32>(looked_up_end)); // what ends the bucket's own chain
     u8 *again = e.at();
-    e.load(4, false, elem, {bucket});
+    e.load(4, false, elem, {bucket, 0, reg::rax, true, 3});
     u8 *walk = e.at();
     e.test(false, elem, elem);
     u8 *ended = e.jcc_ahead(x86::cond::l);
@@ -109,6 +116,7 @@ void lowering::hash(const map_lookup &how) {
     e.load(4, false, elem, {elem});
     e.jmp_back(walk);
     e.land(ended);
+    e.op(x86::alu::xor_, false, elem, static_cast<s32>(looked_up_end)); // the number of the bucket whose chain it was
     e.op(x86::alu::cmp, false, elem, reg::rax);
     e.jcc_back(x86::cond::ne, again); // an element went to another chain under the walk
     e.zero(reg::rax);
@@ -116,7 +124,10 @@ void lowering::hash(const map_lookup &how) {
     e.land(found);
     if (how.marks)
         mark(e, how);
-    e.lea(true, reg::rax, {elem, static_cast<s32>(how.value_offset)});
+    if (how.cpu_values)
+        cpu_value(how);
+    else
+        e.lea(true, reg::rax, {elem, static_cast<s32>(how.value_offset)});
     e.land(none);
 }
 

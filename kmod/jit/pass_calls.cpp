@@ -3,7 +3,7 @@
 //
 // maps: a look-up in an ARRAY or PERCPU_ARRAY that is known becomes the index check and the address as operations; with an index that was just
 //     stored, the address alone. The branch on NULL behind it belongs to the check.
-// hashes: one in a hash table with keys of 4, 8 or 16 bytes becomes one operation that walks the chain (lower_hash.cpp).
+// hashes: one in a hash table, per CPU or not, with keys of 4, 8 or 16 bytes becomes one operation that walks the chain (lower_hash.cpp).
 // helpers: this CPU's number, the current task and its ids become loads of per-CPU memory, where the machine says where that is.
 // direct: other operations on a known map call the type's function, not the helper that looks it up.
 // tails: a tail call through a known array, out of the function that was entered, reads the slot itself (lower.cpp). Out of other functions
@@ -233,8 +233,12 @@ private:
                 [[fallthrough]];
             case lookup_kind::array:
                 return on(jit_pass::maps) && x86::fits_s32(static_cast<s64>(how.elem_size)) ? index_array(f, i, how) : result<u32>(i);
+            case lookup_kind::percpu_hash:
+                if (!here_for_good())
+                    return i;
+                [[fallthrough]];
             case lookup_kind::hash: {
-                if (!on(jit_pass::hashes) || !x86::fits_s32(static_cast<s64>(how.elem_size)))
+                if (!on(jit_pass::hashes) || !x86::fits_s32(static_cast<s64>(how.elem_size)) || !x86::fits_s32(static_cast<s64>(how.cpu_stride)))
                     return i;
                 jit_op d = facts_.ops[i];
                 d.form = jit_form::hash;

@@ -170,7 +170,7 @@ TEST(jit_calls, constant_indices) {
 
 TEST(jit_calls, hash_tables) {
     std::mt19937_64 rng(5);
-    for (u32 type : {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH})
+    for (u32 type : {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH})
         for (u32 key_size : {4u, 8u, 16u, 12u})
             for (u32 flags : {0u, static_cast<u32>(BPF_F_ZERO_SEED)})
                 for (u32 entries : {1u, 60u, 3000u}) {
@@ -195,6 +195,27 @@ TEST(jit_calls, hash_tables) {
                     if (HasFailure())
                         return;
                 }
+}
+
+/// The largest values; and programs that sleep, which are not on one CPU.
+TEST(jit_calls, large_values_of_a_cpu) {
+    for (u32 type : {BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH}) {
+        test_map m(params_of(type, 8, 32 << 10, 40));
+        ASSERT_EQ(m.error, 0);
+        std::vector<u64> value(4096);
+        for (u64 k = 0; k < 30; k++) {
+            program_section s;
+            ASSERT_EQ(m->ops->update(m.m, &k, value.data(), BPF_ANY), 0);
+        }
+        code c = look_up(m.m, behind::wide_use);
+        EXPECT_FALSE(calls(c));
+        for (u64 k = 0; k < 40; k++) {
+            key_context at{{k}};
+            run_all(c, &at);
+        }
+        c.sleepable = true;
+        EXPECT_TRUE(calls(c));
+    }
 }
 
 /// Elements that can be found nowhere but in their chain, after their neighbours went.

@@ -39,6 +39,16 @@ void store_key(hash_elem *e, const void *key, u32 size) {
         memcpy(e->key, key, size);
 }
 
+bool same_bytes(const u8 *a, const u8 *b, u32 n) {
+    if (n < 8)
+        return !memcmp(a, b, n);
+    const u8 *last = a + n - 8; // it may overlap the one before
+    for (; a < last; a += 8, b += 8)
+        if (load8(a) != load8(b))
+            return false;
+    return load8(last) == load8(b - (a - last));
+}
+
 template <u32 K> bool same_key(const hash_elem *e, const void *key, u32 key_size, u32 hash) {
     if constexpr (K == 8)
         return key8(e) == load8(key);
@@ -49,7 +59,7 @@ template <u32 K> bool same_key(const hash_elem *e, const void *key, u32 key_size
     else if constexpr (K == 16)
         return !((load8(e->key) ^ load8(key)) | (load8(e->key + 8) ^ load8(static_cast<const u8 *>(key) + 8)));
     else
-        return !memcmp(e->key, key, key_size);
+        return same_bytes(e->key, static_cast<const u8 *>(key), key_size);
 }
 
 template <u32 K> u32 find_in_chain(const hash_map *m, const void *key, u32 hash) {
@@ -227,6 +237,10 @@ map_lookup hash_describe(const map *map) {
     l.buckets = addr_of(m->buckets), l.bucket_mask = m->bucket_mask;
     l.value_offset = m->value_offset;
     l.seed[0] = m->seed[0], l.seed[1] = m->seed[1], l.last_factor = last_factor;
+    if (m->percpu()) {
+        l.kind = lookup_kind::percpu_hash;
+        l.cpu_values = addr_of(m->pool.flat_values()), l.cpu_stride = m->pool.cpu_stride(), l.cpu_value_size = m->pool.value_size();
+    }
     l.marks = addr_of(m->marks), l.mark_live = lru_live, l.mark_used = lru_used;
     return l;
 }
@@ -461,6 +475,7 @@ constinit const map_ops percpu_hash_ops = {
     .create = [](const map_params &p) { return create_with(&percpu_hash_ops, p); },
     .free = hash_free,
     .lookup = lookup_percpu,
+    .describe = hash_describe,
     .lookup_percpu = lookup_on_cpu,
     .update = update_percpu_here,
     .remove = hash_remove,

@@ -14,6 +14,7 @@ enum class lookup_kind : u8 {
     array,        ///< base + index * elem_size, where index < max_entries
     percpu_array, ///< the same; base is a table of addresses by CPU
     hash,         ///< buckets, chains of elements (maps/hash.h), keys of 4, 8 or 16 bytes
+    percpu_hash,  ///< the same; the value is this CPU's
     programs,     ///< base + index * 8 holds the address of a runnable; of one without a tail entry where the slot is empty
 };
 
@@ -35,6 +36,9 @@ struct map_lookup {
     u64 last_factor = 0;  ///< the hash is the upper half of its product
     u64 marks = 0;        ///< by element: a byte that says whether it was looked up; 0: none
     u8 mark_live = 0, mark_used = 0; ///< which of the first becomes the second
+    // percpu_hash: the value of element i is at cpu_values + cpu * cpu_stride + i * cpu_value_size
+    u64 cpu_values = 0, cpu_stride = 0;
+    u32 cpu_value_size = 0;
 };
 
 } // namespace modbpf

@@ -317,6 +317,7 @@ constinit const map_ops lru_percpu_hash_ops = {
     .create = [](const map_params &p) { return create(&lru_percpu_hash_ops, p); },
     .free = free_lru,
     .lookup = lookup_lru_percpu,
+    .describe = hash_describe,
     .lookup_percpu = lookup_on_cpu,
     .update = [](map *m, const void *key, const void *value, u64 flags) { return update_lru_percpu(m, key, value, flags, false); },
     .remove = hash_remove,

@@ -65,6 +65,10 @@ public:
     /// Element 0, where each has the next one behind it; null when they are in pieces. For good.
     u8 *flat() const { return flat_; }
     u32 elem_size() const { return elem_size_; }
+    /// And CPU 0's value of element 0 there: a CPU's values lie in one piece, cpu_stride() behind those of the CPU before.
+    u8 *flat_values() const { return flat_ ? chunks_[0].values : nullptr; }
+    u64 cpu_stride() const { return cpu_stride_; }
+    u32 value_size() const { return value_size_; }
     /// CPU `cpu`'s value of element i.
     u8 *value(u32 i, u32 cpu) const {
         return chunks_[i >> shift_].values + cpu * cpu_stride_ + static_cast<u64>(i & mask_) * value_size_;
