@@ -61,12 +61,12 @@ void locate(x86::encoder &e, const map_lookup &how, bool size_in_register) {
 
 /// A look-up marks what it found, unless it is marked.
 void mark(x86::encoder &e, const map_lookup &how) {
+    x86::mem of_number{reg::r10, 0, number, true};
     e.mov_imm(reg::r10, how.marks);
-    e.op(x86::alu::add, true, reg::r10, number);
-    e.load(1, false, reg::r8, {reg::r10});
+    e.load(1, false, reg::r8, of_number);
     e.op(x86::alu::cmp, false, reg::r8, how.mark_live);
     u8 *marked = e.jcc_ahead(x86::cond::ne);
-    e.store_imm(1, {reg::r10}, how.mark_used);
+    e.store_imm(1, of_number, how.mark_used);
     e.land(marked);
 }
 

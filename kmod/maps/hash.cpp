@@ -40,6 +40,8 @@ void store_key(hash_elem *e, const void *key, u32 size) {
 }
 
 bool same_bytes(const u8 *a, const u8 *b, u32 n) {
+    if (n == 4)
+        return load4(a) == load4(b);
     if (n < 8)
         return !memcmp(a, b, n);
     const u8 *last = a + n - 8; // it may overlap the one before
@@ -104,7 +106,7 @@ void *lookup_on_cpu(map *map, const void *key, u32 cpu) {
 }
 
 /// A free element for an insertion, counted; or -E2BIG, -ENOMEM.
-long take_new(hash_map *m, u32 cpu, u32 *i) {
+long take_new(hash_map *m, u32 cpu) {
     if (!m->prealloc()) {
         u32 n = __atomic_load_n(&m->count, __ATOMIC_RELAXED);
         do {
@@ -112,26 +114,25 @@ long take_new(hash_map *m, u32 cpu, u32 *i) {
                 return -E2BIG;
         } while (!__atomic_compare_exchange_n(&m->count, &n, n + 1, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     }
-    *i = m->pool.pop(cpu);
-    if (*i != hash_map::none)
-        return 0;
+    u32 i = m->pool.pop(cpu);
+    if (i != hash_map::none)
+        return i;
     if (m->prealloc())
         return -E2BIG;
     __atomic_fetch_sub(&m->count, 1, __ATOMIC_RELAXED);
     return -ENOMEM;
 }
 
-/// An element to stand in for one that is there: a CPU's spare, or one of the pool's.
-long take_replacement(hash_map *m, u32 cpu, u32 *i) {
-    *i = m->prealloc() ? m->pool.take_spare(cpu) : m->pool.pop(cpu);
-    if (*i != hash_map::none)
-        return 0;
+/// An element to stand in for one that is there: a CPU's spare, or one of the pool's; or -EBUSY, -ENOMEM.
+long take_replacement(hash_map *m, u32 cpu) {
+    u32 i = m->prealloc() ? m->pool.take_spare(cpu) : m->pool.pop(cpu);
+    if (i != hash_map::none)
+        return i;
     return m->prealloc() ? -EBUSY : -ENOMEM;
 }
 
 long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags, u64 *replaced) {
-    u32 before, fresh;
-    u32 old = m->find_locked(b, key, hash, &before);
+    u32 before, old = m->find_locked(b, key, hash, &before);
     bool there = old != hash_map::none;
     long r = check_presence(there, flags & ~BPF_F_LOCK);
     if (!r && there && (flags & BPF_F_LOCK)) {
@@ -139,9 +140,10 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
         return 0;
     }
     if (!r)
-        r = there ? take_replacement(m, cpu, &fresh) : take_new(m, cpu, &fresh);
-    if (r)
+        r = there ? take_replacement(m, cpu) : take_new(m, cpu);
+    if (r < 0)
         return r;
+    auto fresh = static_cast<u32>(r);
     store_value(m, m->value_in(m->elem(fresh)), value, m->value_bytes);
     m->publish(b, fresh, key, hash);
     if (!there)
@@ -175,9 +177,10 @@ long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key,
             store_value(m, m->pool.value(i, cpu), value, m->params.value_size);
         return 0;
     }
-    r = take_new(m, cpu, &i);
-    if (r)
+    r = take_new(m, cpu);
+    if (r < 0)
         return r;
+    i = static_cast<u32>(r);
     m->write_cpu_values(i, cpu, value, all, true);
     m->publish(b, i, key, hash);
     return 0;
@@ -191,7 +194,7 @@ long update_percpu(map *map, const void *key, const void *value, u64 flags, bool
     hash_bucket &b = m->bucket_of(hash);
     long r;
     {
-        lock_section s(b.lock);
+        MODBPF_CONSTRUCTED lock_section s(b.lock);
         if (!s)
             return -EBUSY;
         r = update_percpu_locked(m, b, s.cpu(), key, hash, value, flags, all);
@@ -258,16 +261,15 @@ u32 hash_map::find(const void *key, u32 hash) const {
     }
 }
 
-u32 hash_map::find_locked(const hash_bucket &b, const void *key, u32 hash, u32 *before) const {
-    u32 prev = none;
-    for (u32 i = b.first; !(i & chain_end); prev = i, i = elem(i)->next) {
-        if (elem(i)->hash == hash && !memcmp(elem(i)->key, key, key_bytes)) {
-            *before = prev;
-            return i;
-        }
+hash_map::place hash_map::place_of(const hash_bucket &b, const void *key, u32 hash) const {
+    u32 before = none;
+    for (u32 i = b.first; !(i & chain_end);) {
+        const hash_elem *e = elem(i);
+        if (e->hash == hash && same_bytes(e->key, static_cast<const u8 *>(key), key_bytes))
+            return {i, before};
+        before = i, i = e->next;
     }
-    *before = prev;
-    return none;
+    return {none, before};
 }
 
 void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
@@ -374,7 +376,7 @@ long hash_update(map *map, const void *key, const void *value, u64 flags, u64 *r
         *replaced = 0;
     long r;
     {
-        lock_section s(b.lock);
+        MODBPF_CONSTRUCTED lock_section s(b.lock);
         if (!s)
             return -EBUSY;
         r = update_locked(m, b, s.cpu(), key, hash, value, flags, replaced);
@@ -387,7 +389,7 @@ long hash_take(map *map, const void *key, u64 *taken) {
     hash_map *m = as_hash(map);
     u32 hash = m->hash_key(key);
     hash_bucket &b = m->bucket_of(hash);
-    lock_section s(b.lock);
+    MODBPF_CONSTRUCTED lock_section s(b.lock);
     if (!s)
         return -EBUSY;
     u32 before;

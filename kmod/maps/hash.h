@@ -62,7 +62,15 @@ struct hash_map : map {
     /// The element of `key`, or `none`. Inside RCU, any context.
     u32 find(const void *key, u32 hash) const;
     /// The same under the bucket's lock; *before is the element that links to it, `none` for the bucket itself.
-    u32 find_locked(const hash_bucket &b, const void *key, u32 hash, u32 *before) const;
+    u32 find_locked(const hash_bucket &b, const void *key, u32 hash, u32 *before) const {
+        place p = place_of(b, key, hash);
+        *before = p.before;
+        return p.at;
+    }
+    struct place {
+        u32 at, before;
+    };
+    place place_of(const hash_bucket &b, const void *key, u32 hash) const;
     /// Takes element i, linked from `before`, out of the chain. Bucket lock held.
     void unlink(hash_bucket &b, u32 before, u32 i);
     /// Key and hash of element i, whose value is complete, and the link that makes it visible. Bucket lock held.

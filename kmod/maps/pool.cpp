@@ -149,9 +149,7 @@ void elem_pool::refill(port_work *w) {
     pool->grow();
 }
 
-void elem_pool::refill_if_low() {
-    if (prefilled_)
-        return;
+void elem_pool::refill_unless_enough() {
     u32 limit = __atomic_load_n(&limit_, __ATOMIC_RELAXED);
     u32 left = limit - __atomic_load_n(&fresh_, __ATOMIC_RELAXED), wanted = reserve_wanted();
     if (limit >= total_ || left >= wanted / 2)

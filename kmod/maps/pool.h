@@ -85,7 +85,10 @@ public:
     void put_spare(u32 cpu, u32 i);
 
     /// Orders more memory when the reserve is small.
-    void refill_if_low();
+    void refill_if_low() {
+        if (!prefilled_)
+            refill_unless_enough();
+    }
     /// Adds memory now, as far as the reserve wants it. True when there are never-used elements (this call's or those
     /// of work that ran meanwhile); false when the pool is at its capacity or memory is short.
     bool grow();
@@ -109,6 +112,7 @@ private:
         elem_pool *pool;
     };
 
+    void refill_unless_enough();
     static void refill(port_work *w);
     static void refill_now(port_irq *i);
     status alloc_tables(const shape &s);

@@ -134,7 +134,7 @@ u64 memory_ringbuf(const map *m) {
 
 void *ringbuf_reserve(map *m, u64 size) {
     ring *r = ring_of(m);
-    if (size > record_max || record_size(size) > r->mask + 1)
+    if (size > record_max) // what is larger than the ring is found below
         return nullptr;
     u64 consumed = r->consumed();
     MODBPF_CONSTRUCTED lock_section s(r->lock);

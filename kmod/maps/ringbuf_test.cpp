@@ -123,9 +123,12 @@ TEST(ringbuf, record_layout) {
 /// CVE-2021-3489: a record that is larger than the ring, also by its header, or by what 32 bits would keep of its size.
 TEST(ringbuf, sizes) {
     ring_user r(4096);
-    for (u64 size :
-         {4089ull, 4096ull, 0x3fffffffull, 0x40000000ull, 0xfffffff8ull, 0x100000000ull, ~0ull, ~0ull - 7, ~0ull - 15})
-        EXPECT_EQ(r.reserve(size), nullptr) << size;
+    for (u64 consumer : {0ull, 8ull, 4096ull, 0x40000000ull, 0x40000008ull, 1ull << 63, ~0ull, ~0ull - 4096}) { // whatever user space says
+        *r.consumer = consumer;
+        for (u64 size : {4089ull, 4096ull, 4097ull, 8192ull, 0x3fffffffull, 0x40000000ull, 0xfffffff8ull, 0x100000000ull, ~0ull, ~0ull - 7, ~0ull - 15})
+            EXPECT_EQ(r.reserve(size), nullptr) << size;
+    }
+    *r.consumer = 0;
     EXPECT_EQ(r.reserve(4088), nullptr);  // 4096 with its header: the ring keeps one byte free, as on Linux
     EXPECT_EQ(r.produced(), 0u);
     EXPECT_TRUE(r.reserve(4080));
