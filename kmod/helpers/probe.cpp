@@ -6,13 +6,13 @@ namespace modbpf {
 
 namespace {
 
-using read_fn = int (*)(void *dst, u64 src, size_t n);
+using read_fn = long (*)(void *dst, u64 src, size_t n);
 using read_str_fn = long (*)(char *dst, u64 src, size_t size);
 
 // The destination counts as initialised after the call, so a failure zeroes all of it.
 template <read_fn read> u64 read_memory(u64 dst, u64 size, u64 src) {
     u32 n = static_cast<u32>(size);
-    int err = n ? read(ptr_of(dst), src, n) : 0;
+    long err = n ? read(ptr_of(dst), src, n) : 0;
     if (err < 0)
         memset(ptr_of(dst), 0, n);
     return helper_errno(err);

@@ -106,8 +106,13 @@ template <class AT> long each_element(map *m, element_fn fn, void *priv, AT at) 
 }
 
 long array_for_each(map *m, element_fn fn, void *priv) {
-    array_map *a = as_array(m);
-    return each_element(m, fn, priv, [a](u32 i) { return a->values + a->elem_size * i; });
+    u8 *next = as_array(m)->values;
+    u64 size = as_array(m)->elem_size;
+    return each_element(m, fn, priv, [=](u32) mutable {
+        u8 *at = next;
+        next += size;
+        return at;
+    });
 }
 
 long percpu_for_each(map *m, element_fn fn, void *priv) {

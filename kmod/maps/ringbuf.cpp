@@ -153,7 +153,8 @@ void *ringbuf_reserve(map *m, u64 size) {
     return h + 1;
 }
 
-void ringbuf_commit(void *sample, u64 flags, bool discard) {
+namespace {
+inline void commit(void *sample, u64 flags, bool discard) {
     record_header *h = static_cast<record_header *>(sample) - 1;
     ring *r = ptr_of<ring>((addr_of(h) & ~(page - 1)) - h->page_offset * page);
     u32 len = h->len ^ BPF_RINGBUF_BUSY_BIT;
@@ -166,6 +167,9 @@ void ringbuf_commit(void *sample, u64 flags, bool discard) {
     if ((flags & BPF_RB_FORCE_WAKEUP) || (awaited && !(flags & BPF_RB_NO_WAKEUP)))
         port_waitq_wake(r->waiters);
 }
+} // namespace
+
+void ringbuf_commit(void *sample, u64 flags, bool discard) { commit(sample, flags, discard); }
 
 long ringbuf_output(map *m, const void *data, u64 size, u64 flags) {
     if (flags & ~(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP))
@@ -174,7 +178,7 @@ long ringbuf_output(map *m, const void *data, u64 size, u64 flags) {
     if (!sample)
         return -EAGAIN;
     memcpy(sample, data, size);
-    ringbuf_commit(sample, flags, false);
+    commit(sample, flags, false);
     return 0;
 }
 

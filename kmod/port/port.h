@@ -353,8 +353,8 @@ void port_kernel_pointers_begin(struct port_kernel_pointers *p);
 void port_kernel_pointers_end(struct port_kernel_pointers *p);
 /* Any context, never fault in. 0, -EFAULT, or -ERANGE for a kernel read of an address that is none of the kernel's; dst is
  * zeroed by the caller on failure. */
-int port_probe_read_kernel(void *dst, u64 src, size_t n);
-int port_probe_read_user(void *dst, u64 src, size_t n);
+long port_probe_read_kernel(void *dst, u64 src, size_t n);
+long port_probe_read_user(void *dst, u64 src, size_t n);
 /* Length with the NUL, or negative errno; dst always terminated if size > 0. */
 long port_probe_read_kernel_str(char *dst, u64 src, size_t size);
 long port_probe_read_user_str(char *dst, u64 src, size_t size);

@@ -23,7 +23,7 @@ long modbpf_path_text(const struct path *path, char *buf, size_t size)
 long port_path_text(u64 path, char *buf, size_t size)
 {
 	struct path copy;
-	int ret = port_probe_read_kernel(&copy, path, sizeof(copy));
+	long ret = port_probe_read_kernel(&copy, path, sizeof(copy));
 
 	return ret ?: modbpf_path_text(&copy, buf, size);
 }

@@ -96,12 +96,12 @@ long port_strncpy_from_user(char *dst, u64 src, size_t size)
 	return n;
 }
 
-notrace int port_probe_read_kernel(void *dst, u64 src, size_t n)
+notrace long port_probe_read_kernel(void *dst, u64 src, size_t n)
 {
 	return copy_from_kernel_nofault(dst, (const void *)(unsigned long)src, n);
 }
 
-notrace int port_probe_read_user(void *dst, u64 src, size_t n)
+notrace long port_probe_read_user(void *dst, u64 src, size_t n)
 {
 	return copy_from_user_nofault(dst, (const void __user *)(unsigned long)src, n);
 }
@@ -110,7 +110,7 @@ notrace int port_probe_read_user(void *dst, u64 src, size_t n)
 static notrace long kernel_str_bytewise(char *dst, u64 src, size_t size)
 {
 	size_t i;
-	int ret;
+	long ret;
 
 	for (i = 0; i < size; i++) {
 		ret = port_probe_read_kernel(dst + i, src + i, 1);
@@ -128,7 +128,7 @@ static notrace long kernel_str_bytewise(char *dst, u64 src, size_t size)
 static notrace long user_str_bytewise(char *dst, u64 src, size_t size)
 {
 	size_t i;
-	int ret;
+	long ret;
 
 	for (i = 0; i < size; i++) {
 		ret = port_probe_read_user(dst + i, src + i, 1);

@@ -89,8 +89,8 @@ long with_nul(long n) { return n < 0 ? n : n + 1; }
 int port_copy_from_user(void *dst, u64 src, size_t n) { return copy(dst, at(src), n, true); }
 int port_copy_to_user(u64 dst, const void *src, size_t n) { return copy(const_cast<void *>(at(dst)), src, n, false); }
 long port_strncpy_from_user(char *dst, u64 src, size_t size) { return copy_string(dst, src, size); }
-int port_probe_read_kernel(void *dst, u64 src, size_t n) { return copy(dst, at(src), n, true); }
-int port_probe_read_user(void *dst, u64 src, size_t n) { return copy(dst, at(src), n, true); }
+long port_probe_read_kernel(void *dst, u64 src, size_t n) { return copy(dst, at(src), n, true); }
+long port_probe_read_user(void *dst, u64 src, size_t n) { return copy(dst, at(src), n, true); }
 long port_probe_read_kernel_str(char *dst, u64 src, size_t size) {
     return size ? with_nul(copy_string(dst, src, size)) : 0;
 }
