@@ -88,10 +88,11 @@ bool lowering::fuse_test(const jit_op &d, const jit_op &next) {
     return true;
 }
 
-/// The same with something between the two that may come first. -> what comes behind them, or 0
+/// The same with something between the two that may come first. -> what comes behind them, or 0. Not where constants are blinded: whether one
+/// shows is asked of all that is emitted together (shows_constant), which must not have two.
 result<u32> lowering::fuse_test_apart(const jit_op &d, u32 next) {
     u32 last = next_of(next);
-    if (last >= facts_.ops.size() || !decides(d, facts_.ops[last]) || !may_precede(facts_.ops[next], d))
+    if (options_.blind || last >= facts_.ops.size() || !decides(d, facts_.ops[last]) || !may_precede(facts_.ops[next], d))
         return 0u;
     TRY(operation(next));
     fuse_test(d, facts_.ops[last]);

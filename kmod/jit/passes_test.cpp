@@ -176,6 +176,7 @@ TEST(jit_passes, flags_over_what_stands_between) {
         {loop(alu64_k(BPF_SUB, 0, 3), mov_r(3, 2), 0), true},
         {loop(alu64_k(BPF_SUB, 0, 2), mov_r(3, 2), 0), true},
         {loop(alu64_r(BPF_XOR, 2, 0), ldx(BPF_DW, 3, 1, 0), 2), true},
+        {loop(alu64_k(BPF_ADD, 0, 0), mov_k(3, 77), 0), true}, // 0 is shown where constants are blinded, 77 is not
         {loop(alu64_k(BPF_SUB, 0, 3), mov_r(3, 0), 0), false}, // reads the result
         {loop(alu64_k(BPF_SUB, 0, 3), mov_r(0, 2), 0), false}, // is what is tested
         {loop(alu64_r(BPF_SUB, 0, 2), mov_r(2, 3), 0), false}, // writes the operand
