@@ -9,6 +9,8 @@ constexpr u32 max_passes = 32;      ///< then all jumps that are left become lon
 }  // namespace
 
 status assembler::room() {
+    if (MODBPF_BUG_ON(e.too_far()))
+        return error(EFAULT);
     u32 used = buf_ ? here() : 0;
     TRY(fixups_.reserve(fixups_.size() + group_fixups));
     if (cap_ - used >= group_bytes)
@@ -84,6 +86,8 @@ bool assembler::grow(bool all) {
 }
 
 result<u32> assembler::resolve() {
+    if (MODBPF_BUG_ON(e.too_far()))
+        return error(EFAULT);
     TRY(added_.resize(fixups_.size() + 1));
     u32 size = measure();
     for (u32 pass = 0; grow(pass >= max_passes); pass++)

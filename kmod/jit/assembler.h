@@ -44,7 +44,7 @@ public:
     /// Labels 0..n-1 exist, unbound.
     status set_labels(u32 n) { return labels_.resize(n); }
     /// Makes room for one group: up to group_bytes of code and group_fixups fix-ups. ENOMEM; E2BIG for a monstrous
-    /// program.
+    /// program; EFAULT, reported, when a jump inside a group does not reach.
     status room();
     static constexpr u32 group_bytes = 512;
     static constexpr u32 group_fixups = 16;

@@ -174,7 +174,7 @@ TEST(jit_calls, hash_tables) {
         for (u32 key_size : {4u, 8u, 16u, 12u})
             for (u32 flags : {0u, static_cast<u32>(BPF_F_ZERO_SEED)})
                 for (u32 entries : {1u, 60u, 3000u}) {
-                    test_map m(params_of(type, key_size, entries == 60 ? 24 : 8, entries, flags));
+                    test_map m(params_of(type, key_size, entries == 60 ? 24 : 8, entries, flags)); // 24: no size is a power of two
                     ASSERT_EQ(m.error, 0);
                     auto put = [&](const u64 (&key)[2]) {
                         u64 value[3] = {1, 2, 3};

@@ -134,11 +134,17 @@ public:
     /// A jump inside the group: jcc or jmp rel8 whose target land() fixes; at most 127 bytes ahead.
     u8 *jcc_ahead(cond c) { return jcc_rel8(c, 0), p_; }
     u8 *jmp_ahead() { return jmp_rel8(0), p_; }
-    void land(u8 *from) { from[-1] = static_cast<u8>(p_ - from); }
-    void jmp_back(u8 *to) { jmp_rel8(static_cast<s8>(to - (p_ + 2))); }
-    void jcc_back(cond c, u8 *to) { jcc_rel8(c, static_cast<s8>(to - (p_ + 2))); }
+    void land(u8 *from) { from[-1] = static_cast<u8>(short_way(p_ - from)); }
+    void jmp_back(u8 *to) { jmp_rel8(short_way(to - (p_ + 2))); }
+    void jcc_back(cond c, u8 *to) { jcc_rel8(c, short_way(to - (p_ + 2))); }
+    /// Was one of those asked to reach farther than 8 bits say? The text is not to be used.
+    bool too_far() const { return too_far_; }
 
 private:
+    s8 short_way(s64 bytes) {
+        too_far_ |= !fits_s8(bytes);
+        return static_cast<s8>(bytes);
+    }
     void rex(bool wide, u8 r, u8 x, u8 b, bool always = false);
     void modrm_reg(u8 r, reg rm) { byte(0xc0 | (r & 7) << 3 | low3(rm)); }
     void modrm_mem(u8 r, mem m);
@@ -159,6 +165,7 @@ private:
 #endif
 
     u8 *p_;
+    bool too_far_ = false;
 };
 
 }  // namespace modbpf::x86

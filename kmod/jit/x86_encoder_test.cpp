@@ -241,5 +241,20 @@ TEST(x86_encoder, all_registers) {
     }
 }
 
+/// A jump inside a group reaches as far as 8 bits say; farther is noticed.
+TEST(x86_encoder, short_jumps_that_do_not_reach) {
+    for (u32 between : {0u, 127u, 128u, 300u}) {
+        u8 text[512];
+        encoder ahead(text), back(text);
+        u8 *from = ahead.jcc_ahead(cond::e), *to = back.at();
+        for (u32 i = 0; i < between; i++)
+            ahead.byte(0x90), back.byte(0x90);
+        ahead.land(from);
+        EXPECT_EQ(ahead.too_far(), between > 127) << between;
+        back.jmp_back(to); // of 2 bytes itself
+        EXPECT_EQ(back.too_far(), between + 2 > 128) << between;
+    }
+}
+
 }  // namespace
 }  // namespace modbpf::x86
