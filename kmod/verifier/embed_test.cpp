@@ -87,14 +87,30 @@ struct refused {
     bool other_arm_first = false;
 };
 
+/// Does a state of the log show a slot of which a constant was stored to the lower part, and the rest forgotten: "fp-8=mmmm0"?
+bool forgot_the_rest_of_a_slot(const std::string &log) {
+    for (size_t at = log.find("fp-"); at != std::string::npos; at = log.find("fp-", at + 3)) {
+        size_t value = log.find('=', at);
+        if (value == std::string::npos || value - at > 8)
+            continue;
+        size_t number = log.find_first_not_of('m', value + 1);
+        if (number != std::string::npos && number > value + 1 && number < value + 8 && log[number] >= '0' && log[number] <= '9')
+            return true;
+    }
+    return false;
+}
+
 /// V4 is broken, unless the refusal is one that a wider state does not have: part of a spilled pointer may be read at a
-/// variable offset, not at a constant one, and what is a number in the wider state may be a pointer here.
+/// variable offset, not at a constant one; what is a number in the wider state may be a pointer here; and zero stored over part of a slot of
+/// zeros at a variable offset leaves zeros, at a constant one it leaves the rest of the slot unknown, as on Linux.
 std::string changed(embed_oracle &o, const prog &p, const refused &way, int plain, int err) {
     std::string log;
     (void)o.verdict_of(p, way.flags, way.no_pruning, way.other_arm_first, nullptr, nullptr, &log);
     for (const char *narrow : {"invalid size of register fill", "expected=scalar", "pointer += pointer", "on pointer prohibited", "pointer arithmetic"})
         if (log.find(narrow) != std::string::npos)
             return "";
+    if (plain == 0 && forgot_the_rest_of_a_slot(log))
+        return "";
     return "verdict changes from " + std::to_string(plain) + " to " + std::to_string(err) + "; the refusal (flags " +
            std::to_string(way.flags) + " no pruning " + std::to_string(way.no_pruning) + " other arm first " +
            std::to_string(way.other_arm_first) + "):\n" + log.substr(log.size() > 600 ? log.size() - 600 : 0);
@@ -239,6 +255,21 @@ u64 number(const char *name, u64 otherwise) {
 }
 
 }  // namespace
+
+/// Pruning hides a refusal that is no fault: the first way to the store at r10 - 64 + r7 knows less of r7 than the second, and more of the slot.
+TEST(Embed, RefusalsThatAWiderStateDoesNotHave) {
+    prog p = ld_value(r9, embed_array_fd, 0) +
+             prog{st(BPF_DW, r10, -64, 0), ldsx(BPF_W, r7, r9, 36), jmp(BPF_JSGT, r7, 0, 1), raw(BPF_ALU | BPF_END | BPF_TO_BE, r7, 0, 0, 64),
+                  alu(BPF_RSH, r7, 59), alu(BPF_AND, r7, -4), mov_x(r0, r10), add(r0, -64), add_x(r0, r7), st(BPF_W, r0, 0, 0),
+                  ldx(BPF_DW, r3, r10, -64), mov(r0, 0), jmp(BPF_JEQ, r3, 0, 1), mov_x(r0, r5), exit_()};
+    embed_oracle o(p, true);
+    ASSERT_EQ(o.verdict(), 0);
+    ASSERT_TRUE(o.collect());
+    ASSERT_NE(o.full_verdict(), 0) << "the program shows nothing";
+    tally t;
+    one_cpu here;
+    EXPECT_EQ(examine(p, true, 1, t), "");
+}
 
 TEST(Embed, ConcreteRunsLieInExploredStates) {
     tally t;
