@@ -152,16 +152,20 @@ bool lowering::tail_enters_prologue() const {
     return f.present && !env_.endbr && (f.reaches_tail_call || f.size);
 }
 
-/// Leaves the native frame for the tail entry in `target`, not rcx, with rdi = ctx, unless the run has made all its tail calls: then
-/// execution goes on.
-void lowering::enter(reg target) {
+/// Leaves the native frame for the runnable at rax, with rdi = ctx, unless it has no tail entry or the run has made all its tail calls:
+/// then execution goes on.
+void lowering::enter() {
     x86::encoder &e = out_.e;
+    e.load(8, false, reg::rax, {reg::rax, __builtin_offsetof(runnable, tail_entry)});
+    e.test(true, reg::rax, reg::rax);
+    u8 *no_entry = e.jcc_ahead(x86::cond::e);
     e.load(8, false, reg::rcx, {reg::rbp, tail_pointer_slot});
     e.op(x86::alu::cmp, false, x86::mem{reg::rcx}, static_cast<s32>(max_tail_calls));
     u8 *too_many = e.jcc_ahead(x86::cond::ae);
     e.op(x86::alu::add, false, x86::mem{reg::rcx}, 1);
     restore_saved();
-    jump_register(target);
+    jump_register(reg::rax);
+    e.land(no_entry);
     e.land(too_many);
 }
 
@@ -180,11 +184,7 @@ void lowering::tail_call_in_place(const jit_op &d) {
     }
     e.mov_imm(reg::rax, programs.base);
     e.load(8, false, reg::rax, slot);
-    e.load(8, false, reg::rax, {reg::rax, __builtin_offsetof(runnable, tail_entry)});
-    e.test(true, reg::rax, reg::rax);
-    u8 *nobody = e.jcc_ahead(x86::cond::e);
-    enter(reg::rax);
-    e.land(nobody);
+    enter();
     if (outside)
         e.land(outside);
 }
@@ -201,13 +201,9 @@ void lowering::tail_call() {
     call_address(reinterpret_cast<uptr>(slot));
     e.test(true, reg::rax, reg::rax);
     u8 *empty = e.jcc_ahead(x86::cond::e);
-    e.load(8, false, reg::rax, {reg::rax, __builtin_offsetof(runnable, tail_entry)});
-    e.test(true, reg::rax, reg::rax);
-    u8 *unsealed = e.jcc_ahead(x86::cond::e);
     e.load(8, false, reg::rdi, scratch);
-    enter(reg::rax);
+    enter();
     e.land(empty);
-    e.land(unsealed);
 }
 
 status lowering::helper(const jit_op &d) {

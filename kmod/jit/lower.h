@@ -117,7 +117,7 @@ private:
     void may_goto(const jit_op &d);
     void tail_call();
     void tail_call_in_place(const jit_op &d);
-    void enter(x86::reg target);
+    void enter();
     bool tail_enters_prologue() const;
     void call_address(u64 addr);
     void jump_register(x86::reg r);

@@ -45,6 +45,14 @@ void fill(std::vector<linked_program *> programs) {
     }
 }
 
+/// Tells the image which array its tail calls name.
+void name_array(code &c) {
+    for (u32 i = 0; array && i < c.insns.size(); i++)
+        if (c.insns[i].code == (BPF_JMP | BPF_CALL) && c.insns[i].src_reg == 0 && c.insns[i].imm == BPF_FUNC_tail_call) {
+            ASSERT_TRUE(c.maps.push({i, array}).ok());
+        }
+}
+
 const machine *target_machine;
 
 void load(linked_program &p, code c) {
@@ -52,10 +60,7 @@ void load(linked_program &p, code c) {
     o.helper = test_helper;
     o.slot = test_slot;
     p.text = move(c);
-    for (u32 i = 0; array && i < p.text.insns.size(); i++)
-        if (p.text.insns[i].code == (BPF_JMP | BPF_CALL) && p.text.insns[i].src_reg == 0 && p.text.insns[i].imm == BPF_FUNC_tail_call) {
-            ASSERT_TRUE(p.text.maps.push({i, array}).ok());
-        }
+    name_array(p.text);
     result<jit_image> r = compile_for(*target_machine, p.text, o);
     ASSERT_TRUE(r.ok());
     p.image = move(*r);
@@ -237,10 +242,7 @@ TEST_P(jit_tail_call, counts_across_subprograms) {
 TEST_P(jit_tail_call, in_place_out_of_the_entry) {
     auto calls = [&](const program_text &p, std::vector<u32> starts, u32 passes) {
         code c = make_code(p, starts, 0);
-        for (u32 i = 0; array && i < c.insns.size(); i++)
-            if (c.insns[i].code == (BPF_JMP | BPF_CALL) && c.insns[i].src_reg == 0) {
-                EXPECT_TRUE(c.maps.push({i, array}).ok());
-            }
+        name_array(c);
         jit_options o;
         o.passes = passes;
         o.slot = test_slot;
@@ -262,9 +264,7 @@ TEST_P(jit_tail_call, in_place_out_of_the_entry) {
     below.add(mov_k(0, 1)).add(exit_insn());
     jit_options o;
     code c = make_code(below, {4}, 0);
-    if (array) {
-        ASSERT_TRUE(c.maps.push({8, array}).ok());
-    }
+    name_array(c);
     auto image = compile_for(machines()[0], c, o);
     ASSERT_TRUE(image.ok());
     std::string text = listing(*image);

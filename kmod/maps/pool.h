@@ -50,7 +50,7 @@ public:
     u8 *at(u32 i) const {
         if (__builtin_expect(flat_ != nullptr, 1))
             return flat_ + static_cast<u64>(i) * elem_size_;
-        return chunks_[i >> shift_].elems + static_cast<u64>(i & mask_) * elem_size_;
+        return view(*this).at(i);
     }
     /// at(), for a walk over many elements that have memory: what it needs, loaded once.
     class view {
