@@ -24,7 +24,7 @@ constexpr u32 max_checkpoints_unprivileged = 64; ///< of one instruction: BPF_CO
 // hardly any.
 constexpr u32 max_turns_compared = 8; ///< of those on the path: an endless loop with a longer period ends at the limit of instructions
 constexpr u64 spread_jumps = 2, spread_insns = 8; ///< between checkpoints (Linux's numbers)
-constexpr u64 join_insns = 4; ///< the same where paths join (2, 4 and 8 were tried over the heaviest selftests)
+constexpr u32 join_insns = 2; ///< on the path itself, where others join it (1, 2, 4 and 8 were tried over the kernel's selftests)
 // A checkpoint goes when it was compared in vain this often, and this often again for each path that it pruned. One that paths still grow
 // from prunes nobody yet (3 is Linux's number); in loops that nothing counts it is what makes them converge. One that is explored is
 // cheap to compare, and where many paths meet in one place it takes its time to be useful: with 3, a parser of TCP options in a loop
@@ -169,11 +169,10 @@ bool same_turn(const env &e, const checkpoint &st) {
     return jumps < turn_jumps && e.processed - st.processed < turn_insns;
 }
 
-/// Where others may join this path, or some way behind the last one.
+/// Where others may join this path, or some way behind the last checkpoint that was made, on whatever path, as Linux counts.
 bool worth_checkpoint(const env &e) {
-    u64 jumps = e.jumps - e.prev_jumps, insns = e.processed - e.prev_processed;
     bool join = !e.precision && e.pred_start[e.insn + 1] - e.pred_start[e.insn] > 1;
-    return (jumps >= spread_jumps && insns >= spread_insns) || (join && insns >= join_insns);
+    return (e.jumps - e.prev_jumps >= spread_jumps && e.processed - e.prev_processed >= spread_insns) || (join && e.cur->since >= join_insns);
 }
 
 /// -> true: a checkpoint covers the current state.
@@ -235,6 +234,7 @@ status add_checkpoint(env &e) {
     *bucket = st.get();
     // The path goes on as the checkpoint's only child.
     e.cur->parent = st.release();
+    e.cur->since = 0;
     for (u32 f = 0; f <= e.cur->curframe; f++)
         e.cur->frame[f]->written_regs = 0, e.cur->frame[f]->written_slots = 0;
     return {};
@@ -426,6 +426,7 @@ result<step> do_insn(env &e, bool *print_from) {
         *print_from = false;
     }
     TRY(log_insn(e));
+    e.cur->since++;
     a.seen |= !e.cur->modes.speculative; // what only mispredicted paths reach is dead
     const insn_desc &d = e.desc(e.insn);
     if (!a.encoding_ok)

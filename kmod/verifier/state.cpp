@@ -178,7 +178,7 @@ void verifier_state::clear() {
     curframe = 0;
     refs.clear();
     modes = {};
-    parent = nullptr, loop = no_loop;
+    parent = nullptr, since = 0, loop = no_loop;
     callback_turns = may_goto_turns = async_depth = 0;
 }
 
@@ -201,7 +201,7 @@ status verifier_state::copy_from(const verifier_state &o) {
     }
     TRY(refs.copy_from(o.refs));
     modes = o.modes;
-    parent = o.parent;
+    parent = o.parent, since = o.since;
     callback_turns = o.callback_turns, may_goto_turns = o.may_goto_turns, async_depth = o.async_depth;
     return {};
 }

@@ -301,6 +301,7 @@ struct verifier_state {
     vec<held_ref> refs;
     path_modes modes;
     checkpoint *parent = nullptr; ///< that this path grew from
+    u32 since = 0;                ///< instructions that it made from there
     u32 loop = no_loop;           ///< the outermost loop that this path ended in (loops.h)
 
     // Turns of loops on this path: a state that comes back with another count is no endless loop.
