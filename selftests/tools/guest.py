@@ -141,7 +141,7 @@ def main():
                 stock['key'] = row['stock_key']
                 keep(file, 'stock', stock)
                 faults()
-            if judge.judge(stock, stock, row['compare'])[0] == 'stock':
+            if judge.judge(stock, stock, row)[0] == 'stock':
                 if 'stock' in row and not attempt:
                     break
                 continue
@@ -150,7 +150,7 @@ def main():
             ours['key'] = row['key']
             ours['log'] = faults()
             keep(file, 'modbpf', ours)
-            if ours['log'] or judge.judge(stock, ours, row['compare'])[0] == 'same':
+            if ours['log'] or judge.judge(stock, ours, row)[0] == 'same':
                 break
         print(f'#done {name}', flush=True)
 

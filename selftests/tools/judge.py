@@ -66,13 +66,14 @@ def difference(stock, ours):
     return ['- ' + line for line in lost] + ['+ ' + line for line in more]
 
 
-def judge(stock, ours, how):
-    """(verdict, reason lines) of two runs: {'output': text, 'status': how it ended}."""
+def judge(stock, ours, row):
+    """(verdict, reason lines) of two runs of a row's tool: {'output': text, 'status': how it ended}."""
+    how, ended = row['compare'], ('0', 'SIGINT', row['status'])
     of_stock = summary(stock['output'], how)
-    if stock['status'] not in ('0', 'SIGINT') or of_stock is None:
+    if stock['status'] not in ended or of_stock is None:
         return 'stock', [f"it ended with {stock['status']}"] + clean(stock['output'])[-8:]
     of_ours = summary(ours['output'], how)
-    if of_ours is None or (ours['status'] not in ('0', 'SIGINT')):
+    if of_ours is None or ours['status'] not in ended:
         return 'fails', [f"it ended with {ours['status']}"] + clean(ours['output'])[-12:]
     differs = difference(of_stock, of_ours)
     if ours['status'] != stock['status']:
