@@ -694,7 +694,7 @@ void overflow(u64 ip) {
     regs[16] = ip;
     for (port_event *e : events)
         if (e->kind == port_event::counter && e->enabled) {
-            e->on_overflow(e->priv, regs, e->spec.period, 0xabcd, e);
+            e->on_overflow(e, e->priv, regs, e->spec.period, 0xabcd);
         }
 }
 

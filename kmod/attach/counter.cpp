@@ -14,8 +14,9 @@ struct sample_ctx {
 static_assert(sizeof(sample_ctx) == 184);
 
 /// With or without the registers. No canary: who writes to the context here is this function alone, and programs by the verifier's leave.
+/// No clone: its arguments lie where on_overflow() got them.
 template <bool with_regs>
-__attribute__((noinline, no_stack_protector)) void show(perf_event *e, program *p, void *regs, u64 period, u64 addr, void *counter) {
+__attribute__((noinline, noclone, no_stack_protector)) void show(void *counter, perf_event *e, void *regs, u64 period, u64 addr, program *p) {
     MODBPF_UNINITIALIZED sample_ctx ctx;
     if (with_regs)
         memcpy(ctx.regs, regs, sizeof(ctx.regs));
@@ -27,16 +28,16 @@ __attribute__((noinline, no_stack_protector)) void show(perf_event *e, program *
 }
 
 /// Any context, preemption off.
-void on_overflow(void *priv, void *regs, u64 period, u64 addr, void *counter) {
+void on_overflow(void *counter, void *priv, void *regs, u64 period, u64 addr) {
     auto *e = static_cast<perf_event *>(priv);
     preempt_off_read_guard readers;
     program *p = __atomic_load_n(&e->prog, __ATOMIC_ACQUIRE);
     if (!p)
         return;
     if (e->regs_read || __atomic_load_n(&p->published_hooks, __ATOMIC_ACQUIRE)) // who replaces its functions may read them
-        show<true>(e, p, regs, period, addr, counter);
+        show<true>(counter, e, regs, period, addr, p);
     else
-        show<false>(e, p, regs, period, addr, counter);
+        show<false>(counter, e, regs, period, addr, p);
 }
 
 }  // namespace

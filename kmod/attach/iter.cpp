@@ -12,13 +12,13 @@ constexpr size_t text_size = 8 * PORT_PAGE_SIZE;
 constexpr u32 max_shown = 1000000; ///< objects in one read, whose programs may write nothing
 constinit u64 last_session_id = 0; // atomic
 
-/// Programs return 0, or 1 for an object that they want to see once more.
-long run(iter_session &s) {
+/// Programs return 0, or 1 for an object that they want to see once more. `had`: so much text there is.
+long run(iter_session &s, size_t had) {
     u64 ctx[1 + PORT_WALK_WORDS] = {addr_of(&s.meta)};
     for (u32 i = 0; i < PORT_WALK_WORDS; i++)
         ctx[1 + i] = s.words[i];
     program *p = s.prog.get();
-    port_seq_set(s.meta.seq, s.from, port_seq_count(s.meta.seq), s.index);
+    port_seq_set(s.meta.seq, s.from, had, s.index);
     u64 ret;
     if (p->sleepable) {
         ret = run_sleepable(p, ctx);
@@ -29,12 +29,11 @@ long run(iter_session &s) {
     return static_cast<u32>(ret) ? -EAGAIN : 0;
 }
 
-/// 0; or why the object, whose text is then taken back, was not shown.
-long show(iter_session &s) {
-    size_t had = port_seq_count(s.meta.seq);
+/// 0; or why the object, whose text behind the first `had` bytes is then taken back, was not shown.
+long show(iter_session &s, size_t had) {
     if (s.passed_over)
         return 0;
-    long rc = run(s);
+    long rc = run(s, had);
     if (rc && s.aim.target->program_ends) {
         s.stopped = true;
         rc = 0;
@@ -60,7 +59,7 @@ bool start(iter_session &s) {
 /// shown; *rc: nothing was shown, and why.
 bool show_objects(iter_session &s, size_t wanted, long *rc) {
     const iter_target &t = *s.aim.target;
-    *rc = show(s);
+    *rc = show(s, port_seq_count(s.meta.seq));
     if (*rc)
         return true;
     for (u32 shown = 1;; shown++) {
@@ -71,7 +70,7 @@ bool show_objects(iter_session &s, size_t wanted, long *rc) {
         size_t had = port_seq_count(s.meta.seq);
         if (had >= wanted)
             return true;
-        long why = shown < max_shown ? show(s) : -EAGAIN;
+        long why = shown < max_shown ? show(s, had) : -EAGAIN;
         if (why) {
             *rc = had ? 0 : why;
             return true;
@@ -85,7 +84,7 @@ long show_end(iter_session &s) {
     if (s.ended)
         return 0;
     size_t had = port_seq_count(s.meta.seq);
-    (void)run(s);
+    (void)run(s, had);
     if (!port_seq_overflowed(s.meta.seq)) {
         s.ended = true;
         return 0;

@@ -517,8 +517,8 @@ struct port_perf_spec {
 	u64 sample_type, flags;
 };
 #define PORT_REGS_SIZE (21 * 8)
-/* regs: struct pt_regs, PORT_REGS_SIZE bytes; counter: for port_perf_read. */
-typedef void (*port_perf_fn)(void *priv, void *regs, u64 period, u64 addr, void *counter);
+/* counter: for port_perf_read; regs: struct pt_regs, PORT_REGS_SIZE bytes. In an order in which they are passed on where they are. */
+typedef void (*port_perf_fn)(void *counter, void *priv, void *regs, u64 period, u64 addr);
 int port_perf_attach(const struct port_perf_spec *spec, port_perf_fn fn, void *priv, struct port_event **out);
 void port_perf_enable(struct port_event *e, bool on);
 int port_perf_period(struct port_event *e, u64 period); /* -EINVAL: it only counts, or no such period */

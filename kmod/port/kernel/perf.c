@@ -28,7 +28,7 @@ static notrace void on_overflow(struct perf_event *perf, struct perf_sample_data
 {
 	struct perf_hook *h = perf->overflow_handler_context;
 
-	h->fn(h->priv, regs, data->period, data->sample_flags & PERF_SAMPLE_ADDR ? data->addr : 0, perf);
+	h->fn(perf, h->priv, regs, data->period, data->sample_flags & PERF_SAMPLE_ADDR ? data->addr : 0);
 }
 NOKPROBE_SYMBOL(on_overflow);
 

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include <algorithm>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -160,19 +161,24 @@ void measure(const char *path, const row &r) {
 
 /// Samples come by time, which is instructions: as many as periods went by.
 void measure_clock(const char *path) {
-    constexpr unsigned long turns = 10000000;
+    constexpr unsigned long turns = 10000000, tries = 6; // the machine may still be busy with its own start
     bpf_program *p = load(path, "cpu_clock");
     if (!p)
         return;
     auto loop = [] { spin(turns); };
-    unsigned long without = least(1, 3, loop);
+    unsigned long without = least(1, tries, loop);
     held l = attach_counter(p, PERF_COUNT_SW_CPU_CLOCK, clock_period);
-    unsigned long with = l ? least(1, 3, loop) : 0;
-    if (l)
-        printf("cpu_clock %.1f\n", static_cast<double>(with - without) / (static_cast<double>(with) / clock_period));
-    else
+    if (l) {
+        unsigned long with = least(1, tries, loop);
+        l.drop();
+        without = std::min(without, least(1, tries, loop));
+        if (with > without)
+            printf("cpu_clock %.1f\n", static_cast<double>(with - without) / (static_cast<double>(with) / clock_period));
+        else
+            printf("cpu_clock - no sample came: %lu before and after, %lu attached\n", without, with);
+    } else {
         say_not("cpu_clock", errno);
-    l.drop();
+    }
     bpf_object__close(object);
 }
 
