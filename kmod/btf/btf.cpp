@@ -242,10 +242,31 @@ void btf::dispose(btf *b) {
     port_rcu_call(&b->free_.head, [](port_rcu_head *head) { destroy(reinterpret_cast<deferred *>(head)->self); });
 }
 
+const char *btf::next_tag(u32 *at, u32 owner, s32 component, const char *prefix) const {
+    u32 in_base = base_ ? base_->tag_count() : 0;
+    if (*at < in_base)
+        if (const char *text = base_->next_tag(at, owner, component, prefix))
+            return text;
+    size_t len = strlen(prefix);
+    span<const tag_place> own = decl_tags_.view();
+    for (u32 i = *at - in_base; i < own.size(); i++) {
+        if (own[i].owner != owner || tail<btf_decl_tag>(type(own[i].id))->component_idx != component)
+            continue;
+        const char *text = name(own[i].id);
+        if (!text || strncmp(text, prefix, len))
+            continue;
+        *at = in_base + i + 1;
+        return text + len;
+    }
+    *at = in_base + static_cast<u32>(own.size());
+    return nullptr;
+}
+
 /// The next type begins at `at`.
 status btf::note_type(u32 at) {
-    if (reinterpret_cast<const btf_type *>(types_ + at)->kind() == btf_kind::decl_tag)
-        TRY(decl_tags_.push(type_count()));
+    auto *t = reinterpret_cast<const btf_type *>(types_ + at);
+    if (t->kind() == btf_kind::decl_tag)
+        TRY(decl_tags_.push({type_count(), t->size_or_type}));
     return offsets_.push(at);
 }
 

@@ -84,9 +84,9 @@ public:
     u32 find_own(const char *name, btf_kind kind) const; ///< not among the base's
     /// Next id behind `after`, not among the base's, whose name begins with these `len` characters, without a flavor (CO-RE); 0: none.
     u32 next_candidate(u32 after, const char *name, size_t len, btf_kind kind) const;
-    /// The declaration tags, those of the base too, are decl_tag(0 .. decl_tag_count() - 1), with ascending ids.
-    u32 decl_tag_count() const { return base_tags() + static_cast<u32>(decl_tags_.size()); }
-    u32 decl_tag(u32 i) const { return i < base_tags() ? base_->decl_tag(i) : decl_tags_[i - base_tags()]; }
+    /// The next declaration tag, from *at on (0: the first, one of the base), on `owner` or its member or parameter `component` (-1: on
+    /// itself) whose text begins with `prefix`. -> the text behind that, and *at is behind the tag; null: there is none.
+    const char *next_tag(u32 *at, u32 owner, s32 component, const char *prefix) const;
     /// Follows typedef, const, volatile, restrict, type_tag. -> id, or 0 for void.
     u32 skip_modifiers(u32 id) const;
     /// Size in bytes of a complete type, through modifiers, variables and arrays; false when it has none.
@@ -115,7 +115,10 @@ private:
     result<bool> scan();
     status note_type(u32 at);
     status index_names();
-    u32 base_tags() const { return base_ ? base_->decl_tag_count() : 0; }
+    struct tag_place {
+        u32 id, owner;
+    };
+    u32 tag_count() const { return (base_ ? base_->tag_count() : 0) + static_cast<u32>(decl_tags_.size()); }
     bool is_named(u32 id, const char *wanted, btf_kind kind) const;
 
     port_module *module_ = nullptr; ///< a reference
@@ -129,7 +132,7 @@ private:
     u32 types_len_ = 0;
     u32 strings_len_ = 0;
     vec<u32> offsets_; ///< of each own type in types_, by id - start_id_; [0] unused where there is no base
-    vec<u32> decl_tags_; ///< ids of the own ones
+    vec<tag_place> decl_tags_; ///< the own ones, with ascending ids
     vec<u32> first_;   ///< by hash of a name without flavor: first type id, or 0. Empty: no index, look-ups scan
     vec<u32> next_;    ///< by id - start_id_: the next one of the same hash, ascending
     deferred free_{};

@@ -137,21 +137,11 @@ const kind_row *search::kind_of(const btf_type &t) {
 
 /// The value of the only declaration tag of a member (or of a variable: -1) that starts with `prefix`.
 result<const char *> search::tag(u32 owner, s32 index, const char *prefix) {
-    const char *value = nullptr;
-    size_t len = strlen(prefix);
-    for (u32 i = 0; i < types.decl_tag_count(); i++) {
-        u32 id = types.decl_tag(i);
-        const btf_type *t = types.type(id);
-        if (t->size_or_type != owner || *types.tail<s32>(t) != index)
-            continue;
-        const char *n = types.name(id);
-        if (!n || strncmp(n, prefix, len))
-            continue;
-        if (value)
-            return error(EINVAL);
-        value = n + len;
-    }
-    return value ? result<const char *>(value) : error(EINVAL);
+    u32 at = 0;
+    const char *value = types.next_tag(&at, owner, index, prefix);
+    if (!value || types.next_tag(&at, owner, index, prefix))
+        return error(EINVAL);
+    return value;
 }
 
 /// "contains:TYPE:MEMBER": what the list or tree holds, and the node in it.

@@ -14,20 +14,13 @@ constexpr const char tag_prefix[] = "exception_callback:";
 
 /// The name in main's only tag; "" when it has none.
 result<const char *> tagged_name(env &e, const btf &types, u32 main_id) {
-    const char *name = "";
-    for (u32 i = 0; i < types.decl_tag_count(); i++) {
-        u32 id = types.decl_tag(i);
-        const btf_type *t = types.type(id);
-        if (t->size_or_type != main_id || types.tail<btf_decl_tag>(t)->component_idx != -1)
-            continue;
-        const char *n = types.name(id);
-        if (!n || strncmp(n, tag_prefix, sizeof(tag_prefix) - 1))
-            continue;
-        if (*name) {
-            verbose(e, "multiple exception callback tags for main subprog\n");
-            return fail(EEXIST);
-        }
-        name = n + sizeof(tag_prefix) - 1;
+    u32 at = 0;
+    const char *name = types.next_tag(&at, main_id, -1, tag_prefix);
+    if (!name)
+        return "";
+    if (types.next_tag(&at, main_id, -1, tag_prefix)) {
+        verbose(e, "multiple exception callback tags for main subprog\n");
+        return fail(EEXIST);
     }
     return name;
 }

@@ -92,21 +92,15 @@ constexpr struct {
 /// Declaration tags "arg:..." of one parameter.
 result<u32> arg_tags(env &e, const btf &b, u32 func_id, u32 arg, bool global) {
     u32 tags = 0;
-    for (u32 i = 0; i < b.decl_tag_count(); i++) {
-        u32 id = b.decl_tag(i);
-        const btf_type *t = b.type(id);
-        if (t->size_or_type != func_id || *b.tail<u32>(t) != arg)
-            continue;
-        const char *n = b.name(id);
-        if (!n || strncmp(n, "arg:", 4))
-            continue;
+    u32 at = 0;
+    while (const char *name = b.next_tag(&at, func_id, static_cast<s32>(arg), "arg:")) {
         if (!global) {
             verbose(e, "arg#%d type tag is not supported in static functions\n", arg);
             return fail(EOPNOTSUPP);
         }
         u32 bit = 0;
         for (const auto &known : tag_names)
-            if (!strcmp(known.name, n + 4))
+            if (!strcmp(known.name, name))
                 bit = known.bit;
         if (!bit) {
             verbose(e, "arg#%d has unsupported set of tags\n", arg);
