@@ -6,34 +6,65 @@ namespace {
 
 constexpr u32 rotl(u32 v, unsigned n) { return v << n | v >> (32 - n); }
 
-struct stage {
-    u32 f, k;
+constexpr u32 block_words = 16, stage_rounds = 20;
+
+struct choose {
+    static constexpr u32 k = 0x5a827999;
+    static u32 mix(u32 b, u32 c, u32 d) { return d ^ (b & (c ^ d)); }
 };
-stage stage_of(int t, u32 b, u32 c, u32 d) {
-    if (t < 20)
-        return {(b & c) | (~b & d), 0x5a827999};
-    if (t < 40)
-        return {b ^ c ^ d, 0x6ed9eba1};
-    if (t < 60)
-        return {(b & c) | (b & d) | (c & d), 0x8f1bbcdc};
-    return {b ^ c ^ d, 0xca62c1d6};
+template <u32 constant> struct parity {
+    static constexpr u32 k = constant;
+    static u32 mix(u32 b, u32 c, u32 d) { return b ^ c ^ d; }
+};
+struct majority {
+    static constexpr u32 k = 0x8f1bbcdc;
+    static u32 mix(u32 b, u32 c, u32 d) { return (b & c) | (d & (b | c)); }
+};
+
+/// The message schedule: the last 16 words.
+struct schedule {
+    u32 w[block_words];
+    u32 at(u32 t) {
+        u32 &x = w[t % block_words];
+        if (t >= block_words)
+            x = rotl(w[(t - 3) % block_words] ^ w[(t - 8) % block_words] ^ w[(t - 14) % block_words] ^ x, 1);
+        return x;
+    }
+};
+
+template <class S> void round(u32 a, u32 &b, u32 c, u32 d, u32 &e, u32 w) {
+    e += rotl(a, 5) + S::mix(b, c, d) + S::k + w;
+    b = rotl(b, 30);
+}
+
+/// 20 rounds; unrolled, so that names change places instead of values.
+template <class S> inline void stage(u32 (&h)[5], schedule &s, u32 t) {
+    u32 a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
+#pragma GCC unroll 4
+    for (u32 end = t + stage_rounds; t < end; t += 5) {
+        round<S>(a, b, c, d, e, s.at(t));
+        round<S>(e, a, b, c, d, s.at(t + 1));
+        round<S>(d, e, a, b, c, s.at(t + 2));
+        round<S>(c, d, e, a, b, s.at(t + 3));
+        round<S>(b, c, d, e, a, s.at(t + 4));
+    }
+    h[0] = a, h[1] = b, h[2] = c, h[3] = d, h[4] = e;
 }
 
 }  // namespace
 
 void sha1::block(const u8 *p) {
-    u32 w[80];
-    for (int t = 0; t < 16; t++, p += 4)
-        w[t] = static_cast<u32>(p[0]) << 24 | static_cast<u32>(p[1]) << 16 | static_cast<u32>(p[2]) << 8 | p[3];
-    for (int t = 16; t < 80; t++)
-        w[t] = rotl(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
-    u32 a = h_[0], b = h_[1], c = h_[2], d = h_[3], e = h_[4];
-    for (int t = 0; t < 80; t++) {
-        stage s = stage_of(t, b, c, d);
-        u32 next = rotl(a, 5) + s.f + e + s.k + w[t];
-        e = d, d = c, c = rotl(b, 30), b = a, a = next;
-    }
-    h_[0] += a, h_[1] += b, h_[2] += c, h_[3] += d, h_[4] += e;
+    schedule s;
+    memcpy(s.w, p, sizeof(s.w));
+    for (u32 &w : s.w)
+        w = __builtin_bswap32(w);
+    u32 h[5] = {h_[0], h_[1], h_[2], h_[3], h_[4]};
+    stage<choose>(h, s, 0);
+    stage<parity<0x6ed9eba1>>(h, s, stage_rounds);
+    stage<majority>(h, s, 2 * stage_rounds);
+    stage<parity<0xca62c1d6>>(h, s, 3 * stage_rounds);
+    for (u32 i = 0; i < 5; i++)
+        h_[i] += h[i];
 }
 
 void sha1::update(const void *data, size_t n) {

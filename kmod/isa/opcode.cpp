@@ -103,66 +103,160 @@ refusal refuse(int err, const char *fmt, s32 a, s32 b = 0) {
     return r;
 }
 
-/// Registers and kind of a call, by src_reg.
-void decode_call(insn_desc &d, const bpf_insn &insn, u32 at) {
-    d.defs = caller_saved_regs;
-    if (insn.src_reg == BPF_PSEUDO_CALL) {
+/// What decode() takes from the opcode alone, and what it has to look at the words for.
+struct decode_row {
+    insn_desc desc;
+    // 1: the register is among those read or written
+    u16 reads_dst = 0, reads_src = 0, writes_dst = 0;
+    bool by_words = false; ///< complete() has more to say
+};
+struct decode_table {
+    decode_row rows[256];
+};
+
+constexpr decode_row decode_row_of(u8 code, const opcode_row &row) {
+    decode_row r;
+    insn_desc &d = r.desc;
+    d.kind = row.kind, d.code = code, d.op = row.op, d.width = row.width, d.reg = row.reg, d.is_signed = row.is_signed;
+    switch (row.kind) {
+        case insn_kind::unknown:
+            break;
+        case insn_kind::alu:
+            r.reads_dst = r.writes_dst = 1;
+            r.reads_src = row.reg;
+            r.by_words = is_div_or_mod(row.op);
+            break;
+        case insn_kind::mov:
+            r.writes_dst = 1;
+            r.reads_src = r.by_words = row.reg;
+            break;
+        case insn_kind::neg:
+            r.reads_dst = r.writes_dst = 1;
+            break;
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+        case insn_kind::bswap:
+            r.reads_dst = r.writes_dst = 1;
+            r.by_words = true;
+            break;
+        case insn_kind::load:
+        case insn_kind::probe_load:
+        case insn_kind::arena_load:
+            r.reads_src = r.writes_dst = 1;
+            break;
+        case insn_kind::store:
+        case insn_kind::arena_store:
+            r.reads_dst = 1;
+            r.reads_src = row.reg;
+            break;
+        case insn_kind::atomic:
+        case insn_kind::arena_atomic:
+            r.reads_dst = r.reads_src = 1;
+            r.by_words = true;
+            break;
+        case insn_kind::ld_packet: // the context is in r6; ends the program when the bytes are not there
+            r.reads_src = row.reg;
+            d.uses = reg_bit(BPF_REG_6);
+            d.defs = caller_saved_regs;
+            break;
+        case insn_kind::branch:
+            r.reads_dst = 1;
+            r.reads_src = row.reg;
+            [[fallthrough]];
+        case insn_kind::may_goto:
+            d.jumps = true;
+            r.by_words = true;
+            break;
+        case insn_kind::jump:
+            d.jumps = true;
+            d.falls_through = false;
+            r.by_words = true;
+            break;
+        case insn_kind::call_helper:
+        case insn_kind::call_sub:
+        case insn_kind::call_kfunc:
+            d.defs = caller_saved_regs;
+            r.by_words = true;
+            break;
+        case insn_kind::exit:
+            d.falls_through = false;
+            d.uses = reg_bit(BPF_REG_0);
+            break;
+        case insn_kind::ld_imm64:
+            d.words = 2;
+            r.writes_dst = 1;
+            r.by_words = true;
+            break;
+    }
+    return r;
+}
+
+constexpr decode_table build_decode() {
+    decode_table t;
+    for (u32 code = 0; code < 256; code++)
+        t.rows[code] = decode_row_of(static_cast<u8>(code), table.rows[code]);
+    return t;
+}
+
+constexpr decode_table decoding = build_decode();
+
+/// Which of the three calls.
+void complete_call(insn_desc &d, s64 next) {
+    if (d.src == BPF_PSEUDO_CALL) {
         d.kind = insn_kind::call_sub;
         d.uses = 0x3e;
-        d.target = static_cast<s64>(at) + 1 + insn.imm;
-    } else if (insn.src_reg == BPF_PSEUDO_KFUNC_CALL) {
+        d.target = next + d.imm;
+    } else if (d.src == BPF_PSEUDO_KFUNC_CALL) {
         d.kind = insn_kind::call_kfunc;
     }
 }
 
-/// Registers of the instructions that access memory.
-void decode_memory(insn_desc &d) {
-    u16 dst = reg_bit(d.dst), src = reg_bit(d.src);
+void complete_atomic(insn_desc &d) {
+    if (d.imm == BPF_CMPXCHG)
+        d.uses |= reg_bit(BPF_REG_0), d.defs = reg_bit(BPF_REG_0);
+    else if (d.imm & BPF_FETCH)
+        d.defs = reg_bit(d.src);
+}
+
+void complete_imm64(insn_desc &d, span<const bpf_insn> insns, u32 at) {
+    if (d.src == BPF_PSEUDO_FUNC)
+        d.target = static_cast<s64>(at) + 1 + d.imm;
+    d.imm = static_cast<u32>(d.imm);
+    if (at + 1 < insns.size())
+        d.imm |= static_cast<s64>(static_cast<u64>(static_cast<u32>(insns[at + 1].imm)) << 32);
+}
+
+/// What the words say beyond registers and immediate.
+void complete(insn_desc &d, span<const bpf_insn> insns, u32 at) {
+    s64 next = static_cast<s64>(at) + 1;
     switch (d.kind) {
-        case insn_kind::load:
-        case insn_kind::probe_load:
-        case insn_kind::arena_load:
-            d.uses = src;
-            d.defs = dst;
+        case insn_kind::alu:
+            d.is_signed = d.off == 1;
             break;
-        case insn_kind::store:
-        case insn_kind::arena_store:
-            d.uses = d.reg ? dst | src : dst;
+        case insn_kind::mov:
+            d.sx_bytes = d.off == 8 || d.off == 16 || d.off == 32 ? static_cast<u8>(d.off / 8) : 0;
+            break;
+        case insn_kind::to_le:
+        case insn_kind::to_be:
+        case insn_kind::bswap:
+            d.width = d.imm == 16 || d.imm == 32 || d.imm == 64 ? static_cast<u8>(d.imm / 8) : 8;
             break;
         case insn_kind::atomic:
         case insn_kind::arena_atomic:
-            d.uses = dst | src;
-            if (d.imm == BPF_CMPXCHG)
-                d.uses |= reg_bit(BPF_REG_0), d.defs = reg_bit(BPF_REG_0);
-            else if (d.imm & BPF_FETCH)
-                d.defs = src;
+            complete_atomic(d);
             break;
-        default:  // ld_packet: the context is in r6; ends the program when the bytes are not there
-            d.uses = reg_bit(BPF_REG_6) | (d.reg ? src : 0);
-            d.defs = caller_saved_regs;
+        case insn_kind::jump:
+            d.target = next + (bpf_class(d.code) == BPF_JMP32 ? d.imm : d.off);
             break;
-    }
-}
-
-/// Registers of the instructions that compute.
-void decode_compute(insn_desc &d) {
-    u16 dst = reg_bit(d.dst), src = d.reg ? reg_bit(d.src) : 0;
-    d.defs = dst;
-    switch (d.kind) {
-        case insn_kind::alu:
-            d.uses = dst | src;
-            d.is_signed = is_div_or_mod(d.op) && d.off == 1;
+        case insn_kind::branch:
+        case insn_kind::may_goto:
+            d.target = next + d.off;
             break;
-        case insn_kind::mov:
-            d.uses = src;
-            d.sx_bytes = d.reg && (d.off == 8 || d.off == 16 || d.off == 32) ? static_cast<u8>(d.off / 8) : 0;
+        case insn_kind::ld_imm64:
+            complete_imm64(d, insns, at);
             break;
-        case insn_kind::neg:
-            d.uses = dst;
-            break;
-        default:  // byte order
-            d.uses = dst;
-            d.width = d.imm == 16 || d.imm == 32 || d.imm == 64 ? static_cast<u8>(d.imm / 8) : 8;
+        default:
+            complete_call(d, next);
             break;
     }
 }
@@ -195,71 +289,16 @@ const opcode_row &opcode(u8 code) { return row_of(code); }
 
 insn_desc decode(span<const bpf_insn> insns, u32 at) {
     const bpf_insn &insn = insns[at];
-    const opcode_row &row = row_of(insn.code);
-    insn_desc d;
-    d.kind = row.kind;
-    d.code = insn.code;
-    d.op = row.op;
-    d.width = row.width;
-    d.reg = row.reg;
-    d.is_signed = row.is_signed;
+    const decode_row &row = decoding.rows[insn.code];
+    insn_desc d = row.desc;
     d.dst = insn.dst_reg;
     d.src = insn.src_reg;
     d.off = insn.off;
     d.imm = insn.imm;
-    s64 next = static_cast<s64>(at) + 1;
-    switch (d.kind) {
-        case insn_kind::unknown:
-            break;
-        case insn_kind::alu:
-        case insn_kind::mov:
-        case insn_kind::neg:
-        case insn_kind::to_le:
-        case insn_kind::to_be:
-        case insn_kind::bswap:
-            decode_compute(d);
-            break;
-        case insn_kind::load:
-        case insn_kind::probe_load:
-        case insn_kind::store:
-        case insn_kind::atomic:
-        case insn_kind::arena_load:
-        case insn_kind::arena_store:
-        case insn_kind::arena_atomic:
-        case insn_kind::ld_packet:
-            decode_memory(d);
-            break;
-        case insn_kind::jump:
-            d.jumps = true;
-            d.falls_through = false;
-            d.target = next + (bpf_class(insn.code) == BPF_JMP32 ? insn.imm : insn.off);
-            break;
-        case insn_kind::branch:
-            d.uses = reg_bit(d.dst) | (d.reg ? reg_bit(d.src) : 0);
-            [[fallthrough]];
-        case insn_kind::may_goto:
-            d.jumps = true;
-            d.target = next + insn.off;
-            break;
-        case insn_kind::call_helper:
-        case insn_kind::call_sub:
-        case insn_kind::call_kfunc:
-            decode_call(d, insn, at);
-            break;
-        case insn_kind::exit:
-            d.falls_through = false;
-            d.uses = reg_bit(BPF_REG_0);
-            break;
-        case insn_kind::ld_imm64:
-            d.words = 2;
-            d.defs = reg_bit(d.dst);
-            d.imm = static_cast<u32>(insn.imm);
-            if (at + 1 < insns.size())
-                d.imm |= static_cast<s64>(static_cast<u64>(static_cast<u32>(insns[at + 1].imm)) << 32);
-            if (d.src == BPF_PSEUDO_FUNC)
-                d.target = next + insn.imm;
-            break;
-    }
+    d.uses = static_cast<u16>(d.uses | row.reads_dst << d.dst | row.reads_src << d.src);
+    d.defs = static_cast<u16>(d.defs | row.writes_dst << d.dst);
+    if (row.by_words)
+        complete(d, insns, at);
     return d;
 }
 
