@@ -49,13 +49,16 @@ $(foreach d,$(UNIT_DIRS),$(eval $(call unit_rule,$(d))))
 unit: $(call unit_bin,$(D))
 	$(call unit_bin,$(D)) --gtest_brief=1 $(if $(FILTER),--gtest_filter=$(FILTER))
 
-# State embedding for longer than the unit test: SECONDS=n (60), SEED=n (the clock).
+# State embedding for longer than the unit test: SECONDS=n (60), SEED=n (the clock), JOBS=n (a process a CPU, each with seeds of its own).
 FUZZ_SECONDS = $(if $(filter command line environment,$(origin SECONDS)),$(SECONDS),60)
 $(B)/rel/fuzz_verifier: $(B)/rel/kmod/verifier/embed_test.o $(B)/rel/kmod/verifier/callback_fuzz_test.o $(B)/rel/libcore.a
 	$(CXX) $(REL) -pthread -o $@ $^ -lgtest -lgtest_main
 .PHONY: fuzz
 fuzz: $(B)/rel/fuzz_verifier
-	MODBPF_SECONDS=$(FUZZ_SECONDS) $(if $(SEED),MODBPF_SEED=$(SEED)) $<
+	@seed=$(or $(SEED),$$(($$(date +%s) << 24))); pids=; failed=; \
+	for job in $$(seq 0 $$(($(or $(JOBS),$$(nproc)) - 1))); do \
+		MODBPF_SECONDS=$(FUZZ_SECONDS) MODBPF_SEED=$$((seed + (job << 48))) taskset -c $$((job % $$(nproc))) $< & pids="$$pids $$!"; \
+	done; for pid in $$pids; do wait $$pid || failed=1; done; [ -z "$$failed" ]
 
 # The verifier's arithmetic, proved by z3 on the headers that ship: PROVE="--json --filter=mul --limit=60".
 PROVE_OBJ := $(patsubst %.cpp,$(B)/rel/%.o,$(wildcard selftests/prove/*.cpp))
@@ -212,7 +215,7 @@ help:
 	@echo "make demo       boot a VM (KERNEL=6.12 or 6.1), load the module, trace live events"
 	@echo "make test       everything that CI checks: in process, and in a VM on both kernels"
 	@echo "make check      what runs in process only; make unit D=FOLDER [FILTER=...] for one folder of kmod/"
-	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n)"
+	@echo "make fuzz       random programs through the verifier for SECONDS=60: runs must lie in what it explored (SEED=n JOBS=n)"
 	@echo "make prove      z3 proofs that the verifier's arithmetic loses no number (PROVE=\"--json --filter=TEXT --limit=SECONDS\")"
 	@echo "make bench      everything beside the kernel's own BPF, against the bars; GROUP=jit|calls|load|verifier|events|memory for one (docs/benchmarks.md)"
 	@echo "make bench-GROUP   the same with ARGS=... for the group's options (--json: to the output; KERNEL=... for those in a VM)"
