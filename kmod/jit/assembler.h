@@ -46,7 +46,7 @@ public:
     /// Makes room for one group: up to group_bytes of code and group_fixups fix-ups. ENOMEM; E2BIG for a monstrous
     /// program; EFAULT, reported, when a jump inside a group does not reach.
     status room();
-    static constexpr u32 group_bytes = 512;
+    static constexpr u32 group_bytes = 640;
     static constexpr u32 group_fixups = 16;
 
     x86::encoder e{nullptr};  ///< writes at the buffer's end; valid after room()

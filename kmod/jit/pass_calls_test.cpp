@@ -69,15 +69,22 @@ bool calls(const code &c, u32 passes = all_passes) { return text_of(c, passes).f
 /// What follows a look-up.
 enum class behind { nothing, jeq, jne, jeq_entered, wide_use };
 
+constexpr u32 key_words = 9;
+struct key_context {
+    u64 words[key_words] = {};
+    u64 enter = 0; ///< 77: the look-up is jumped over
+};
+
 /// r0 = what is behind the look-up of the key at ctx, which goes to the stack first.
 code look_up(map *m, behind what, u32 id = BPF_FUNC_map_lookup_elem) {
     program_text p;
+    s32 room = static_cast<s32>(align_up(max(m->params.key_size, 16u), 8));
     p.add(mov_r(6, 1)).add(mov_k(7, 5)).add(st(BPF_DW, 10, -16, 0)).add(st(BPF_DW, 10, -8, 0));
     for (u32 i = 0; i < m->params.key_size; i += 4)
-        p.add(ldx(BPF_W, 3, 6, static_cast<s16>(i))).add(stx(BPF_W, 10, 3, static_cast<s16>(-16 + static_cast<s32>(i))));
+        p.add(ldx(BPF_W, 3, 6, static_cast<s16>(i))).add(stx(BPF_W, 10, 3, static_cast<s16>(static_cast<s32>(i) - room)));
     if (what == behind::jeq_entered) // something else comes to the branch
-        p.add(ldx(BPF_DW, 0, 6, 24)).add(jmp_k(BPF_JEQ, 0, 77, 5));
-    p.add(mov_r(2, 10)).add(alu64_k(BPF_ADD, 2, -16)).ld64(1, addr_of(m));
+        p.add(ldx(BPF_DW, 0, 6, __builtin_offsetof(key_context, enter))).add(jmp_k(BPF_JEQ, 0, 77, 5));
+    p.add(mov_r(2, 10)).add(alu64_k(BPF_ADD, 2, -room)).ld64(1, addr_of(m));
     u32 at = static_cast<u32>(p.size());
     p.add(call_id(id));
     switch (what) {
@@ -91,11 +98,11 @@ code look_up(map *m, behind what, u32 id = BPF_FUNC_map_lookup_elem) {
             p.add(jmp_k(BPF_JNE, 0, 0, 2)).add(alu64_k(BPF_ADD, 0, 1)).add(exit_insn()).add(alu64_k(BPF_SUB, 0, 3));
             break;
         case behind::wide_use: // the address in callee-saved registers, over another look-up
-            p.add(mov_r(8, 0)).add(mov_r(2, 10)).add(alu64_k(BPF_ADD, 2, -16)).ld64(1, addr_of(m)).add(call_id(id)).add(alu64_r(BPF_XOR, 0, 8));
+            p.add(mov_r(8, 0)).add(mov_r(2, 10)).add(alu64_k(BPF_ADD, 2, -room)).ld64(1, addr_of(m)).add(call_id(id)).add(alu64_r(BPF_XOR, 0, 8));
             break;
     }
     p.add(exit_insn());
-    code c = make_code(p, {}, 16);
+    code c = make_code(p, {}, static_cast<u16>(room));
     for (u32 i = at; i < p.size(); i++)
         if (p[i].code == (BPF_JMP | BPF_CALL)) {
             EXPECT_TRUE(c.maps.push({i, m}).ok());
@@ -103,10 +110,6 @@ code look_up(map *m, behind what, u32 id = BPF_FUNC_map_lookup_elem) {
     return c;
 }
 constexpr behind all_behind[] = {behind::nothing, behind::jeq, behind::jne, behind::jeq_entered, behind::wide_use};
-
-struct key_context {
-    u64 words[4] = {};
-};
 
 /// With and without sleeping, which wants the helper called in a section.
 TEST(jit_calls, helpers_that_only_pass_on) {
@@ -128,7 +131,7 @@ TEST(jit_calls, arrays) {
                     EXPECT_FALSE(calls(c));
                     EXPECT_TRUE(calls(c, all_passes & ~pass_bit(jit_pass::maps)));
                     for (u32 i : {0u, 1u, entries - 1, entries, entries + 1, 0x7fffffffu, 0x80000000u, ~0u}) {
-                        key_context k{{i, 0, 0, i % 2 ? 77u : 0u}};
+                        key_context k{{i}, i % 2 ? 77u : 0u};
                         u64 got = run_all(c, &k);
                         if (b == behind::nothing) {
                             EXPECT_EQ(got != 0, i < entries);
@@ -168,27 +171,35 @@ TEST(jit_calls, constant_indices) {
     }
 }
 
+/// The n-th key of a table: neighbours differ in one word, mostly another one.
+void make_key(u64 n, u64 (&key)[key_words]) {
+    for (u64 w = 0; w < key_words; w++)
+        key[w] = w == n % key_words ? n << 8 : w;
+    key[0] ^= n % 3 ? n : n << 32;
+}
+
 TEST(jit_calls, hash_tables) {
     std::mt19937_64 rng(5);
     for (u32 type : {BPF_MAP_TYPE_HASH, BPF_MAP_TYPE_LRU_HASH, BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH})
-        for (u32 key_size : {4u, 8u, 16u, 12u})
+        for (u32 key_size : {4u, 8u, 16u, 12u, 40u, 64u, 72u})
             for (u32 flags : {0u, static_cast<u32>(BPF_F_ZERO_SEED)})
                 for (u32 entries : {1u, 60u, 3000u}) {
                     test_map m(params_of(type, key_size, entries == 60 ? 24 : 8, entries, flags)); // 24: no size is a power of two
                     ASSERT_EQ(m.error, 0);
-                    auto put = [&](const u64 (&key)[2]) {
-                        u64 value[3] = {1, 2, 3};
+                    for (u64 i = 0; i < entries; i++) {
+                        u64 value[3] = {1, 2, 3}, key[key_words];
+                        make_key(i, key);
                         program_section s;
                         m->ops->update(m.m, key, value, BPF_ANY);
-                    };
-                    for (u64 i = 0; i < entries; i++)
-                        put({i % 3 ? i : i << 32, i * 7});
+                    }
                     for (behind b : {behind::nothing, behind::jeq, behind::wide_use}) {
                         code c = look_up(m.m, b);
-                        EXPECT_EQ(calls(c), key_size == 12);
-                        for (u32 n = 0; n < 12; n++) {
-                            u64 i = rng() % (2 * entries);
-                            key_context k{{i % 3 ? i : i << 32, n % 4 ? i * 7 : i, 0, 0}};
+                        EXPECT_EQ(calls(c), key_size == 12 || key_size == 72);
+                        for (u32 n = 0; n < 8; n++) {
+                            key_context k;
+                            make_key(rng() % (2 * entries), k.words);
+                            if (n % 4 == 0) // a key of the table but for one word
+                                k.words[rng() % key_words] ^= 1;
                             run_all(c, &k);
                         }
                     }

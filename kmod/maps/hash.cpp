@@ -232,7 +232,7 @@ u32 hash_map::hash_key(const void *key) const {
 map_lookup hash_describe(const map *map) {
     auto *m = static_cast<const hash_map *>(map);
     u32 size = m->params.key_size;
-    if (!m->pool.flat() || (size != 4 && size != 8 && size != 16))
+    if (!m->pool.flat() || (size != 4 && (size % 8 || size > max_looked_up_key)))
         return {};
     static_assert(__builtin_offsetof(hash_elem, hash) == looked_up_hash && __builtin_offsetof(hash_elem, key) == looked_up_key &&
                   __builtin_offsetof(hash_bucket, first) == 0 && hash_map::chain_end == looked_up_end);

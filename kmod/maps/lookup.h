@@ -13,7 +13,7 @@ enum class lookup_kind : u8 {
     call,         ///< only map_ops::lookup can
     array,        ///< base + index * elem_size, where index < max_entries
     percpu_array, ///< the same; base is a table of addresses by CPU
-    hash,         ///< buckets, chains of elements (maps/hash.h), keys of 4, 8 or 16 bytes
+    hash,         ///< buckets, chains of elements (maps/hash.h), keys of 4 bytes or up to max_looked_up_key / 8 words
     percpu_hash,  ///< the same; the value is this CPU's
     programs,     ///< base + index * 8 holds the address of a runnable; of one without a tail entry where the slot is empty
 };
@@ -21,6 +21,8 @@ enum class lookup_kind : u8 {
 // Of a hash table's element: number of the next one at 0, the hash, the key. looked_up_end: the sign bit of a number that is no element's;
 // with the bucket's number it is the end of the bucket's own chain.
 inline constexpr u32 looked_up_hash = 4, looked_up_key = 8, looked_up_end = 1u << 31;
+
+inline constexpr u32 max_looked_up_key = 64; ///< bytes: a comparison of more words is farther than a short jump
 
 struct map_lookup {
     lookup_kind kind = lookup_kind::call;
