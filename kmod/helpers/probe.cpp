@@ -12,7 +12,7 @@ using read_str_fn = long (*)(char *dst, u64 src, size_t size);
 // The destination counts as initialised after the call, so a failure zeroes all of it.
 template <read_fn read> u64 read_memory(u64 dst, u64 size, u64 src) {
     u32 n = static_cast<u32>(size);
-    long err = n ? read(ptr_of(dst), src, n) : 0;
+    long err = read(ptr_of(dst), src, n); // also of nothing: a bad address is told, as on Linux
     if (err < 0)
         memset(ptr_of(dst), 0, n);
     return helper_errno(err);

@@ -123,10 +123,15 @@ void mark(x86::encoder &e, const map_lookup &how) {
 /// r0 = address of this CPU's value of element `number`.
 void lowering::cpu_value(const map_lookup &how) {
     x86::encoder &e = out_.e;
-    multiply_constant(true, number, static_cast<s32>(how.cpu_value_size));
+    bool word = how.cpu_value_size == 8; // which an address can be scaled by
+    if (!word)
+        multiply_constant(true, number, static_cast<s32>(how.cpu_value_size));
     e.load_segment(env_.per_cpu.segment, false, reg::rax, env_.per_cpu.cpu);
     multiply_constant(true, reg::rax, static_cast<s32>(how.cpu_stride));
-    e.op(x86::alu::add, true, reg::rax, number);
+    if (word)
+        e.lea(true, reg::rax, {reg::rax, 0, number, true, 3});
+    else
+        e.op(x86::alu::add, true, reg::rax, number);
     e.mov_imm(reg::r10, how.cpu_values);
     e.op(x86::alu::add, true, reg::rax, reg::r10);
 }

@@ -96,13 +96,13 @@ map_lookup describe_percpu(const map *m) {
 }
 
 template <class AT> long each_element(map *m, element_fn fn, void *priv, AT at) {
-    u32 i = 0;
-    while (i < m->params.max_entries) {
-        u32 key = i++;
-        if (fn(priv, m, &key, at(key)))
-            break;
+    u32 count = m->params.max_entries;
+    for (u32 i = 0; i < count; i++) {
+        u32 key = i;
+        if (fn(priv, m, &key, at(i)))
+            return i + 1;
     }
-    return i;
+    return count;
 }
 
 long array_for_each(map *m, element_fn fn, void *priv) {

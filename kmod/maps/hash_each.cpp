@@ -12,35 +12,38 @@ struct walk {
     element_fn fn;
     void *priv;
     u32 cpu;
+    bool percpu;
     u64 calls = 0;
-    bool stopped = false;
 };
 
-/// An element that went to another bucket under our feet ends this one's walk. So does a chain longer than the map: its elements are
-/// taken out and put in again in front of us.
-void walk_bucket(walk &w, u32 bucket) {
+/// From the bucket's first element on. An element that went to another bucket under our feet ends this one's walk. So does a chain longer than
+/// the map: its elements are taken out and put in again in front of us. -> false: the function wants no more.
+inline bool walk_bucket(walk &w, u32 bucket, u32 first) {
     hash_map *m = w.m;
     u32 left = m->params.max_entries;
-    for (u32 i = __atomic_load_n(&m->buckets[bucket].first, __ATOMIC_ACQUIRE); !(i & hash_map::chain_end) && left; left--) {
+    for (u32 i = first; !(i & hash_map::chain_end) && left; left--) {
         hash_elem *e = m->elem(i);
         u32 next = __atomic_load_n(&e->next, __ATOMIC_ACQUIRE);
         if ((__atomic_load_n(&e->hash, __ATOMIC_ACQUIRE) & m->bucket_mask) != bucket)
-            return;
+            return true;
         w.calls++;
-        if (w.fn(w.priv, m, e->key, m->percpu() ? m->pool.value(i, w.cpu) : m->value_in(e))) {
-            w.stopped = true;
-            return;
-        }
+        if (w.fn(w.priv, m, e->key, w.percpu ? m->pool.value(i, w.cpu) : m->value_in(e)))
+            return false;
         i = next;
     }
+    return true;
 }
 
 }  // namespace
 
 long hash_for_each(map *map, element_fn fn, void *priv) {
-    walk w{.m = as_hash(map), .fn = fn, .priv = priv, .cpu = port_cpu_id()};
-    for (u32 b = 0; b <= w.m->bucket_mask && !w.stopped; b++)
-        walk_bucket(w, b);
+    hash_map *m = as_hash(map);
+    walk w{.m = m, .fn = fn, .priv = priv, .cpu = port_cpu_id(), .percpu = m->percpu()};
+    for (u32 b = 0, last = m->bucket_mask; b <= last; b++) {
+        u32 first = __atomic_load_n(&m->buckets[b].first, __ATOMIC_ACQUIRE);
+        if (!(first & hash_map::chain_end) && !walk_bucket(w, b, first))
+            break;
+    }
     return static_cast<long>(w.calls);
 }
 
