@@ -73,10 +73,10 @@ class Tool:
             last = now
         return True
 
-    def finish(self):
+    def finish(self, patience):
         """Interrupts it; it may take its time to print."""
         alive = True
-        for sig, patience in ((signal.SIGINT, 40), (signal.SIGINT, 10), (signal.SIGKILL, 10)):
+        for sig, patience in ((signal.SIGINT, patience), (signal.SIGINT, 10), (signal.SIGKILL, 10)):
             if not alive:
                 break
             try:
@@ -106,7 +106,7 @@ def run(row, through, env):
             worked = 'the workload did not end'
     if alive:
         tool.read(row['linger'])
-    tool.finish()
+    tool.finish(row['patience'])
     return {'output': tool.text.decode(errors='replace'), 'status': tool.status, 'ready': round(ready, 1),
             'seconds': round(time.monotonic() - t0, 1), 'workload': worked}
 
