@@ -63,6 +63,8 @@ public:
     }
     /// As push(), where reserve() has made room for it.
     void append(T v) { new (place, p_ + n_++) T(move(v)); }
+    /// The same of a default one, made in its place.
+    T &append_new() { return *new (place, p_ + n_++) T(); }
     /// Grows with value-initialised elements, or drops the tail.
     status resize(size_t n) {
         TRY(reserve(n));

@@ -287,18 +287,24 @@ port_arena_op arena_op_of(const insn_desc &d) {
 
 const opcode_row &opcode(u8 code) { return row_of(code); }
 
-insn_desc decode(span<const bpf_insn> insns, u32 at) {
+void decode_into(insn_desc &out, span<const bpf_insn> insns, u32 at) {
     const bpf_insn &insn = insns[at];
     const decode_row &row = decoding.rows[insn.code];
-    insn_desc d = row.desc;
-    d.dst = insn.dst_reg;
-    d.src = insn.src_reg;
-    d.off = insn.off;
-    d.imm = insn.imm;
-    d.uses = static_cast<u16>(d.uses | row.reads_dst << d.dst | row.reads_src << d.src);
-    d.defs = static_cast<u16>(d.defs | row.writes_dst << d.dst);
+    u8 dst = insn.dst_reg, src = insn.src_reg;
+    out = row.desc;
+    out.dst = dst;
+    out.src = src;
+    out.off = insn.off;
+    out.imm = insn.imm;
+    out.uses = static_cast<u16>(row.desc.uses | row.reads_dst << dst | row.reads_src << src);
+    out.defs = static_cast<u16>(row.desc.defs | row.writes_dst << dst);
     if (row.by_words)
-        complete(d, insns, at);
+        complete(out, insns, at);
+}
+
+insn_desc decode(span<const bpf_insn> insns, u32 at) {
+    insn_desc d;
+    decode_into(d, insns, at);
     return d;
 }
 

@@ -118,6 +118,8 @@ struct insn_desc {
 };
 /// Decodes the instruction at `at` < insns.size(). A ld_imm64 at the very end gets upper half 0.
 insn_desc decode(span<const bpf_insn> insns, u32 at);
+/// The same into `out`: a CPU waits for what was written in bytes and is then copied in words.
+void decode_into(insn_desc &out, span<const bpf_insn> insns, u32 at);
 
 /// What an access to an arena does; PORT_ARENA_OPS: nothing that can be done.
 port_arena_op arena_op_of(const insn_desc &d);

@@ -109,9 +109,8 @@ result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
         if (opcode(c.insns[i].code).kind == insn_kind::unknown || check_encoding(c.insns[i]))
             return false;
         auto at = static_cast<u32>(facts.ops.size());
-        TRY(facts.ops.push({}));
-        jit_op &d = facts.ops.back();
-        static_cast<insn_desc &>(d) = decode(c.insns.view(), i);
+        jit_op &d = facts.ops.append_new();
+        decode_into(d, c.insns.view(), i);
         if (!runnable_insn(c, d) || i + d.words > f.end)
             return false;
         d.origin = i;

@@ -46,7 +46,7 @@ status run_stages(env &e) {
     memcpy(e.insns.data(), e.req.insns.data(), e.req.insns.size() * sizeof(bpf_insn));
     TRY(e.descs.reserve(e.req.insns.size()));
     for (u32 i = 0; i < e.count(); i++)
-        TRY(e.descs.push(decode(e.code(), i)));
+        decode_into(e.descs.append_new(), e.code(), i);
     TRY(find_subprogs(e));
     TRY(check_subprogs(e));
     TRY(bind_func_info(e));
