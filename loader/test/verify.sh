@@ -66,7 +66,7 @@ explain "where a reference came from" kept_record "acquired here, and held from 
 explain "an argument, underlined" wild_size "98 | 	return bpf_probe_read_kernel(text, ctx->args[1], (void *)ctx->args[0]);
        | 	                                   ^~~~~~~~~~~~"
 explain "a number as an address" kernel_address "read with bpf_probe_read_kernel()"
-explain "a loop" endless "the loop at instruction 2 comes back in the same state"
+explain "a loop" endless "the loop at instruction 3 comes back in the same state"
 explain "the context" wrong_field "R1 = ctx(): the context"
 explain "what a call destroyed" lost_argument "the call leaves nothing in R1"
 explain "arithmetic" cut_pointer "a pointer goes through <<=, which takes only numbers"
@@ -84,7 +84,7 @@ e = r[0]["explanation"]
 print(e["at"]["line"], r[0]["explanation"]["path"][-1]["at"]["insn"], [e["at"]["length"] - 2, e["at"]["length"]],
       [k["name"] for k in e["known"]], [w["at"]["insn"] for w in e["path"]])' $m verify --json --explain -p null_value $dir/refused.o
 ok "stats: a table" 1 "sample.o  pass         accepted      2       0            0" $m verify --stats $dir/sample.o
-ok "stats: the sum" 1 "4 programs               219      12" $m verify --stats --save=$dir/run.tsv $dir/sample.o
+ok "stats: the sum" 1 "4 programs               214      12" $m verify --stats --save=$dir/run.tsv $dir/sample.o
 ok "compare: the same" 0 "4 programs: 0 verdicts differ; now/before in geometric mean: instructions 1.000" $m verify --compare=$dir/run.tsv $dir/sample.o
 sed 's/pass	xdp	accepted	2	0/pass	xdp	EACCES	1	0/' $dir/run.tsv >$dir/other.tsv
 ok "compare: a verdict" 1 "EACCES -> accepted  1 -> 2  +100.0%" $m verify --compare=$dir/other.tsv $dir/sample.o
