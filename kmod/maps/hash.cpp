@@ -30,10 +30,36 @@ u32 key4(const hash_elem *e) {
     return __atomic_load_n(reinterpret_cast<const u32 *>(e->key), __ATOMIC_ACQUIRE);
 }
 
-void store_key(hash_elem *e, const void *key, u32 size) {
-    if (size == 8)
+/// A size of keys that has code of its own; 0: all others.
+template <u32 K> struct key_size {
+    static constexpr u32 value = K;
+};
+template <class F> auto by_key_size(const hash_map *m, F f) {
+    switch (m->key_bytes) {
+        case 4:
+            return f(key_size<4>());
+        case 8:
+            return f(key_size<8>());
+        case 16:
+            return f(key_size<16>());
+        default:
+            return f(key_size<0>());
+    }
+}
+
+template <u32 K> u32 hash_of(const hash_map *m, const void *key) {
+    if constexpr (K == 4)
+        return finish(hash_mix(load4(key) ^ m->seed[0], m->seed[1]));
+    else if constexpr (K == 8)
+        return finish(hash_mix(load8(key) ^ m->seed[0], m->seed[1]));
+    else
+        return finish(hash_bytes(static_cast<const u8 *>(key), m->key_bytes, m->seed));
+}
+
+template <u32 K> void store_key(hash_elem *e, const void *key, u32 size) {
+    if constexpr (K == 8)
         __atomic_store_n(reinterpret_cast<u64 *>(e->key), load8(key), __ATOMIC_RELEASE);
-    else if (size == 4)
+    else if constexpr (K == 4)
         __atomic_store_n(reinterpret_cast<u32 *>(e->key), load4(key), __ATOMIC_RELEASE);
     else
         memcpy(e->key, key, size);
@@ -77,6 +103,26 @@ template <u32 K> u32 find_in_chain(const hash_map *m, const void *key, u32 hash)
         if (__builtin_expect(i == (hash_map::chain_end | bucket), 1))
             return hash_map::none;
     }
+}
+
+/// The bucket's lock is held.
+template <u32 K> hash_map::place find_place(const hash_map *m, const hash_bucket &b, const void *key, u32 hash) {
+    u32 before = hash_map::none;
+    for (u32 i = b.first; !(i & hash_map::chain_end);) {
+        const hash_elem *e = m->elem(i);
+        if (same_key<K>(e, key, m->key_bytes, hash))
+            return {i, before};
+        before = i, i = e->next;
+    }
+    return {hash_map::none, before};
+}
+
+template <u32 K> void publish_in(hash_map *m, hash_bucket &b, u32 i, const void *key, u32 hash) {
+    hash_elem *e = m->elem(i);
+    store_key<K>(e, key, m->key_bytes);
+    __atomic_store_n(&e->hash, hash, __ATOMIC_RELEASE);
+    __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
+    __atomic_store_n(&b.first, i, __ATOMIC_RELEASE);
 }
 
 result<map *> create_with(const map_ops *ops, const map_params &p) {
@@ -131,8 +177,9 @@ long take_replacement(hash_map *m, u32 cpu) {
     return m->prealloc() ? -EBUSY : -ENOMEM;
 }
 
+template <u32 K>
 long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 hash, const void *value, u64 flags, u64 *replaced) {
-    u32 before, old = m->find_locked(b, key, hash, &before);
+    auto [old, before] = find_place<K>(m, b, key, hash);
     bool there = old != hash_map::none;
     long r = check_presence(there, flags & ~BPF_F_LOCK);
     if (!r && there && (flags & BPF_F_LOCK)) {
@@ -145,7 +192,7 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
         return r;
     auto fresh = static_cast<u32>(r);
     store_value(m, m->value_in(m->elem(fresh)), value, m->value_bytes);
-    m->publish(b, fresh, key, hash);
+    publish_in<K>(m, b, fresh, key, hash);
     if (!there)
         return 0;
     if (replaced)
@@ -156,6 +203,38 @@ long update_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key, u32 ha
         m->pool.put_spare(cpu, old);
     else
         m->pool.push(cpu, old);
+    return 0;
+}
+
+template <u32 K> long update_with(hash_map *m, const void *key, const void *value, u64 flags, u64 *replaced) {
+    u32 hash = hash_of<K>(m, key);
+    hash_bucket &b = m->bucket_of(hash);
+    long r;
+    {
+        MODBPF_CONSTRUCTED lock_section s(b.lock);
+        if (!s)
+            return -EBUSY;
+        r = update_locked<K>(m, b, s.cpu(), key, hash, value, flags, replaced);
+    }
+    m->pool.refill_if_low();
+    return r;
+}
+
+template <u32 K> long take_with(hash_map *m, const void *key, u64 *taken) {
+    u32 hash = hash_of<K>(m, key);
+    hash_bucket &b = m->bucket_of(hash);
+    MODBPF_CONSTRUCTED lock_section s(b.lock);
+    if (!s)
+        return -EBUSY;
+    auto [i, before] = find_place<K>(m, b, key, hash);
+    if (i == hash_map::none)
+        return -ENOENT;
+    if (taken)
+        *taken = load8(m->value_in(m->elem(i)));
+    m->unlink(b, before, i);
+    u32 cpu = s.cpu();
+    s.release();
+    m->give_back(cpu, i);
     return 0;
 }
 
@@ -218,14 +297,7 @@ long update_percpu_user(map *m, const void *key, const void *value, u64 flags) {
 }  // namespace
 
 u32 hash_map::hash_key(const void *key) const {
-    switch (key_bytes) {
-        case 4:
-            return finish(hash_mix(load4(key) ^ seed[0], seed[1]));
-        case 8:
-            return finish(hash_mix(load8(key) ^ seed[0], seed[1]));
-        default:
-            return finish(hash_bytes(static_cast<const u8 *>(key), key_bytes, seed));
-    }
+    return by_key_size(this, [&](auto k) { return hash_of<k.value>(this, key); });
 }
 
 /// Where elements may be added, their place is not known for good.
@@ -249,27 +321,15 @@ map_lookup hash_describe(const map *map) {
 }
 
 u32 hash_map::find(const void *key, u32 hash) const {
-    switch (key_bytes) {
-        case 4:
-            return find_in_chain<4>(this, key, hash);
-        case 8:
-            return find_in_chain<8>(this, key, hash);
-        case 16:
-            return find_in_chain<16>(this, key, hash);
-        default:
-            return find_in_chain<0>(this, key, hash);
-    }
+    return by_key_size(this, [&](auto k) { return find_in_chain<k.value>(this, key, hash); });
 }
 
 hash_map::place hash_map::place_of(const hash_bucket &b, const void *key, u32 hash) const {
-    u32 before = none;
-    for (u32 i = b.first; !(i & chain_end);) {
-        const hash_elem *e = elem(i);
-        if (e->hash == hash && same_bytes(e->key, static_cast<const u8 *>(key), key_bytes))
-            return {i, before};
-        before = i, i = e->next;
-    }
-    return {none, before};
+    return by_key_size(this, [&](auto k) { return find_place<k.value>(this, b, key, hash); });
+}
+
+void hash_map::publish(hash_bucket &b, u32 i, const void *key, u32 hash) {
+    by_key_size(this, [&](auto k) { publish_in<k.value>(this, b, i, key, hash); });
 }
 
 void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
@@ -277,9 +337,7 @@ void hash_map::unlink(hash_bucket &b, u32 before, u32 i) {
     __atomic_store_n(link, elem(i)->next, __ATOMIC_RELEASE);
 }
 
-void hash_map::release_elem(u32 i) {
-    if (__builtin_expect(!fields, 1))
-        return;
+void hash_map::release_fields(u32 i) {
     for (u32 cpu = 0, n = percpu() ? port_cpu_count() : 1; cpu < n; cpu++)
         release_value(this, percpu() ? pool.value(i, cpu) : value_in(elem(i)));
 }
@@ -291,14 +349,6 @@ void hash_map::give_back(u32 cpu, u32 i) {
     pool.push(own_elems ? i / own_elems : cpu, i);
     if (!prealloc())  // behind the push: who finds room finds an element
         __atomic_fetch_sub(&count, 1, __ATOMIC_RELEASE);
-}
-
-void hash_map::publish(hash_bucket &b, u32 i, const void *key, u32 hash) {
-    hash_elem *e = elem(i);
-    store_key(e, key, key_bytes);
-    __atomic_store_n(&e->hash, hash, __ATOMIC_RELEASE);
-    __atomic_store_n(&e->next, b.first, __ATOMIC_RELEASE);
-    __atomic_store_n(&b.first, i, __ATOMIC_RELEASE);
 }
 
 void hash_map::write_cpu_values(u32 i, u32 cpu, const void *value, bool all, bool fresh) {
@@ -370,39 +420,14 @@ long hash_update(map *map, const void *key, const void *value, u64 flags, u64 *r
     if (lock_flag_bad(map, flags))
         return -EINVAL;
     hash_map *m = as_hash(map);
-    u32 hash = m->hash_key(key);
-    hash_bucket &b = m->bucket_of(hash);
     if (replaced)
         *replaced = 0;
-    long r;
-    {
-        MODBPF_CONSTRUCTED lock_section s(b.lock);
-        if (!s)
-            return -EBUSY;
-        r = update_locked(m, b, s.cpu(), key, hash, value, flags, replaced);
-    }
-    m->pool.refill_if_low();
-    return r;
+    return by_key_size(m, [&](auto k) { return update_with<k.value>(m, key, value, flags, replaced); });
 }
 
 long hash_take(map *map, const void *key, u64 *taken) {
     hash_map *m = as_hash(map);
-    u32 hash = m->hash_key(key);
-    hash_bucket &b = m->bucket_of(hash);
-    MODBPF_CONSTRUCTED lock_section s(b.lock);
-    if (!s)
-        return -EBUSY;
-    u32 before;
-    u32 i = m->find_locked(b, key, hash, &before);
-    if (i == hash_map::none)
-        return -ENOENT;
-    if (taken)
-        *taken = load8(m->value_in(m->elem(i)));
-    m->unlink(b, before, i);
-    u32 cpu = s.cpu();
-    s.release();
-    m->give_back(cpu, i);
-    return 0;
+    return by_key_size(m, [&](auto k) { return take_with<k.value>(m, key, taken); });
 }
 
 long hash_remove(map *m, const void *key) {

@@ -78,7 +78,10 @@ struct hash_map : map {
     /// Per-CPU values of element i. all: `value` holds every CPU's, as user space gives it; else this CPU's. fresh: the others become 0.
     void write_cpu_values(u32 i, u32 cpu, const void *value, bool all, bool fresh);
     /// Lets go what the special fields of an unlinked element own. Before it may be taken again.
-    void release_elem(u32 i);
+    void release_elem(u32 i) {
+        if (__builtin_expect(fields != nullptr, 0))
+            release_fields(i);
+    }
     /// Gives an unlinked element back.
     void give_back(u32 cpu, u32 i);
 
@@ -94,6 +97,9 @@ struct hash_map : map {
     elem_pool pool;
     u8 apart[64];   ///< what follows is written often, what stands before is read by every look-up
     u32 count = 0;  ///< elements in the map, without preallocation only; atomic
+
+private:
+    void release_fields(u32 i);
 };
 
 inline hash_map *as_hash(map *m) {

@@ -160,21 +160,6 @@ void elem_pool::refill_unless_enough() {
         port_irq_queue(&urgent_.irq);
 }
 
-u32 elem_pool::pop_stack(u32 cpu) {
-    u64 *head = &cpus_[cpu].head;
-    u64 old = __atomic_load_n(head, __ATOMIC_ACQUIRE);
-    for (;;) {
-        u32 i = static_cast<u32>(old);
-        if (i == none)
-            return none;
-        // The element may be taken by someone else meanwhile: then the link is stale, the counter differs and we try
-        // again.
-        u64 next = ((old >> 32) + 1) << 32 | __atomic_load_n(link(i), __ATOMIC_RELAXED);
-        if (__atomic_compare_exchange_n(head, &old, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-            return i;
-    }
-}
-
 u32 elem_pool::pop_fresh() {
     u32 end = min(__atomic_load_n(&limit_, __ATOMIC_ACQUIRE), capacity_);
     u32 i = __atomic_load_n(&fresh_, __ATOMIC_RELAXED);
@@ -184,11 +169,8 @@ u32 elem_pool::pop_fresh() {
     return none;
 }
 
-u32 elem_pool::pop(u32 cpu) {
-    u32 i = pop_stack(cpu);
-    if (i != none)
-        return i;
-    i = pop_fresh();
+u32 elem_pool::pop_elsewhere(u32 cpu) {
+    u32 i = pop_fresh();
     if (i != none)
         return i;
     for (u32 n = 1, other = cpu; n < cpu_count_; n++) {
@@ -198,16 +180,6 @@ u32 elem_pool::pop(u32 cpu) {
             return i;
     }
     return none;
-}
-
-void elem_pool::push(u32 cpu, u32 i) {
-    u64 *head = &cpus_[cpu].head;
-    u64 old = __atomic_load_n(head, __ATOMIC_RELAXED);
-    u64 next;
-    do {
-        __atomic_store_n(link(i), static_cast<u32>(old), __ATOMIC_RELAXED);
-        next = ((old >> 32) + 1) << 32 | i;
-    } while (!__atomic_compare_exchange_n(head, &old, next, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 }
 
 void elem_pool::put_spare(u32 cpu, u32 i) {

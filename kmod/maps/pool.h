@@ -75,11 +75,34 @@ public:
     }
 
     /// A free element, or `none`.
-    u32 pop(u32 cpu);
+    u32 pop(u32 cpu) {
+        u32 i = pop_stack(cpu);
+        return __builtin_expect(i != none, 1) ? i : pop_elsewhere(cpu);
+    }
     /// One of those that this CPU's stack has; one that was never used, in the order of their numbers. Or `none`.
-    u32 pop_stack(u32 cpu);
+    u32 pop_stack(u32 cpu) {
+        u64 *head = &cpus_[cpu].head;
+        u64 old = __atomic_load_n(head, __ATOMIC_ACQUIRE);
+        for (;;) {
+            u32 i = static_cast<u32>(old);
+            if (i == none)
+                return none;
+            // The element may be taken by someone else meanwhile: then the link is stale, the counter differs and we try again.
+            u64 next = ((old >> 32) + 1) << 32 | __atomic_load_n(link(i), __ATOMIC_RELAXED);
+            if (__atomic_compare_exchange_n(head, &old, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+                return i;
+        }
+    }
     u32 pop_fresh();
-    void push(u32 cpu, u32 i);
+    void push(u32 cpu, u32 i) {
+        u64 *head = &cpus_[cpu].head;
+        u64 old = __atomic_load_n(head, __ATOMIC_RELAXED);
+        u64 next;
+        do {
+            __atomic_store_n(link(i), static_cast<u32>(old), __ATOMIC_RELAXED);
+            next = ((old >> 32) + 1) << 32 | i;
+        } while (!__atomic_compare_exchange_n(head, &old, next, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    }
     /// This CPU's spare, or `none` while an operation that was interrupted here has it.
     u32 take_spare(u32 cpu) { return __atomic_exchange_n(&cpus_[cpu].spare, none, __ATOMIC_ACQ_REL); }
     void put_spare(u32 cpu, u32 i);
@@ -112,6 +135,7 @@ private:
         elem_pool *pool;
     };
 
+    u32 pop_elsewhere(u32 cpu);
     void refill_unless_enough();
     static void refill(port_work *w);
     static void refill_now(port_irq *i);
