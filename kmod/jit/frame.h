@@ -62,6 +62,7 @@ struct jit_facts {
     vec<u32> op_of;         ///< by instruction: its operation; a second word has the next one's; last: ops.size()
     vec<map_lookup> lookups; ///< of jit_form::hash and tail
     vec<u8> targets;        ///< by operation: 1 where a jump lands
+    bool checks_index = false; ///< index checks of look-ups stand among the operations
     bool blind = false;     ///< jit_options::blind: constants that are operands take r11
 
     /// Index of the subprogram that starts at `insn`; frames.size() when none does.

@@ -4,7 +4,8 @@
 namespace modbpf {
 
 bool jit_op::is_pure() const {
-    if (form == jit_form::rotate || form == jit_form::from_memory || form == jit_form::per_cpu || form == jit_form::to_user)
+    if (form == jit_form::rotate || form == jit_form::from_memory || form == jit_form::per_cpu || form == jit_form::scaled ||
+        form == jit_form::to_user)
         return true;
     if (form != jit_form::plain)
         return false;
@@ -69,6 +70,13 @@ jit_op make_alu_imm(const jit_op &at, u8 op, u8 width, u8 dst, s64 imm) {
     jit_op o = make_alu(at, op, width, dst, dst);
     o.reg = false, o.src = 0;
     o.imm = imm;
+    return o;
+}
+
+jit_op make_scaled(const jit_op &at, u8 dst, u8 src, u8 shift) {
+    jit_op o = make_alu(at, BPF_ADD, 8, dst, src);
+    o.form = jit_form::scaled;
+    o.imm = shift;
     return o;
 }
 

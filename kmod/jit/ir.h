@@ -27,6 +27,7 @@ enum class jit_form : u8 {
     from_memory, ///< an alu whose operand is *(width *)(src + off)
     to_memory, ///< *(width *)(dst + off) op= operand
     save, ///< push dst
+    scaled, ///< dst += src << imm, imm at most 3
     per_cpu, ///< dst = *(width *)(imm from this CPU's segment)
     hash, ///< r0 = look-up of the key at r2 in jit_facts::lookups[imm]; destroys what a call may
     direct, ///< a call of the function at imm
@@ -62,6 +63,7 @@ jit_op make_move_imm(const jit_op &at, u8 width, u8 dst, s64 imm);
 // Others, likewise.
 jit_op make_alu(const jit_op &at, u8 op, u8 width, u8 dst, u8 src);
 jit_op make_alu_imm(const jit_op &at, u8 op, u8 width, u8 dst, s64 imm);
+jit_op make_scaled(const jit_op &at, u8 dst, u8 src, u8 shift);
 jit_op make_imm64(const jit_op &at, u8 dst, u64 v);
 jit_op make_load(const jit_op &at, u8 width, u8 dst, u8 base, s32 off); ///< off fits 16 bits
 jit_op make_per_cpu(const jit_op &at, u8 width, u8 dst, s32 off);

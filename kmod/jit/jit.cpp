@@ -96,7 +96,7 @@ struct jit_builder {
             passes &= ~pass_bit(jit_pass::inline_);
         facts.blind = options.blind;
         TRY(jit_analyse(c, facts));
-        TRY(run_passes(facts, {c, env, passes}));
+        TRY(run_passes(facts, {c, env, passes, options.thorough}));
         lowering lower(c, facts, env, options, passes, out);
         TRY(out.set_labels(lower.label_count()));
         TRY(lower.run());

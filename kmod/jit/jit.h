@@ -55,6 +55,7 @@ struct jit_options {
     u64 (*near)(u64 fn) = nullptr; ///< a stand-in for a kernel function within the image's reach
     const jit_machine *env = nullptr;
     u32 passes = ~0u;  ///< of jit/passes.h, among those that are on
+    bool thorough = false; ///< passes run where they do not pay, too
     bool blind = false; ///< constants of the program do not stand in the text: see docs/jit.md
     /// One a subprogram, which live as long as the image: each function first looks whether a text is there, and goes to it. Calls stay
     /// calls then. Null: functions begin at once.

@@ -5,11 +5,38 @@ namespace modbpf {
 
 namespace {
 
+constexpr u32 longest_test = 4; ///< operations
+
+/// The test at the start of the run that ends at `to`, whose last operation goes back there: one past its branch, or 0.
+u32 test_of(const jit_facts &facts, u32 from, u32 to) {
+    const jit_op &back = facts.ops[to - 1];
+    if (!back.is(insn_kind::jump) || static_cast<u32>(back.target) < from)
+        return 0;
+    for (u32 i = from; i < static_cast<u32>(back.target); i++)
+        if (!facts.ops[i].dead)
+            return 0;
+    u32 left = longest_test;
+    for (u32 i = from; i < to - 1 && left; i++) {
+        const jit_op &d = facts.ops[i];
+        if (d.dead)
+            continue;
+        if (d.is(insn_kind::branch))
+            return static_cast<u32>(d.target) < from || static_cast<u32>(d.target) >= to ? i + 1 : 0;
+        if (!d.is_pure())
+            return 0;
+        left--;
+    }
+    return 0;
+}
+
 status find_runs(const jit_facts &facts, const jit_frame &f, vec<op_run> &runs) {
     u32 from = f.first;
     for (u32 i = f.first; i < f.last; i++)
         if (!facts.ops[i].dead && !facts.ops[i].falls_through) {
-            TRY(runs.push({from, i + 1}));
+            u32 behind = from == f.first ? 0 : test_of(facts, from, i + 1);
+            if (behind)
+                TRY(runs.push({from, behind, true, false}));
+            TRY(runs.push({behind ? behind : from, i + 1}));
             from = i + 1;
         }
     if (runs.empty())
@@ -38,11 +65,11 @@ u32 run_at(const jit_facts &facts, const vec<op_run> &runs, u32 target) {
     return target <= first_live(facts, runs[low]) ? static_cast<u32>(low) : static_cast<u32>(runs.size());
 }
 
-/// Where the jump at the end of a run goes; -1 when it ends otherwise.
+/// Where the jump at the end of a run goes, or the turned branch; -1 when it ends otherwise.
 s64 leads_to(const jit_facts &facts, const op_run &r) {
     for (u32 i = r.to; i-- > r.from;)
         if (!facts.ops[i].dead)
-            return facts.ops[i].is(insn_kind::jump) ? facts.ops[i].target : -1;
+            return facts.ops[i].is(insn_kind::jump) || r.turned ? facts.ops[i].target : -1;
     return -1;
 }
 
@@ -56,12 +83,15 @@ status order_runs(const jit_facts &facts, const jit_frame &f, bool reorder, vec<
         return out.push({f.first, f.last});
     TRY(find_runs(facts, f, runs));
     TRY(placed.resize(runs.size()));
+    auto none = static_cast<u32>(runs.size());
     for (u32 next = 0; next < runs.size(); next++)
         for (u32 at = next; at < runs.size() && !placed[at];) {
             placed[at] = 1;
-            TRY(out.push(runs[at]));
-            s64 target = leads_to(facts, runs[at]);
-            at = target < 0 ? static_cast<u32>(runs.size()) : run_at(facts, runs, static_cast<u32>(target));
+            op_run &r = runs[at];
+            r.turned = r.tests && placed[at + 1];
+            TRY(out.push(r));
+            s64 target = leads_to(facts, r);
+            at = r.tests && !r.turned ? at + 1 : target < 0 ? none : run_at(facts, runs, static_cast<u32>(target));
         }
     return {};
 }

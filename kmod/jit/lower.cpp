@@ -282,7 +282,7 @@ status lowering::control(u32 at, const jit_op &d) {
                 out_.jump(static_cast<u32>(d.target));
             return {};
         case insn_kind::branch:
-            out_.branch(compare(d), static_cast<u32>(d.target));
+            branch(compare(d), d);
             return {};
         case insn_kind::call_helper:
             return helper(d);
@@ -411,6 +411,16 @@ status lowering::run(const op_run &r) {
     return {};
 }
 
+/// The branch `d`, taken on `c`.
+void lowering::branch(x86::cond c, const jit_op &d) {
+    auto target = static_cast<u32>(d.target);
+    if (&d != turned_)
+        return out_.branch(c, target);
+    out_.branch(x86::invert(c), static_cast<u32>(&d - facts_.ops.data()) + 1);
+    if (!comes_next(target))
+        out_.jump(target);
+}
+
 /// Does the run that is emitted next begin with operation `target`?
 bool lowering::comes_next(u32 target) const {
     if (target < next_run_.from || target >= next_run_.to)
@@ -433,6 +443,7 @@ status lowering::subprogram(u32 sub) {
     TRY(order_runs(facts_, *frame_, may(jit_pass::layout) && code_.guards.empty(), runs));
     for (size_t r = 0; r < runs.size(); r++) {
         next_run_ = r + 1 < runs.size() ? runs[r + 1] : op_run{0, 0};
+        turned_ = runs[r].turned ? &facts_.ops[runs[r].to - 1] : nullptr;
         TRY(run(runs[r]));
     }
     TRY(out_.room());

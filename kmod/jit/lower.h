@@ -60,6 +60,7 @@ private:
     status subprogram(u32 sub);
     status run(const op_run &r);
     bool comes_next(u32 target) const;
+    void branch(x86::cond c, const jit_op &d);
     void look_at_hook(u32 sub);
     void prologue(u32 sub);
     void epilogue(u32 sub);
@@ -143,6 +144,7 @@ private:
     u32 passes_;
     assembler &out_;
     const jit_frame *frame_ = nullptr;
+    const jit_op *turned_ = nullptr; ///< the branch at the end of the current run, where that is turned (layout.h)
     op_run next_run_{0, 0}; ///< what is emitted behind the current run
     u32 sub_ = 0;
     bool epilogue_done_ = false;

@@ -84,7 +84,7 @@ bool lowering::fuse_test(const jit_op &d, const jit_op &next) {
     if (!decides(d, next))
         return false;
     alu(d);
-    out_.branch(next.op == BPF_JEQ ? x86::cond::e : x86::cond::ne, static_cast<u32>(next.target));
+    branch(next.op == BPF_JEQ ? x86::cond::e : x86::cond::ne, next);
     return true;
 }
 

@@ -25,6 +25,8 @@ void lowering::special(const jit_op &d) {
                 return e.op(native_alu(d.op), wide, m, frame_->native[d.src], false);
             return op_constant(native_alu(d.op), wide, m, static_cast<s32>(d.imm));
         }
+        case jit_form::scaled:
+            return e.lea(true, dst, {dst, 0, frame_->native[d.src], true, static_cast<u8>(d.imm)});
         case jit_form::per_cpu:
             return e.load_segment(env_.per_cpu.segment, wide, dst, static_cast<s32>(d.imm));
         case jit_form::to_user: {

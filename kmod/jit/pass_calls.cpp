@@ -302,9 +302,15 @@ private:
             TRY(push(make_load(d, 4, BPF_REG_1, direct ? BPF_REG_10 : BPF_REG_2, static_cast<s32>(direct ? key : 0))));
             TRY(push(make_move_imm(d, 8, BPF_REG_0, 0)));
             TRY(push_jump(make_branch(d, BPF_JGE, 4, BPF_REG_1, static_cast<s32>(how.max_entries)), b.there ? b.on_null : end));
-            TRY(push(scale(d, how.elem_size)));
-            TRY(push_address(d, how, 0));
-            TRY(push(make_alu(d, BPF_ADD, 8, BPF_REG_0, BPF_REG_1)));
+            facts_.checks_index = true;
+            if (u64 size = how.elem_size; size == 1 || size == 2 || size == 4 || size == 8) {
+                TRY(push_address(d, how, 0));
+                TRY(push(make_scaled(d, BPF_REG_0, BPF_REG_1, static_cast<u8>(__builtin_ctzll(size)))));
+            } else {
+                TRY(push(scale(d, size)));
+                TRY(push_address(d, how, 0));
+                TRY(push(make_alu(d, BPF_ADD, 8, BPF_REG_0, BPF_REG_1)));
+            }
         }
         if (b.there && b.on_value != end)
             TRY(push_jump(make_jump(d), b.on_value));
@@ -321,9 +327,8 @@ private:
         if (how.kind == lookup_kind::array)
             return push(make_imm64(d, BPF_REG_0, how.base + off));
         TRY(push(make_per_cpu(d, 4, BPF_REG_0, ctx_.env.per_cpu.cpu)));
-        TRY(push(make_alu_imm(d, BPF_LSH, 8, BPF_REG_0, 3)));
         TRY(push(make_imm64(d, BPF_REG_2, how.base)));
-        TRY(push(make_alu(d, BPF_ADD, 8, BPF_REG_2, BPF_REG_0)));
+        TRY(push(make_scaled(d, BPF_REG_2, BPF_REG_0, 3)));
         TRY(push(make_load(d, 8, BPF_REG_0, BPF_REG_2, 0)));
         return off ? push_add(d, off) : status();
     }

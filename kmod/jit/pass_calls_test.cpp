@@ -171,6 +171,38 @@ TEST(jit_calls, constant_indices) {
     }
 }
 
+/// An index that a mask bounds, in a slot that becomes a register: it is checked where the mask leaves room for more than there are.
+TEST(jit_calls, masked_indices) {
+    for (u32 type : {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY})
+        for (u32 value : {1u, 4u, 8u, 24u, 64u})
+            for (u32 entries : {255u, 256u, 257u}) {
+                test_map m(params_of(type, 4, value, entries));
+                ASSERT_EQ(m.error, 0);
+                for (behind b : {behind::nothing, behind::jeq, behind::jne}) {
+                    program_text p = {ldx(BPF_DW, 3, 1, 0), alu64_k(BPF_AND, 3, 0xff), stx(BPF_W, 10, 3, -4), mov_r(2, 10), alu64_k(BPF_ADD, 2, -4)};
+                    p.ld64(1, addr_of(m.m));
+                    u32 at = static_cast<u32>(p.size());
+                    p.add(call_id(BPF_FUNC_map_lookup_elem));
+                    if (b != behind::nothing)
+                        p.add(jmp_k(b == behind::jeq ? BPF_JEQ : BPF_JNE, 0, 0, 2)).add(alu64_k(BPF_ADD, 0, 3)).add(exit_insn()).add(alu64_k(BPF_ADD, 0, 5));
+                    p.add(exit_insn());
+                    code c = make_code(p, {}, 8);
+                    ASSERT_TRUE(c.maps.push({at, m.m}).ok());
+                    EXPECT_EQ(text_of(c).find("cmp") == std::string::npos, entries > 255) << text_of(c);
+                    EXPECT_NE(text_of(c, all_passes & ~pass_bit(jit_pass::ranges)).find("cmp"), std::string::npos);
+                    for (u64 index : {0ull, 1ull, 253ull, 254ull, 255ull, 256ull, 0x7fffffffull, ~0ull}) {
+                        key_context k{{index}};
+                        u64 got = run_all(c, &k);
+                        if (b == behind::nothing) {
+                            EXPECT_EQ(got != 0, (index & 255) < entries);
+                        }
+                    }
+                }
+                if (HasFailure())
+                    return;
+            }
+}
+
 /// The n-th key of a table: neighbours differ in one word, mostly another one.
 void make_key(u64 n, u64 (&key)[key_words]) {
     for (u64 w = 0; w < key_words; w++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // copies: what reads a copy reads the original, addresses take constant offsets in, moves that change nothing go, and so does what nobody
-// reads.
+// reads. What is computed in one register and moved to its other operand is computed there.
 //
 // Inside a block, a register may be known as `source + delta` (a copy of the whole, perhaps moved by a constant), as the lower half of
 // `source` with the upper half zero, or only as a number whose upper half is zero. Any write to a source or a copy ends what was known,
@@ -194,11 +194,40 @@ struct propagator {
     }
 };
 
+/// a op= b; b = a, where a is not read again  ->  b op= a
+status turn_operands(jit_facts &facts, jit_frame &f) {
+    vec<u16> after;
+    for (u32 i = f.first; i + 1 < f.last; i++) {
+        jit_op &d = facts.ops[i];
+        bool turns = d.is(insn_kind::alu) && d.reg && d.src != d.dst && d.src != BPF_REG_10 &&
+                     (d.op == BPF_ADD || d.op == BPF_MUL || d.op == BPF_AND || d.op == BPF_OR || d.op == BPF_XOR);
+        if (!turns)
+            continue;
+        u32 n = i + 1;
+        while (n < f.last && facts.ops[n].dead && !facts.targets[n])
+            n++;
+        if (n == f.last || facts.targets[n])
+            continue;
+        jit_op &m = facts.ops[n];
+        if (!m.is(insn_kind::mov) || !m.reg || m.sx_bytes || m.dst != d.src || m.src != d.dst || (m.width != 8 && m.width != d.width))
+            continue;
+        if (after.empty())
+            TRY(find_liveness(facts, f, after)); // stays true where it is asked: a turn changes it only between its two operations
+        if (after[n - f.first] & reg_bit(d.dst))
+            continue;
+        swap(d.dst, d.src);
+        d.defs = reg_bit(d.dst);
+        m.kill();
+    }
+    return {};
+}
+
 } // namespace
 
 status pass_copies(jit_facts &facts, jit_frame &f) {
     propagator p{facts, f, {}};
     p.run();
+    TRY(turn_operands(facts, f));
     return kill_unread(facts, f);
 }
 

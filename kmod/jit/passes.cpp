@@ -7,7 +7,7 @@ namespace modbpf {
 
 const char *const jit_pass_names[jit_pass_count] = {"inline", "branches", "rotate", "slots", "copies", "memory",
                                                     "divide", "address",  "flags",  "extension", "leaf",   "maps",
-                                                    "hashes", "helpers",  "direct", "tails", "layout"};
+                                                    "hashes", "helpers",  "direct", "tails", "layout", "ranges"};
 
 status run_passes(jit_facts &facts, const jit_context &ctx) {
     auto on = [&](jit_pass p) { return (ctx.passes & pass_bit(p)) != 0; };
@@ -23,6 +23,10 @@ status run_passes(jit_facts &facts, const jit_context &ctx) {
         assign_registers(f, on(jit_pass::leaf));
         if (on(jit_pass::slots))
             TRY(pass_slots(facts, f));
+        if (on(jit_pass::ranges) && (facts.checks_index || ctx.thorough)) {
+            TRY(pass_ranges(facts, f));
+            summarise(facts, f);
+        }
         if (on(jit_pass::copies))
             TRY(pass_copies(facts, f));
         if (on(jit_pass::memory))

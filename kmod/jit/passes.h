@@ -29,8 +29,9 @@ enum class jit_pass : u8 {
     direct,    ///< calls of a map's own functions
     tails,     ///< tail calls through an array that is known, in place
     layout,    ///< what a jump leads to stands behind it
+    ranges,    ///< index checks of look-ups that the index is known to pass
 };
-inline constexpr u32 jit_pass_count = 17;
+inline constexpr u32 jit_pass_count = 18;
 constexpr u32 pass_bit(jit_pass p) { return 1u << static_cast<u8>(p); }
 inline constexpr u32 all_passes = (1u << jit_pass_count) - 1;
 inline constexpr u32 guarded_passes = pass_bit(jit_pass::branches);
@@ -43,6 +44,7 @@ struct jit_context {
     const code &c;
     const struct ::port_jit_env &env; // shares its name with a function
     u32 passes; ///< that are on
+    bool thorough; ///< jit_options::thorough
 };
 
 /// Runs the passes over all subprograms and assigns registers. ENOMEM.
@@ -54,6 +56,7 @@ status pass_inline(jit_facts &facts);
 void pass_branches(jit_facts &facts, jit_frame &f);
 status pass_rotate(jit_facts &facts, jit_frame &f);
 status pass_slots(jit_facts &facts, jit_frame &f);
+status pass_ranges(jit_facts &facts, jit_frame &f);
 status pass_copies(jit_facts &facts, jit_frame &f);
 status pass_memory(jit_facts &facts, jit_frame &f);
 

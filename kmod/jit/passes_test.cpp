@@ -37,6 +37,7 @@ void expect_passes(const code &c, u64 want, u32 passes, u64 seed, bool blind = f
     options.helper = hash_helper;
     options.passes = passes;
     options.blind = blind;
+    options.thorough = seed % 4 != 0;
     const machine &m = machines()[seed % machines().size()];
     result<jit_image> image = compile_for(m, c, options);
     ASSERT_TRUE(image.ok()) << name_of(passes);
@@ -161,6 +162,120 @@ TEST(jit_passes, do_what_they_are_there_for) {
     program_text call = {mov_k(1, 4), call_off(1), exit_insn(), mov_r(0, 1), exit_insn()};
     EXPECT_EQ(count_of(text_of(call, 0, {3}), "call"), 1u);
     EXPECT_EQ(count_of(text_of(call, pass_bit(jit_pass::inline_), {3}), "call"), 0u);
+}
+
+/// A loop that is entered behind its test: the test goes behind the loop, and one jump a turn goes.
+TEST(jit_passes, loops_with_their_test_at_the_start) {
+    program_text loop = {mov_k(0, 0), ldx(BPF_DW, 2, 1, 0), jump_to(3),
+                         alu64_k(BPF_ADD, 2, -1), mov_r(3, 2), jmp_k(BPF_JEQ, 2, 0, 4),
+                         alu64_r(BPF_ADD, 0, 2), jmp_k(BPF_JGT, 0, 1000, 1), jump_to(-6), mov_k(0, 7), exit_insn()};
+    std::string text = text_of(loop, pass_bit(jit_pass::layout));
+    EXPECT_EQ(count_of(text_of(loop, 0), "jmp"), 3u); // one is the tail entry's
+    EXPECT_EQ(count_of(text, "jmp"), 2u) << text;     // the way out of the test, once
+    EXPECT_NE(text.find("jne"), std::string::npos) << text;
+    for (u64 turns : {1, 2, 5, 100}) {
+        code c = make_code(loop, {}, 0);
+        u64 want = run_interp(c, &turns);
+        for (u32 passes : {0u, pass_bit(jit_pass::layout), pass_bit(jit_pass::layout) | pass_bit(jit_pass::flags), all_passes})
+            for (u64 m = 0; m < machines().size(); m++)
+                expect_passes(c, want, passes, m, turns % 2, &turns);
+    }
+}
+
+/// What is computed in one register and moved to its other operand is computed there, unless the first is read again.
+TEST(jit_passes, results_that_are_moved_to_their_operand) {
+    auto text = [](u8 op, bool wide, const bpf_insn &moved, const bpf_insn &behind) {
+        program_text p = {mov_k(0, 0), ldx(BPF_DW, 2, 1, 0), ldx(BPF_DW, 3, 1, 8)};
+        p.add(wide ? alu64_r(op, 2, 3) : alu32_r(op, 2, 3)).add(moved).add(behind).add(alu64_r(BPF_ADD, 0, 3)).add(exit_insn());
+        return p;
+    };
+    const struct {
+        program_text p;
+        bool turned;
+    } rows[] = {
+        {text(BPF_ADD, true, mov_r(3, 2), mov_k(2, 1)), true},   {text(BPF_MUL, true, mov_r(3, 2), mov_k(2, 1)), true},
+        {text(BPF_XOR, false, mov_r(3, 2), mov_k(2, 1)), true},  {text(BPF_OR, false, alu32_r(BPF_MOV, 3, 2), mov_k(2, 1)), true},
+        {text(BPF_SUB, true, mov_r(3, 2), mov_k(2, 1)), false},  {text(BPF_LSH, true, mov_r(3, 2), mov_k(2, 1)), false},
+        {text(BPF_ADD, true, alu32_r(BPF_MOV, 3, 2), mov_k(2, 1)), false}, // the upper half goes
+        {text(BPF_ADD, true, mov_r(3, 2), stx(BPF_DW, 1, 2, 0)), false}, // is read again
+    };
+    u64 words[2];
+    auto set = [&] { words[0] = 0x123456789abcdef0, words[1] = 0xfedcba9876543211; };
+    for (const auto &r : rows) {
+        std::string listing = text_of(r.p, pass_bit(jit_pass::copies));
+        EXPECT_EQ(count_of(listing, " rdx, rsi") + count_of(listing, " edx, esi") == 1 && !count_of(listing, "si, rdx") && !count_of(listing, "si, edx"),
+                  r.turned)
+            << listing;
+        code c = make_code(r.p, {}, 0);
+        set();
+        u64 want = run_interp(c, words);
+        for (u32 passes : {pass_bit(jit_pass::copies), all_passes}) {
+            set();
+            expect_passes(c, want, passes, 0, false, words);
+        }
+    }
+}
+
+/// The intervals of jit_pass::ranges, by a branch that they decide or do not: the smallest number that a register cannot have.
+TEST(jit_passes, intervals_decide_branches) {
+    const struct {
+        program_text made; ///< r2, of the words at r1
+        s64 least_above;   ///< r2 is below that, and may be one less
+    } rows[] = {
+        {{ldx(BPF_B, 2, 1, 0)}, 0x100},
+        {{ldx(BPF_H, 2, 1, 0)}, 0x10000},
+        {{ldx(BPF_DW, 2, 1, 0), alu64_k(BPF_AND, 2, 0x1ff)}, 0x200},
+        {{ldx(BPF_DW, 2, 1, 0), alu32_k(BPF_AND, 2, 0x1ff)}, 0x200},
+        {{ldx(BPF_DW, 2, 1, 0), alu64_k(BPF_RSH, 2, 60)}, 16},
+        {{ldx(BPF_DW, 2, 1, 0), alu32_k(BPF_RSH, 2, 28)}, 16},
+        {{ldx(BPF_B, 2, 1, 0), alu64_k(BPF_LSH, 2, 4)}, 0xff1},
+        {{ldx(BPF_B, 2, 1, 0), alu64_k(BPF_MUL, 2, 3)}, 0x2fe},
+        {{ldx(BPF_B, 2, 1, 0), alu64_k(BPF_ADD, 2, 7)}, 0x107},
+        {{ldx(BPF_B, 2, 1, 0), ldx(BPF_B, 3, 1, 8), alu64_r(BPF_ADD, 2, 3)}, 0x1ff},
+        {{ldx(BPF_B, 2, 1, 0), ldx(BPF_DW, 3, 1, 8), alu64_r(BPF_AND, 2, 3)}, 0x100},
+        {{ldx(BPF_DW, 2, 1, 0), alu64_k(BPF_AND, 2, 15), alu32_r(BPF_MOV, 2, 2)}, 16},
+        {{ldx(BPF_DW, 2, 1, 0), ldx(BPF_B, 3, 1, 8), alu64_k(BPF_AND, 2, 15), jmp_k(BPF_JNE, 3, 0, 1), mov_k(2, 20)}, 21}, // where two ways meet
+    };
+    for (const auto &r : rows)
+        for (u8 op : {BPF_JGE, BPF_JGT, BPF_JLT, BPF_JLE, BPF_JEQ})
+            for (s64 off : {0, -1}) {
+                auto imm = static_cast<s32>(r.least_above + off - (op == BPF_JGT || op == BPF_JLE));
+                program_text p = r.made;
+                p.add(jmp_k(op, 2, imm, 2)).add(mov_k(0, 1)).add(exit_insn()).add(mov_k(0, 2)).add(exit_insn());
+                jit_options o;
+                o.passes = pass_bit(jit_pass::ranges);
+                o.thorough = true;
+                code c = make_code(p, {}, 0);
+                auto image = jit_compile(c, o);
+                ASSERT_TRUE(image.ok());
+                EXPECT_EQ(listing(*image).find("cmp rsi, ") == std::string::npos, off == 0)
+                    << "op " << static_cast<u32>(op) << " imm " << imm << "\n" << listing(*image);
+                for (u64 word : {0ull, 1ull, 15ull, 0xffull, 0x1ffull, ~0ull, 0x8000000000000000ull}) {
+                    u64 words[2] = {word, ~word};
+                    EXPECT_EQ(image->entry()(words), run_interp(c, words)) << word;
+                    words[1] = ~0ull;
+                    EXPECT_EQ(image->entry()(words), run_interp(c, words)) << word;
+                }
+            }
+}
+
+/// A number that grows in a loop has no bound, whatever it begins with; one that is masked in each turn has.
+TEST(jit_passes, intervals_around_loops) {
+    for (bool masked : {false, true}) {
+        program_text p = {mov_k(0, 0), mov_k(3, 300), alu64_k(BPF_ADD, 0, 1)};
+        if (masked)
+            p.add(alu64_k(BPF_AND, 0, 0x7f));
+        p.add(jmp_k(BPF_JGE, 0, 200, 2)).add(alu64_k(BPF_ADD, 3, -1)).add(jmp_k(BPF_JNE, 3, 0, masked ? -5 : -4)).add(exit_insn());
+        jit_options o;
+        o.passes = pass_bit(jit_pass::ranges);
+        o.thorough = true;
+        code c = make_code(p, {}, 0);
+        auto image = jit_compile(c, o);
+        ASSERT_TRUE(image.ok());
+        EXPECT_EQ(listing(*image).find("cmp rax, ") == std::string::npos, masked) << listing(*image);
+        EXPECT_EQ(image->entry()(nullptr), run_interp(c));
+        EXPECT_EQ(image->entry()(nullptr), masked ? 300u % 128 : 200u);
+    }
 }
 
 /// What stands between arithmetic and the branch on its result goes before both, if they have nothing to do with each other.

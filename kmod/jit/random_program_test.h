@@ -203,7 +203,7 @@ struct generator {
         if (open[at].second == 0)
             open[at].second = 1;
     }
-    /// A few rounds of a few steps; what counts them is left alone inside.
+    /// A few rounds of a few steps; what counts them is left alone inside. Some have their test at the start, and are entered behind it or there.
     bool in_loop = false;
     void loop() {
         u8 counter = any_reg();
@@ -211,7 +211,12 @@ struct generator {
             return alu();
         in_loop = true;
         p.push_back(mov_k(counter, static_cast<s32>(1 + below(4))));
+        bool tests_first = below(2);
+        if (tests_first)
+            p.push_back(jump_to(below(2) ? 2 : 0));
         size_t top = p.size();
+        if (tests_first)
+            p.push_back(alu64_k(BPF_ADD, counter, -1)), p.push_back(jmp_k(below(2) ? BPF_JSLE : BPF_JEQ, counter, 0, 0));
         allowed ^= reg_bit(counter);
         std::vector<std::pair<size_t, u32>> inside;
         for (u32 k = 1 + below(8); k; k--)
@@ -219,9 +224,13 @@ struct generator {
         for (auto &j : inside)
             land(j.first);
         allowed ^= reg_bit(counter);
+        in_loop = false;
+        if (tests_first) {
+            p.push_back(jump_to(static_cast<s16>(static_cast<s32>(top) - static_cast<s32>(p.size()) - 1)));
+            return land(top + 1);
+        }
         p.push_back(alu64_k(BPF_ADD, counter, -1));
         p.push_back(jmp_k(BPF_JNE, counter, 0, static_cast<s16>(static_cast<s32>(top) - static_cast<s32>(p.size()) - 1)));
-        in_loop = false;
     }
     /// A conditional or plain jump over up to 12 (rarely very many) instructions to come.
     void jump(std::vector<std::pair<size_t, u32>> &open) {
