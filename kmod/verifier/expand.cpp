@@ -52,6 +52,14 @@ u32 expand_jiffies(bpf_insn (&out)[max_expanded]) {
     return 3;
 }
 
+u32 expand_tail_check(const map &programs, const bpf_insn &call, bpf_insn (&out)[max_expanded]) {
+    u32 max = programs.params.max_entries, mask = max > 1 ? ~0u >> __builtin_clz(max - 1) : 0;
+    out[0] = make_insn(BPF_JMP | BPF_JGE | BPF_K, BPF_REG_3, 0, 2, static_cast<s32>(max)); // over the call
+    out[1] = make_insn(BPF_ALU | BPF_AND | BPF_K, BPF_REG_3, 0, 0, static_cast<s32>(mask));
+    out[2] = call;
+    return 3;
+}
+
 }  // namespace
 
 status note_loop(env &e, u32 sub) {
@@ -72,14 +80,18 @@ expansion find_expansion(const env &e, u32 i) {
         return expansion::loop;
     if (in.imm == BPF_FUNC_jiffies64 && port_jiffies_word())
         return expansion::jiffies;
+    if (in.imm == BPF_FUNC_tail_call && e.req.guarded() && e.aux[i].tail_map)
+        return expansion::tail_check;
     return expansion::none;
 }
 
-u32 expanded_size(expansion x) { return x == expansion::loop ? max_expanded : x == expansion::jiffies ? 3 : 1; }
+u32 expanded_size(expansion x) { return x == expansion::loop ? max_expanded : x == expansion::none ? 1 : 3; }
 
 u32 expand(const env &e, expansion x, u32 i, bpf_insn (&out)[max_expanded]) {
     if (x == expansion::loop)
         return expand_loop(static_cast<s16>(-static_cast<s32>(e.sub_of(i).stack_depth + loop_vars_bytes)), out);
+    if (x == expansion::tail_check)
+        return expand_tail_check(*e.aux[i].tail_map, e.insns[i], out);
     return x == expansion::jiffies ? expand_jiffies(out) : 0;
 }
 

@@ -6,13 +6,16 @@
 //  - jiffies64, where the machine's counter has an address: a load.
 //
 // What a call may do, its stand-in may: it destroys r0-r5 and nothing else.
+//
+// And a check in front of a call: in programs with guards, the index of a tail call is held against the array's size in all its 64 bits, and
+// masked for CPUs that go on anyway. (The call itself takes the low 32 bits, as in programs without guards.)
 #pragma once
 
 #include "verifier/env.h"
 
 namespace modbpf {
 
-enum class expansion : u8 { none, loop, jiffies };
+enum class expansion : u8 { none, loop, jiffies, tail_check };
 
 inline constexpr u32 max_expanded = 19;
 inline constexpr u32 loop_stored_at = 5; ///< of the loop's instructions: the last store of a register

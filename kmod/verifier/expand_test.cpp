@@ -51,7 +51,7 @@ own<verified_program> verified(const request &q) {
     req.gpl_compatible = true, req.perfmon = q.perfmon;
     req.types = &*functions::get().types;
     req.funcs = {funcs.data(), funcs.size()};
-    req.map_from_fd = [](int) -> result<ref<map>> { return error(EBADF); };
+    req.map_from_fd = verifier_maps::from_fd;
     auto r = verify(req, log);
     EXPECT_TRUE(r.ok()) << r.code();
     return r.ok() ? move(*r) : own<verified_program>();
@@ -173,6 +173,27 @@ TEST(Expand, TheTickIsLoaded) {
     u64 before = port_jiffies(), now = run_both(q, 0, 0);
     EXPECT_GE(now, before);
     EXPECT_LE(now, port_jiffies());
+}
+
+/// The index of a tail call in a program with guards is checked in 64 bits, and masked; in others the call takes its low 32.
+TEST(Expand, IndicesOfTailCallsAreCheckedWithGuards) {
+    for (bool perfmon : {false, true}) {
+        request q{prog{ldx(BPF_DW, r3, r1, 0)} + ld_map(r2, prog_array_fd) + prog{call(BPF_FUNC_tail_call), mov(r0, 7), exit_()}, {}, perfmon};
+        own<verified_program> v = verified(q);
+        ASSERT_TRUE(v);
+        std::vector<bpf_insn> shown(v->xlated.data(), v->xlated.data() + v->xlated.size());
+        ASSERT_EQ(shown.size(), perfmon ? 6u : 8u);
+        EXPECT_EQ(shown[shown.size() - 3].code, BPF_JMP | BPF_CALL);
+        if (!perfmon) {
+            EXPECT_EQ(shown[3].code, BPF_JMP | BPF_JGE | BPF_K);
+            EXPECT_EQ(shown[3].off, 2);
+            EXPECT_EQ(shown[3].imm, 4); // the array's size
+            EXPECT_EQ(shown[4].code, BPF_ALU | BPF_AND | BPF_K);
+            EXPECT_EQ(shown[4].imm, 3);
+        }
+        for (u64 index : {0ull, 3ull, 4ull, 1ull << 32, ~0ull})
+            EXPECT_EQ(run_both(q, index, 0), 7u);
+    }
 }
 
 }  // namespace
