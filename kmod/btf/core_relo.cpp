@@ -19,12 +19,13 @@ struct relocation {
     const core_relo &r;
     u32 index;
     const btf &local;
-    const btf *kernel;
+    const core_targets &targets;
     verifier_log &log;
     core_spec own{}, candidate{};
     u32 bit_offset = 0; ///< of the first candidate that fits
+    u32 seen = 0;       ///< candidates so far
 
-    relocation(const core_relo &relo, u32 i, const btf &l, const btf *k, verifier_log &g) : r(relo), index(i), local(l), kernel(k), log(g) {}
+    relocation(const core_relo &relo, u32 i, const btf &l, const core_targets &t, verifier_log &g) : r(relo), index(i), local(l), targets(t), log(g) {}
     core_kind kind() const { return core_kind{r.kind}; }
     u32 insn() const { return r.insn_off / sizeof(bpf_insn); }
     const char *kind_name() const { return r.kind < count_of(kind_names) ? kind_names[r.kind] : "unknown"; }
@@ -199,36 +200,47 @@ result<verdict> decide(relocation &j, const core_spec *target) {
     return v;
 }
 
-/// Every candidate that the path leads through must give the same.
-result<verdict> resolve(relocation &j, const char *name) {
-    verdict result_so_far;
-    bool any = false;
+/// What the candidates of one BTF say, and those before them: every one that the path leads through must give the same. `any`: one did.
+status look_in(relocation &j, const btf &target, const char *name, verdict &so_far, bool &any) {
     size_t len = essential_length(name);
     btf_kind kind = j.local.type(j.r.type_id)->kind();
-    for (u32 id = j.kernel ? j.kernel->next_candidate(0, name, len, kind) : 0, i = 0; id;
-         id = j.kernel->next_candidate(id, name, len, kind), i++) {
-        auto matched = core_match(j.own, j.kind(), *j.kernel, id, &j.candidate);
+    for (u32 id = target.next_candidate(0, name, len, kind); id; id = target.next_candidate(id, name, len, kind), j.seen++) {
+        auto matched = core_match(j.own, j.kind(), target, id, &j.candidate);
         if (!matched.ok()) {
-            j.log.printf("prog '': relo #%d: error matching candidate #%d [%u] %s: %d\n ", j.index, i, id, name, -matched.err().code());
+            j.log.printf("prog '': relo #%d: error matching candidate #%d [%u] %s: %d\n ", j.index, j.seen, id, name, -matched.err().code());
             return matched.err();
         }
         if (!*matched)
             continue;
         verdict v = TRY(decide(j, &j.candidate));
         if (!any) {
-            result_so_far = v, any = true;
+            so_far = v, any = true;
             j.bit_offset = j.candidate.bit_offset;
         } else if (j.candidate.bit_offset != j.bit_offset) {
             j.log.printf("prog '': relo #%d: field offset ambiguity: %u != %u\n", j.index, j.candidate.bit_offset, j.bit_offset);
             return error(EINVAL);
-        } else if (v.poison != result_so_far.poison || v.after.number != result_so_far.after.number) {
+        } else if (v.poison != so_far.poison || v.after.number != so_far.after.number) {
             j.log.printf("prog '': relo #%d: relocation decision ambiguity: %s %llu != %s %llu\n", j.index,
-                         v.poison ? "failure" : "success", v.after.number, result_so_far.poison ? "failure" : "success",
-                         result_so_far.after.number);
+                         v.poison ? "failure" : "success", v.after.number, so_far.poison ? "failure" : "success", so_far.after.number);
             return error(EINVAL);
         }
     }
-    return any ? result<verdict>(result_so_far) : decide(j, nullptr);
+    return {};
+}
+
+result<verdict> resolve(relocation &j, const char *name) {
+    verdict v;
+    bool any = false;
+    if (j.targets.kernel)
+        TRY(look_in(j, *j.targets.kernel, name, v, any));
+    if (!j.seen && j.targets.kernel && j.targets.modules) {
+        auto modules = j.targets.modules();
+        if (!modules.ok() && modules.err().code() == ENOMEM)
+            return modules.err();
+        for (size_t m = 0; modules.ok() && m < modules->size(); m++)
+            TRY(look_in(j, *(*modules)[m], name, v, any));
+    }
+    return any ? result<verdict>(v) : decide(j, nullptr);
 }
 
 void poison(bpf_insn &in) { in = make_insn(BPF_JMP | BPF_CALL, 0, 0, 0, poisoned_call); }
@@ -361,8 +373,8 @@ status parse_own(relocation &j, const char *name) {
 
 }  // namespace
 
-status core_apply(const core_relo &r, u32 index, const btf &local, const btf *kernel, span<bpf_insn> insns, verifier_log &log) {
-    own<relocation> j(make<relocation>(PORT_SLEEPING, r, index, local, kernel, log));
+status core_apply(const core_relo &r, u32 index, const btf &local, const core_targets &targets, span<bpf_insn> insns, verifier_log &log) {
+    own<relocation> j(make<relocation>(PORT_SLEEPING, r, index, local, targets, log));
     if (!j)
         return error(ENOMEM);
     const btf_type *t = local.type(r.type_id);

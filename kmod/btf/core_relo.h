@@ -3,7 +3,7 @@
 //
 // Terms
 //  - The *local* type is the program's idea of a kernel type, the *target* type is the running kernel's. Candidates are the target types of
-//    the same kind whose names are equal up to a *flavor* ("task_struct___old").
+//    the same kind whose names are equal up to a *flavor* ("task_struct___old"): the kernel's own, and where it has none those of all modules.
 //  - A *spec* is a path through a type: "0:1:3" is element 0, member 1, and its member 3; for enumerators one index; for types "0".
 //  - A relocation that cannot be satisfied *poisons* its instruction: it becomes a call that the verifier refuses, should it be reachable.
 //
@@ -61,7 +61,13 @@ result<bool> core_types_compatible(const btf &local, u32 local_id, const btf &ta
 result<bool> core_types_match(const btf &local, u32 local_id, const btf &target, u32 target_id);
 bool core_fields_compatible(const btf &local, u32 local_id, const btf &target, u32 target_id);
 
-/// Applies relocation number `index` to insns[r.insn_off / 8], which is in range. `kernel`: the running kernel's types, or null.
-status core_apply(const core_relo &r, u32 index, const btf &local, const btf *kernel, span<bpf_insn> insns, verifier_log &log);
+/// Where target types are looked for.
+struct core_targets {
+    const btf *kernel;                   ///< the running kernel's types, or null
+    result<vec<ref<btf>>> (*modules)();  ///< as btf::modules; asked only for names that the kernel does not have
+};
+
+/// Applies relocation number `index` to insns[r.insn_off / 8], which is in range.
+status core_apply(const core_relo &r, u32 index, const btf &local, const core_targets &targets, span<bpf_insn> insns, verifier_log &log);
 
 }  // namespace modbpf

@@ -161,7 +161,7 @@ TEST(CoreRelo, Rows) {
         else
             insns[0].imm = r.before;
         core_relo relo{0, r.type, lib().at(r.path), static_cast<u32>(r.kind)};
-        status st = core_apply(relo, 3, *lib().local, &*lib().kernel, {insns, 2}, log);
+        status st = core_apply(relo, 3, *lib().local, {&*lib().kernel, nullptr}, {insns, 2}, log);
         u32 n;
         ASSERT_TRUE(log.finalize(&n).ok());
         EXPECT_EQ(st.ok() ? 0 : st.err().code(), r.err) << r.name << "\n" << text;
@@ -202,11 +202,61 @@ TEST(CoreRelo, AmbiguousCandidates) {
     verifier_log log;
     ASSERT_TRUE(log.init(BPF_LOG_LEVEL1, addr_of(text), sizeof(text)).ok());
     bpf_insn in = make_insn(alu, 1, 0, 0, 0);
-    status st = core_apply({0, lib().pair_local, lib().at("0:0"), 0}, 0, *lib().local, &*k.types, {&in, 1}, log);
+    status st = core_apply({0, lib().pair_local, lib().at("0:0"), 0}, 0, *lib().local, {&*k.types, nullptr}, {&in, 1}, log);
     u32 n;
     ASSERT_TRUE(log.finalize(&n).ok());
     EXPECT_EQ(st.ok() ? 0 : st.err().code(), EINVAL);
     EXPECT_NE(std::string(text).find("relo #0: field offset ambiguity: 0 != 32"), std::string::npos) << text;
+}
+
+std::vector<ref<btf>> loaded_modules;
+u32 times_asked = 0;
+result<vec<ref<btf>>> ask_modules() {
+    times_asked++;
+    vec<ref<btf>> all;
+    for (auto &m : loaded_modules)
+        EXPECT_TRUE(all.push(ref<btf>(m)).ok());
+    return all;
+}
+
+/// Names that the kernel does not have are looked for in all modules, which must agree; others are not.
+TEST(CoreRelo, TypesOfModules) {
+    auto module = [](u32 offset) {
+        btf_builder b;
+        u32 i = b.int32();
+        b.composite(btf_kind::structure, "gone", 16, {{"x", i, offset}});
+        b.composite(btf_kind::structure, "task", 16, {{"pid", i, offset}});
+        auto m = load_btf(b.bytes());
+        EXPECT_EQ(m.err, 0);
+        return m.types;
+    };
+    ref<btf> at4 = module(32), at8 = module(64);
+    const struct {
+        std::vector<ref<btf>> modules;
+        u32 type;
+        s32 after; ///< poisoned: nothing fits; -1: EINVAL
+        u32 asked;
+    } rows[] = {
+        {{}, lib().gone, poisoned, 1},        {{at4}, lib().gone, 4, 1},         {{at4, at4}, lib().gone, 4, 1},
+        {{at4, at8}, lib().gone, -1, 1},      {{at4, at8}, lib().task, 8, 0}, // where the kernel has it
+    };
+    for (const auto &r : rows) {
+        loaded_modules = r.modules, times_asked = 0;
+        static char text[4096];
+        verifier_log log;
+        ASSERT_TRUE(log.init(BPF_LOG_LEVEL1, addr_of(text), sizeof(text)).ok());
+        bpf_insn in = make_insn(alu, 1, 0, 0, 0);
+        status st = core_apply({0, r.type, lib().at("0:0"), 0}, 0, *lib().local, {&*lib().kernel, ask_modules}, {&in, 1}, log);
+        u32 n;
+        ASSERT_TRUE(log.finalize(&n).ok());
+        EXPECT_EQ(st.ok() ? 0 : st.err().code(), r.after == -1 ? EINVAL : 0) << text;
+        EXPECT_EQ(times_asked, r.asked);
+        if (r.after == -1)
+            EXPECT_NE(std::string(text).find("field offset ambiguity: 64 != 32"), std::string::npos) << text;
+        else
+            EXPECT_EQ(in.imm, r.after == poisoned ? poisoned_call : r.after) << text;
+    }
+    loaded_modules.clear();
 }
 
 }  // namespace modbpf

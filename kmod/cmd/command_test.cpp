@@ -107,6 +107,8 @@ TEST_F(command, privileges) {
     for (u32 cmd : {BPF_PROG_GET_NEXT_ID, BPF_MAP_GET_NEXT_ID, BPF_BTF_GET_NEXT_ID, BPF_LINK_GET_NEXT_ID, BPF_PROG_GET_FD_BY_ID,
                     BPF_MAP_GET_FD_BY_ID, BPF_BTF_GET_FD_BY_ID, BPF_LINK_GET_FD_BY_ID, BPF_ENABLE_STATS})
         EXPECT_EQ(bpf(cmd, id), -EPERM) << cmd;
+    EXPECT_EQ(bpf(BPF_PROG_QUERY, id), -EPERM);
+    EXPECT_EQ(bpf(BPF_PROG_ATTACH, id), -EINVAL);
     id.id = 0x7fffffff;
     EXPECT_EQ(bpf(BPF_MAP_GET_NEXT_ID, id, 8), -EINVAL);
     btf_load_attr b{};
@@ -118,6 +120,8 @@ TEST_F(command, privileges) {
     EXPECT_EQ(bpf_load(p), -EPERM); // CAP_PERFMON
     p.prog_type = BPF_PROG_TYPE_XDP;
     EXPECT_EQ(bpf_load(p), -EPERM); // CAP_NET_ADMIN
+    port_user_set_caps(1u << PORT_CAP_NET_ADMIN);
+    EXPECT_EQ(bpf(BPF_PROG_QUERY, id), -EINVAL);
 }
 
 // What a caller without capabilities may do where the machine lets it use BPF at all.

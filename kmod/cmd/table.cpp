@@ -89,6 +89,8 @@ long modbpf_core_bpf(u32 cmd, u64 uattr, u32 size) {
     if (int rc = port_security_bpf(cmd, bytes, size))
         return rc;
     const command *c = find_command(cmd);
+    if (cmd == BPF_PROG_QUERY && !port_capable(PORT_CAP_NET_ADMIN)) // absent, but Linux asks for the right before anything else
+        return -EPERM;
     if (!c || !all_zero(bytes + c->end, bytes + attr_size))
         return -EINVAL;
     attr_view a{bytes, uattr, size};

@@ -156,6 +156,7 @@ status load_core_relos(load_job &j) {
     vec<u8> raw;
     TRY(copy_records(raw, a.core_relos, a.core_relo_cnt, a.core_relo_rec_size));
     auto kernel = btf::vmlinux();
+    core_targets targets{kernel.ok() ? kernel->get() : nullptr, btf::modules};
     for (u32 i = 0; i < a.core_relo_cnt; i++) {
         span<const u8> record = raw.view().sub(static_cast<size_t>(i) * a.core_relo_rec_size, a.core_relo_rec_size);
         for (u32 b = known; b < record.size(); b++)
@@ -169,7 +170,7 @@ status load_core_relos(load_job &j) {
             j.log.printf("Invalid core_relo[%u].insn_off:%u prog->len:%u\n", i, r.insn_off, static_cast<u32>(j.insns.size()));
             return error(EINVAL);
         }
-        TRY(core_apply(r, i, *j.p.types, kernel.ok() ? kernel->get() : nullptr, j.insns.view(), j.log));
+        TRY(core_apply(r, i, *j.p.types, targets, j.insns.view(), j.log));
     }
     return {};
 }
