@@ -15,6 +15,7 @@ namespace modbpf {
 namespace {
 
 constexpr u32 widen_from = 2, max_rounds = 24;
+constexpr u32 max_blocks = 2048; ///< half a megabyte of intervals; larger subprograms stay as they are
 constexpr u64 low_half = 0xffffffff;
 
 /// Numbers from lo to hi, both among them.
@@ -154,7 +155,7 @@ struct solver {
     bool changed = false;
 
     status find_blocks() {
-        for (u32 i = f.first; i < f.last; i++)
+        for (u32 i = f.first; i < f.last && blocks.size() <= max_blocks; i++)
             if (i == f.first || facts.targets[i])
                 TRY(blocks.push({i, false, {}}));
         blocks[0].reached = true;
@@ -248,7 +249,7 @@ struct solver {
     }
     status run() {
         TRY(find_blocks());
-        if (solve())
+        if (blocks.size() <= max_blocks && solve())
             rewrite();
         return {};
     }
