@@ -65,6 +65,13 @@ struct jit_facts {
     bool checks_index = false; ///< index checks of look-ups stand among the operations
     bool blind = false;     ///< jit_options::blind: constants that are operands take r11
 
+    /// The operation behind `at` and before `last` that emits something, where nothing jumps to it or to what is between; `last`: there is none.
+    u32 next_in_block(u32 at, u32 last) const {
+        for (u32 i = at + 1; i < last && !targets[i]; i++)
+            if (!ops[i].dead)
+                return i;
+        return last;
+    }
     /// Index of the subprogram that starts at `insn`; frames.size() when none does.
     u32 frame_at(s64 insn) const;
 };

@@ -7,14 +7,19 @@ namespace {
 
 constexpr u32 longest_test = 4; ///< operations
 
+u32 first_live(const jit_facts &facts, const op_run &r) {
+    u32 i = r.from;
+    while (i < r.to && facts.ops[i].dead)
+        i++;
+    return i;
+}
+
 /// The test at the start of the run that ends at `to`, whose last operation goes back there: one past its branch, or 0.
 u32 test_of(const jit_facts &facts, u32 from, u32 to) {
     const jit_op &back = facts.ops[to - 1];
-    if (!back.is(insn_kind::jump) || static_cast<u32>(back.target) < from)
+    auto start = static_cast<u32>(back.target);
+    if (!back.is(insn_kind::jump) || start < from || start > first_live(facts, {from, to}))
         return 0;
-    for (u32 i = from; i < static_cast<u32>(back.target); i++)
-        if (!facts.ops[i].dead)
-            return 0;
     u32 left = longest_test;
     for (u32 i = from; i < to - 1 && left; i++) {
         const jit_op &d = facts.ops[i];
@@ -43,13 +48,6 @@ status find_runs(const jit_facts &facts, const jit_frame &f, vec<op_run> &runs) 
         return runs.push({f.first, f.last});
     runs.back().to = f.last; // what is behind the last one is dead
     return {};
-}
-
-u32 first_live(const jit_facts &facts, const op_run &r) {
-    u32 i = r.from;
-    while (i < r.to && facts.ops[i].dead)
-        i++;
-    return i;
 }
 
 /// The run that begins at operation `target`; runs.size() when it lies inside one.

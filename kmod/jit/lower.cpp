@@ -324,10 +324,8 @@ const code_guard *lowering::guard(u32 at, bool mask) const {
 }
 
 u32 lowering::next_of(u32 at) const {
-    for (u32 i = at + 1; i < frame_->last && !facts_.targets[i]; i++)
-        if (!facts_.ops[i].dead)
-            return i;
-    return static_cast<u32>(facts_.ops.size());
+    u32 i = facts_.next_in_block(at, frame_->last);
+    return i < frame_->last ? i : static_cast<u32>(facts_.ops.size());
 }
 
 result<u32> lowering::operation(u32 at) {

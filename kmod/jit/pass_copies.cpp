@@ -203,10 +203,8 @@ status turn_operands(jit_facts &facts, jit_frame &f) {
                      (d.op == BPF_ADD || d.op == BPF_MUL || d.op == BPF_AND || d.op == BPF_OR || d.op == BPF_XOR);
         if (!turns)
             continue;
-        u32 n = i + 1;
-        while (n < f.last && facts.ops[n].dead && !facts.targets[n])
-            n++;
-        if (n == f.last || facts.targets[n])
+        u32 n = facts.next_in_block(i, f.last);
+        if (n == f.last)
             continue;
         jit_op &m = facts.ops[n];
         if (!m.is(insn_kind::mov) || !m.reg || m.sx_bytes || m.dst != d.src || m.src != d.dst || (m.width != 8 && m.width != d.width))

@@ -29,12 +29,7 @@ struct folder {
         return !solved.ok() || (after[i - f.first] & reg_bit(r));
     }
     /// The next operation behind `i` in its block; f.last when there is none.
-    u32 next(u32 i) const {
-        for (i++; i < f.last && !facts.targets[i]; i++)
-            if (!facts.ops[i].dead)
-                return i;
-        return f.last;
-    }
+    u32 next(u32 i) const { return facts.next_in_block(i, f.last); }
 
     bool into_operand(u32 at, jit_op &load) {
         u32 i = at;

@@ -216,6 +216,13 @@ TEST(jit_passes, results_that_are_moved_to_their_operand) {
     }
 }
 
+result<jit_image> with_ranges(const code &c) {
+    jit_options o;
+    o.passes = pass_bit(jit_pass::ranges);
+    o.thorough = true;
+    return jit_compile(c, o);
+}
+
 /// The intervals of jit_pass::ranges, by a branch that they decide or do not: the smallest number that a register cannot have.
 TEST(jit_passes, intervals_decide_branches) {
     const struct {
@@ -242,11 +249,8 @@ TEST(jit_passes, intervals_decide_branches) {
                 auto imm = static_cast<s32>(r.least_above + off - (op == BPF_JGT || op == BPF_JLE));
                 program_text p = r.made;
                 p.add(jmp_k(op, 2, imm, 2)).add(mov_k(0, 1)).add(exit_insn()).add(mov_k(0, 2)).add(exit_insn());
-                jit_options o;
-                o.passes = pass_bit(jit_pass::ranges);
-                o.thorough = true;
                 code c = make_code(p, {}, 0);
-                auto image = jit_compile(c, o);
+                auto image = with_ranges(c);
                 ASSERT_TRUE(image.ok());
                 EXPECT_EQ(listing(*image).find("cmp rsi, ") == std::string::npos, off == 0)
                     << "op " << static_cast<u32>(op) << " imm " << imm << "\n" << listing(*image);
@@ -266,11 +270,8 @@ TEST(jit_passes, intervals_around_loops) {
         if (masked)
             p.add(alu64_k(BPF_AND, 0, 0x7f));
         p.add(jmp_k(BPF_JGE, 0, 200, 2)).add(alu64_k(BPF_ADD, 3, -1)).add(jmp_k(BPF_JNE, 3, 0, masked ? -5 : -4)).add(exit_insn());
-        jit_options o;
-        o.passes = pass_bit(jit_pass::ranges);
-        o.thorough = true;
         code c = make_code(p, {}, 0);
-        auto image = jit_compile(c, o);
+        auto image = with_ranges(c);
         ASSERT_TRUE(image.ok());
         EXPECT_EQ(listing(*image).find("cmp rax, ") == std::string::npos, masked) << listing(*image);
         EXPECT_EQ(image->entry()(nullptr), run_interp(c));
