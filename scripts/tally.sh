@@ -5,7 +5,7 @@
 # runs no test counts as one failure too, unless declared by `step`, which counts as one test itself.
 # beside NAME COMMAND...  The same, beside other such stages, one a processor; `finish` waits for all of them.
 passed=0 failed=0 skipped=0
-declare -A failed_in # by stage
+declare -A failed_in splats # by stage
 mkdir -p build/log
 count() { grep -acE "$1" "$2" || true; }
 log_of() { echo "build/log/$(tr ' /' '__' <<<"$1").log"; }
@@ -15,6 +15,19 @@ execute() {
 	log=$(log_of "$1"); shift
 	"$@" >"$log" 2>&1 </dev/null || rc=$?
 	echo "$rc $((SECONDS - t0))" >"$log.end"
+}
+# splat_of LOG: where a guest's kernel broke off, in few lines: the script that ran, the report's heads, and the frames' names.
+SPLAT='BUG: |Oops|general protection|int3: |invalid opcode|double fault|stack segment|kernel BUG|Kernel panic'
+splat_of() {
+	grep -qaE "^\[ *[0-9.]+\] +($SPLAT)" "$1" || return 0
+	awk -v splat="$SPLAT" '
+		/^# script / {script = $3; last = ""}
+		/^(not )?ok / {last = $0}
+		{line = $0; sub(/^\[ *[0-9.]+\] +/, "", line)}
+		!seen && line ~ "^(" splat ")" {seen = 1; print "the kernel broke off in " script ", behind: " last}
+		seen && line ~ "^(" splat "|RIP: |CPU: )" {print "  " line}
+		seen && line ~ /^(\? )?[A-Za-z_][A-Za-z0-9_.]*\+0x[0-9a-f]+\/0x[0-9a-f]+/ {frames = frames "  " line}
+		END {print " " frames}' "$1" | cut -c1-1200 | head -24 | sed 's/^/    /'
 }
 # conclude NAME: counts what `execute` left.
 conclude() {
@@ -36,6 +49,7 @@ conclude() {
 		echo "$ok passed$([ "$skip" -gt 0 ] && echo ", $skip skipped") ($seconds s)"
 	else
 		echo "$ok passed, $bad FAILED ($seconds s), log: $log"
+		splats[$1]=$(splat_of "$log")
 		{ grep -aE -B1 -A12 '^not ok[ :]|^FAILED: |\[  FAILED  \]|error:|Error [0-9]|gate: |ERROR: ' "$log" || tail -30 "$log"; } | head -60 | sed 's/^/    /'
 	fi
 }
@@ -109,7 +123,9 @@ step() {
 	stage "$name" bash -c '"$@" && echo "ok - $0"' "$name" "$@"
 }
 verdict() {
+	local name
 	echo
+	for name in "${!splats[@]}"; do [ -z "${splats[$name]}" ] || printf '%s: %s\n' "$name" "${splats[$name]}"; done
 	if [ "$failed" -ne 0 ]; then echo "FAILED: the lines above name the stages and their logs"; fi
 	for u in "${unsteady[@]}"; do echo "UNSTEADY, passed at the second try: $u"; done
 	echo "$passed passed, $failed failed$([ "$skipped" -gt 0 ] && echo ", $skipped skipped")"
