@@ -196,6 +196,37 @@ TEST(Expand, IndicesOfTailCallsAreCheckedWithGuards) {
     }
 }
 
+/// Where a jump has no room for those checks, the loops go first; and then it is the program.
+TEST(Expand, ChecksOfTailCallsAreNeverLeftOut) {
+    auto tail_calls = [](u32 calls, u32 others) {
+        prog skipped;
+        for (u32 i = 0; i < calls; i++)
+            skipped = skipped + prog{mov_x(r1, r6)} + ld_map(r2, prog_array_fd) + prog{mov_x(r3, r7), call(BPF_FUNC_tail_call)};
+        skipped.insert(skipped.end(), others, call(BPF_FUNC_jiffies64));
+        skipped.insert(skipped.end(), 32767 - skipped.size() - 2 * calls, mov(r0, 3)); // the checks fit to the byte
+        return skipped;
+    };
+    auto around = [](const prog &skipped) {
+        return prog{mov_x(r6, r1), ldx(BPF_DW, r7, r1, 0), mov(r0, 9), jmp(BPF_JEQ, r7, 8, static_cast<s16>(skipped.size()))} + skipped + prog{exit_()};
+    };
+    request fits{around(tail_calls(100, 0)), {}, false};
+    EXPECT_EQ(run_both(fits, 8, 0), 9u);
+    request without_others{around(tail_calls(100, 50)), {}, false};
+    own<verified_program> v = verified(without_others);
+    ASSERT_TRUE(v);
+    EXPECT_EQ(calls_of(v->image, BPF_FUNC_jiffies64), 50u);
+    EXPECT_EQ(v->xlated.size(), without_others.main.size() + 200);
+    prog more = tail_calls(100, 0);
+    more.push_back(mov(r0, 3));
+    options o;
+    o.type = BPF_PROG_TYPE_RAW_TRACEPOINT, o.perfmon = false;
+    outcome refused = check(around(more), o);
+    EXPECT_EQ(refused.err, ENOMEM);
+    EXPECT_NE(refused.log.find("insn 8 cannot be patched due to 16-bit range\n"), std::string::npos) << refused.log;
+    more.erase(more.end() - 2, more.end());
+    EXPECT_TRUE(verified({around(more), {}, false}));
+}
+
 }  // namespace
 
 }  // namespace modbpf::test

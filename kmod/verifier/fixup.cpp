@@ -19,12 +19,13 @@ struct fixer {
     vec<bpf_insn> shown;  ///< what OBJ_GET_INFO shows: map ids instead of addresses
     vec<u8> keep;
     vec<u32> position;    ///< of each loaded instruction in the result; [count]: their number
-    bool expands = true;
+    bool expands = true;  ///< also what is only faster so
 
     status start();
     expansion expansion_of(u32 i) const { return e.insns[i].code == (BPF_JMP | BPF_CALL) ? expansion_of_call(i) : expansion::none; }
     expansion expansion_of_call(u32 i) const;
     bool jumps_reach() const;
+    status check_reach();
     u32 frame_bytes(u32 sub);
     status check_kfuncs();
     void straighten_branches();
@@ -106,15 +107,28 @@ void fixer::count_positions() {
         grown |= x != expansion::none;
     }
     position[e.count()] = n;
-    if (grown && !jumps_reach()) { // Linux gives up on such a program; calls as they are do
+    if (grown && expands && !jumps_reach()) { // Linux gives up on such a program; calls as they are do
         expands = false;
         count_positions();
     }
 }
 
+/// What cannot be left out, the checks of tail calls, may still be too much between a jump and where it goes.
+status fixer::check_reach() {
+    if (expands || jumps_reach())
+        return {};
+    u32 i = 0;
+    while (expansion_of(i) == expansion::none)
+        i++;
+    verbose(e, "insn %u cannot be patched due to 16-bit range\n", i);
+    return fail(ENOMEM);
+}
+
 /// How the call at `i` is made.
 expansion fixer::expansion_of_call(u32 i) const {
-    expansion x = expands && keep[i] ? find_expansion(e, i) : expansion::none;
+    expansion x = keep[i] ? find_expansion(e, i) : expansion::none;
+    if (!expands && x != expansion::tail_check)
+        return expansion::none;
     return x == expansion::loop && !keep[e.subs[e.aux[i].loop_sub].start] ? expansion::none : x;
 }
 
@@ -389,6 +403,7 @@ status fix_up(env &e) {
     f.straighten_branches();
     f.count_positions();
     f.drop_nops();
+    TRY(f.check_reach());
     if (e.req.observer)
         e.req.observer->moved(e.req.observer->priv, f.position.view(), f.keep.view());
     TRY(f.shown.resize(e.count()));
