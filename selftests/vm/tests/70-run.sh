@@ -49,7 +49,7 @@ modbpf run --output json --duration 1.5 --attach on_function=kprobe:vfs_read --a
 same "run --attach: one place for a typed program: status" 1 $rc
 check_match "run --attach: one place for a typed program" 'on_typed=fentry:vfs_write: the program is on fentry:vfs_read already' "$(cat /tmp/refused.out)"
 rm -f /tmp/run.out
-modbpf run --output json --top runs --duration 3 --attach on_function=kprobe:vfs_read --attach on_function=kprobe:vfs_write --attach on_return=kretprobe:vfs_read \
+modbpf run --output json --top runs --duration 5 --attach on_function=kprobe:vfs_read --attach on_function=kprobe:vfs_write --attach on_return=kretprobe:vfs_read \
 	--attach on_event=tp:sched:sched_switch -a on_raw=raw_tp:sys_enter -a on_typed=fentry:vfs_read -a on_clock=profile:49 \
 	-a on_user=uprobe:/usr/lib/libc.so.6:malloc -a on_fault=perf:page-faults:1 $o/attach.bpf.o $o/reports.bpf.o >/tmp/run.out 2>/tmp/run.err &
 r=$!
@@ -64,7 +64,7 @@ for place in FUNCTION RETURNED EVENT RAW TYPED CLOCK USER FAULT; do
 done
 same "run --output json: records by field" 2 "$(count '^\{"type": "event", "time": [0-9.]+, "map": "(ring|perf)_events", "data": \{"pid": [0-9]+, "n": 0, "name": "/t/marker"\}\}$' /tmp/run.out)"
 same "run --output json: lines of trace_printk" 1 "$(count '^\{"type": "trace", "time": [0-9.]+, "text": "opened /t/marker n=0"\}$' /tmp/run.out)"
-check_match "run --output json: the end" '^\{"type": "end", "seconds": [3-9]\.[0-9]+, "records": 3, "lost": 0, "programs": \[.*"maps": \{.*\}\}$' "$last"
+check_match "run --output json: the end" '^\{"type": "end", "seconds": [5-9]\.[0-9]+, "records": 3, "lost": 0, "programs": \[.*"maps": \{.*\}\}$' "$last"
 check_match "run --output json: costs" '"name": "on_function", "runs": [1-9][0-9]*, "run_time_ns": [1-9].*"interval_mean_ns": \{"p50": [1-9]' "$last"
 check_match "run --output json: a histogram" '"opens_hist": \[\{"key": null, "buckets": \[\{"low": 8, "high": 15, "count": 1\}\]\}\]' "$last"
 check_match "run --output json: variables" '"seen": 1' "$last"
@@ -96,7 +96,7 @@ modbpf run --attach on_sample=profile:199 --duration 2 --flame /tmp/flame.svg --
 r=$!
 started $r /tmp/run.err
 dd if=/dev/zero of=/dev/null bs=1M count=3000 2>/dev/null & d=$!
-modbpf verify --verify-only /t/bin/storm.bpf.o /t/bin/objects.bpf.o /t/bin/hooks.bpf.o >/dev/null 2>&1
+while kill -0 $r 2>/dev/null; do modbpf verify --verify-only /t/bin/storm.bpf.o /t/bin/objects.bpf.o /t/bin/hooks.bpf.o >/dev/null 2>&1; done
 wait $r; rc=$?; kill $d 2>/dev/null; wait $d 2>/dev/null
 same "run --flame: status" 0 $rc
 check_match "run --folded: kernel functions" '^dd;(.*;)?[a-z_0-9]*read[a-z_0-9]*_\[k\];.*_\[k\] [0-9]+$' "$(cat /tmp/run.err /tmp/folded.txt)"
