@@ -4,8 +4,8 @@
 namespace modbpf {
 
 bool jit_op::is_pure() const {
-    if (form == jit_form::rotate || form == jit_form::from_memory || form == jit_form::per_cpu || form == jit_form::scaled ||
-        form == jit_form::to_user)
+    if (form == jit_form::rotate || form == jit_form::from_memory || form == jit_form::per_cpu || form == jit_form::add_per_cpu ||
+        form == jit_form::scaled || form == jit_form::to_user)
         return true;
     if (form != jit_form::plain)
         return false;
@@ -96,6 +96,12 @@ jit_op make_load(const jit_op &at, u8 width, u8 dst, u8 base, s32 off) {
 jit_op make_per_cpu(const jit_op &at, u8 width, u8 dst, s32 off) {
     jit_op o = make_move_imm(at, width, dst, off);
     o.kind = insn_kind::load, o.op = 0, o.form = jit_form::per_cpu;
+    return o;
+}
+
+jit_op make_add_per_cpu(const jit_op &at, u8 dst, s32 off) {
+    jit_op o = make_alu_imm(at, BPF_ADD, 8, dst, off);
+    o.form = jit_form::add_per_cpu;
     return o;
 }
 

@@ -29,6 +29,7 @@ enum class jit_form : u8 {
     save, ///< push dst
     scaled, ///< dst += src << imm, imm at most 3
     per_cpu, ///< dst = *(width *)(imm from this CPU's segment)
+    add_per_cpu, ///< dst += *(u64 *)(imm from this CPU's segment)
     hash, ///< r0 = look-up of the key at r2 in jit_facts::lookups[imm]; destroys what a call may
     direct, ///< a call of the function at imm
     tail, ///< a tail call through jit_facts::lookups[imm]: of the program at index r3, or of the first, where `reg` is not set
@@ -42,6 +43,8 @@ struct jit_op : insn_desc {
     bool dead = false;
     bool inlined = false;
     bool negated = false; ///< a branch that is taken when its condition is false
+    bool indexed = false; ///< the address in memory has (index << shift) added; set when nothing renames registers any more
+    u8 index = 0, shift = 0;
 
     bool is(insn_kind k) const { return !dead && form == jit_form::plain && kind == k; }
     bool is_alu(u8 o) const { return is(insn_kind::alu) && op == o; }
@@ -67,6 +70,7 @@ jit_op make_scaled(const jit_op &at, u8 dst, u8 src, u8 shift);
 jit_op make_imm64(const jit_op &at, u8 dst, u64 v);
 jit_op make_load(const jit_op &at, u8 width, u8 dst, u8 base, s32 off); ///< off fits 16 bits
 jit_op make_per_cpu(const jit_op &at, u8 width, u8 dst, s32 off);
+jit_op make_add_per_cpu(const jit_op &at, u8 dst, s32 off);
 jit_op make_jump(const jit_op &at); ///< without a target
 jit_op make_branch(const jit_op &at, u8 op, u8 width, u8 reg, s32 imm);
 

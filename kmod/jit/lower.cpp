@@ -19,6 +19,15 @@ x86::mem lowering::at(u8 base, s32 off) const {
     return {frame_->native[base], base == BPF_REG_10 ? off - static_cast<s32>(frame_->below_rbp) : off};
 }
 
+x86::mem lowering::address(const jit_op &d, u8 base) const {
+    x86::mem m = at(base, d.off);
+    if (d.indexed) {
+        m.index = frame_->native[d.index], m.has_index = true;
+        m.shift = d.shift;
+    }
+    return m;
+}
+
 namespace {
 constexpr reg caught[caught_registers] = {reg::rbx, reg::r12, reg::r13, reg::r14, reg::r15};
 }
@@ -359,7 +368,7 @@ result<u32> lowering::operation(u32 at) {
             byte_order(d);
             break;
         case insn_kind::load:
-            out_.e.load(d.width, d.is_signed, frame_->native[d.dst], this->at(d.src, d.off));
+            out_.e.load(d.width, d.is_signed, frame_->native[d.dst], address(d, d.src));
             break;
         case insn_kind::probe_load:
             probe(d);

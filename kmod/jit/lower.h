@@ -136,6 +136,7 @@ private:
     /// The register that holds BPF register `r` for reading; r10 may have to be computed into `scratch`.
     x86::reg use(u8 r, x86::reg scratch);
     x86::mem at(u8 base, s32 off) const;
+    x86::mem address(const jit_op &d, u8 base) const; ///< of the operand in memory that `d` has
 
     const code &code_;
     const jit_facts &facts_;

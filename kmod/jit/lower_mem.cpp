@@ -7,7 +7,7 @@ namespace modbpf {
 using x86::reg;
 
 void lowering::store(const jit_op &d) {
-    x86::mem m = at(d.dst, d.off);
+    x86::mem m = address(d, d.dst);
     if (d.reg)
         out_.e.store(d.width, m, use(d.src, reg::r11));
     else

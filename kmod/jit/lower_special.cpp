@@ -17,18 +17,22 @@ void lowering::special(const jit_op &d) {
             return e.op(x86::shift::rol, wide, dst, static_cast<u8>(d.imm));
         case jit_form::from_memory:
             if (d.op == BPF_MUL)
-                return e.imul(wide, dst, at(d.src, d.off));
-            return e.op(native_alu(d.op), wide, dst, at(d.src, d.off));
+                return e.imul(wide, dst, address(d, d.src));
+            return e.op(native_alu(d.op), wide, dst, address(d, d.src));
         case jit_form::to_memory: {
-            x86::mem m = at(d.dst, d.off);
+            x86::mem m = address(d, d.dst);
             if (d.reg)
                 return e.op(native_alu(d.op), wide, m, frame_->native[d.src], false);
             return op_constant(native_alu(d.op), wide, m, static_cast<s32>(d.imm));
         }
         case jit_form::scaled:
+            if (!d.imm)
+                return e.op(x86::alu::add, true, dst, frame_->native[d.src]);
             return e.lea(true, dst, {dst, 0, frame_->native[d.src], true, static_cast<u8>(d.imm)});
         case jit_form::per_cpu:
             return e.load_segment(env_.per_cpu.segment, wide, dst, static_cast<s32>(d.imm));
+        case jit_form::add_per_cpu:
+            return e.add_segment(env_.per_cpu.segment, dst, static_cast<s32>(d.imm));
         case jit_form::to_user: {
             e.mov(false, dst, use(d.src, dst));
             e.test(false, dst, dst);

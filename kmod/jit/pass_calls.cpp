@@ -303,14 +303,12 @@ private:
             TRY(push(make_move_imm(d, 8, BPF_REG_0, 0)));
             TRY(push_jump(make_branch(d, BPF_JGE, 4, BPF_REG_1, static_cast<s32>(how.max_entries)), b.there ? b.on_null : end));
             facts_.checks_index = true;
-            if (u64 size = how.elem_size; size == 1 || size == 2 || size == 4 || size == 8) {
-                TRY(push_address(d, how, 0));
-                TRY(push(make_scaled(d, BPF_REG_0, BPF_REG_1, static_cast<u8>(__builtin_ctzll(size)))));
-            } else {
+            u64 size = how.elem_size;
+            bool scales = size == 1 || size == 2 || size == 4 || size == 8;
+            if (!scales)
                 TRY(push(scale(d, size)));
-                TRY(push_address(d, how, 0));
-                TRY(push(make_alu(d, BPF_ADD, 8, BPF_REG_0, BPF_REG_1)));
-            }
+            TRY(push_address(d, how, 0));
+            TRY(push(make_scaled(d, BPF_REG_0, BPF_REG_1, scales ? static_cast<u8>(__builtin_ctzll(size)) : u8{})));
         }
         if (b.there && b.on_value != end)
             TRY(push_jump(make_jump(d), b.on_value));
@@ -326,6 +324,10 @@ private:
     status push_address(const jit_op &d, const map_lookup &how, u64 off) {
         if (how.kind == lookup_kind::array)
             return push(make_imm64(d, BPF_REG_0, how.base + off));
+        if (how.this_cpu) {
+            TRY(push(make_imm64(d, BPF_REG_0, how.this_cpu + off)));
+            return push(make_add_per_cpu(d, BPF_REG_0, ctx_.env.per_cpu.offset));
+        }
         TRY(push(make_per_cpu(d, 4, BPF_REG_0, ctx_.env.per_cpu.cpu)));
         TRY(push(make_imm64(d, BPF_REG_2, how.base)));
         TRY(push(make_scaled(d, BPF_REG_2, BPF_REG_0, 3)));

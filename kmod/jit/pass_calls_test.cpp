@@ -203,6 +203,103 @@ TEST(jit_calls, masked_indices) {
             }
 }
 
+/// The sum of table and index is the address of the access behind it, unless somebody else wants it, too.
+TEST(jit_calls, addresses_with_an_index) {
+    const struct {
+        const char *what;
+        program_text p; ///< behind a look-up that found something; r6 is the context, r7 is 5
+        bool folded;
+    } rows[] = {
+        {"load", {ldx(BPF_DW, 0, 0, 0)}, true},
+        {"narrow load", {ldx(BPF_B, 0, 0, 3)}, true},
+        {"signed load", {ldsx(BPF_H, 0, 0, 2)}, true},
+        {"load elsewhere", {ldx(BPF_DW, 3, 0, 0), mov_r(0, 3), alu64_r(BPF_XOR, 0, 7)}, true},
+        {"two loads", {ldx(BPF_W, 3, 0, 0), ldx(BPF_W, 4, 0, 4), mov_r(0, 3), alu64_r(BPF_MUL, 0, 4)}, false},
+        {"operand", {ldx(BPF_DW, 3, 0, 0), alu64_r(BPF_ADD, 7, 3), mov_r(0, 7)}, true},
+        {"two operands", {ldx(BPF_DW, 3, 0, 0), ldx(BPF_DW, 4, 0, 0), alu64_r(BPF_ADD, 7, 3), alu64_r(BPF_ADD, 7, 4), mov_r(0, 7)}, false},
+        {"operand, multiplied", {ldx(BPF_DW, 3, 0, 0), alu64_r(BPF_MUL, 7, 3), mov_r(0, 7)}, true},
+        {"update", {ldx(BPF_DW, 3, 0, 0), alu64_k(BPF_OR, 3, 0x155), stx(BPF_DW, 0, 3, 0), mov_k(0, 3)}, true},
+        {"update by a register", {ldx(BPF_W, 3, 0, 4), alu64_r(BPF_OR, 3, 7), stx(BPF_W, 0, 3, 4), mov_k(0, 3)}, true},
+        {"store", {stx(BPF_DW, 0, 7, 0), mov_k(0, 3)}, true},
+        {"store of a number", {st(BPF_H, 0, 6, 0x1234), mov_k(0, 3)}, true},
+        {"store of itself", {stx(BPF_DW, 0, 0, 0), st(BPF_DW, 0, 0, 77)}, false},
+        {"address that is read again", {ldx(BPF_DW, 3, 0, 0), alu64_r(BPF_XOR, 0, 3)}, false},
+        {"atomic addition", {atomic_op(BPF_DW, BPF_OR, 0, 7, 0), mov_k(0, 3)}, false},
+    };
+    for (u32 type : {BPF_MAP_TYPE_ARRAY, BPF_MAP_TYPE_PERCPU_ARRAY})
+        for (u32 value : {8u, 24u, 64u}) {
+            test_map m(params_of(type, 4, value, 256));
+            ASSERT_EQ(m.error, 0);
+            for (const auto &row : rows) {
+                program_text look = {ldx(BPF_DW, 3, 6, 0), alu64_k(BPF_AND, 3, 0xff), stx(BPF_W, 10, 3, -4), mov_r(2, 10), alu64_k(BPF_ADD, 2, -4)};
+                look.ld64(1, addr_of(m.m));
+                program_text p = {mov_r(6, 1), mov_k(7, 5)};
+                std::vector<u32> at;
+                auto look_up = [&](const program_text &then) {
+                    for (const bpf_insn &i : look)
+                        p.add(i);
+                    at.push_back(static_cast<u32>(p.size()));
+                    p.add(call_id(BPF_FUNC_map_lookup_elem)).add(jmp_k(BPF_JEQ, 0, 0, static_cast<s16>(then.size())));
+                    for (const bpf_insn &i : then)
+                        p.add(i);
+                };
+                look_up(row.p);
+                program_text once = p;
+                once.add(exit_insn());
+                code c = make_code(once, {}, 8);
+                ASSERT_TRUE(c.maps.push({at[0], m.m}).ok());
+                std::string text = text_of(c);
+                EXPECT_EQ(text.find("lea r") == std::string::npos && text.find("add rax, rdi") == std::string::npos, row.folded) << row.what << "\n" << text;
+                p.add(mov_r(8, 0)); // what was computed, and what is there then
+                look_up({ldx(BPF_DW, 0, 0, 0), alu64_k(BPF_MUL, 8, 31), alu64_r(BPF_ADD, 0, 8)});
+                p.add(exit_insn());
+                code both = make_code(p, {}, 8);
+                for (u32 a : at)
+                    ASSERT_TRUE(both.maps.push({a, m.m}).ok());
+                for (u64 index : {0ull, 1ull, 200ull, 255ull}) {
+                    key_context k{{index}};
+                    u64 start = 0x1122334455667788 * (index + 1);
+                    u8 *v = static_cast<u8 *>(m.m->ops->lookup(m.m, &index));
+                    memcpy(v, &start, 8);
+                    run_all(both, &k);
+                }
+                if (HasFailure())
+                    return;
+            }
+        }
+}
+
+/// On each CPU its own values: of an array that is one per-CPU allocation, and of one that is too large.
+TEST(jit_calls, each_cpu_has_its_own_values) {
+    for (u32 entries : {10u, 8192u}) {
+        test_map m(params_of(BPF_MAP_TYPE_PERCPU_ARRAY, 4, 8, entries));
+        ASSERT_EQ(m.error, 0);
+        EXPECT_EQ(m.m->ops->describe(m.m).this_cpu != 0, entries == 10);
+        code any = look_up(m.m, behind::nothing);
+        program_text p = {st(BPF_W, 10, -4, 5), mov_r(2, 10), alu64_k(BPF_ADD, 2, -4)};
+        p.ld64(1, addr_of(m.m)).add(call_id(BPF_FUNC_map_lookup_elem)).add(exit_insn());
+        code fifth = make_code(p, {}, 8);
+        ASSERT_TRUE(fifth.maps.push({5, m.m}).ok());
+        for (u32 cpu = 0; cpu < port_cpu_count(); cpu++) {
+            struct {
+                const code *any, *fifth;
+                map *m;
+                u32 cpu;
+            } here{&any, &fifth, m.m, cpu};
+            if (!port_cpu_online(cpu))
+                continue;
+            EXPECT_EQ(port_call_on_cpu(cpu, [](void *arg) {
+                auto *h = static_cast<decltype(&here)>(arg);
+                key_context k{{7}};
+                u32 key = 7;
+                EXPECT_EQ(run_all(*h->any, &k), addr_of(h->m->ops->lookup_percpu(h->m, &key, h->cpu)));
+                key = 5;
+                EXPECT_EQ(run_all(*h->fifth, &k), addr_of(h->m->ops->lookup_percpu(h->m, &key, h->cpu)));
+            }, &here), 0);
+        }
+    }
+}
+
 /// The n-th key of a table: neighbours differ in one word, mostly another one.
 void make_key(u64 n, u64 (&key)[key_words]) {
     for (u64 w = 0; w < key_words; w++)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// memory: arithmetic with an operand in memory is one operation.
+// memory: arithmetic with an operand in memory is one operation, and an address with an index is part of the access.
 //
 // r = *m; a op= r             ->  a op= *m     where r is not read any more
 // r = *m; r op= b; *m = r     ->  *m op= b     likewise
+// r += i << n; *(r + c)       ->  *(r + (i << n) + c), of the four kinds of access above and of stores, likewise
+//
 // The load moves down to its use: nothing between them writes memory, calls, or writes the base register, and nothing enters there.
 #include "jit/liveness.h"
 #include "jit/passes.h"
@@ -74,6 +76,28 @@ struct folder {
         return true;
     }
 
+    static u8 base_of(const jit_op &d) { return d.form == jit_form::to_memory || d.kind == insn_kind::store ? d.dst : d.src; }
+    /// The address in the access that is all that is left of its readers.
+    bool into_address(u32 at, jit_op &sum) {
+        u32 i = next(at);
+        if (i == f.last)
+            return false;
+        jit_op &d = facts.ops[i];
+        bool accesses = d.form == jit_form::from_memory || d.form == jit_form::to_memory || d.is(insn_kind::load) || d.is(insn_kind::store);
+        if (!accesses || d.indexed || base_of(d) != sum.dst || sum.src == sum.dst || sum.src == BPF_REG_10)
+            return false;
+        bool loads = d.is(insn_kind::load);
+        if (!loads && d.reg && (d.form == jit_form::from_memory ? d.dst : d.src) == sum.dst)
+            return false;
+        if (!(loads && d.dst == sum.dst) && read_behind(i, sum.dst))
+            return false;
+        d.indexed = true;
+        d.index = sum.src, d.shift = static_cast<u8>(sum.imm);
+        d.uses |= reg_bit(sum.src);
+        sum.kill();
+        return true;
+    }
+
     void run() {
         for (u32 i = f.first; i < f.last; i++) {
             jit_op &d = facts.ops[i];
@@ -82,6 +106,10 @@ struct folder {
             if (!into_update(i, d))
                 into_operand(i, d);
         }
+        after.clear(); // what was folded is read later now
+        for (u32 i = f.first; i < f.last; i++)
+            if (jit_op &d = facts.ops[i]; !d.dead && d.form == jit_form::scaled)
+                into_address(i, d);
     }
 };
 

@@ -225,9 +225,15 @@ void encoder::load(u8 bytes, bool is_signed, reg dst, mem m) {
 }
 
 void encoder::load_segment(u8 prefix, bool wide, reg dst, s32 disp) {
+    with_segment(prefix, 0x8b, wide, dst, disp);
+}
+void encoder::add_segment(u8 prefix, reg dst, s32 disp) {
+    with_segment(prefix, 0x03, true, dst, disp);
+}
+void encoder::with_segment(u8 prefix, u8 opcode, bool wide, reg dst, s32 disp) {
     byte(prefix);
     rex(wide, num(dst), 0, 0);
-    byte(0x8b);
+    byte(opcode);
     byte(static_cast<u8>(low3(dst) << 3 | 4)); // no base, no index: a displacement alone
     byte(0x25);
     imm32(disp);

@@ -104,6 +104,7 @@ public:
     // Memory.
     void load(u8 bytes, bool is_signed, reg dst, mem m);  ///< to 64 bits: zero- or sign-extended
     void load_segment(u8 prefix, bool wide, reg dst, s32 disp); ///< mov dst, segment:[disp]
+    void add_segment(u8 prefix, reg dst, s32 disp); ///< add dst, segment:[disp], 64 bits
     void store(u8 bytes, mem m, reg src);
     void store_imm(u8 bytes, mem m, s32 imm);  ///< 8 bytes: sign-extended
     void op(alu o, bool wide, mem m, reg src, bool lock);
@@ -145,6 +146,7 @@ private:
         too_far_ |= !fits_s8(bytes);
         return static_cast<s8>(bytes);
     }
+    void with_segment(u8 prefix, u8 opcode, bool wide, reg dst, s32 disp);
     void rex(bool wide, u8 r, u8 x, u8 b, bool always = false);
     void modrm_reg(u8 r, reg rm) { byte(0xc0 | (r & 7) << 3 | low3(rm)); }
     void modrm_mem(u8 r, mem m);

@@ -66,6 +66,8 @@ TEST(x86_encoder, golden) {
     EXPECT_EQ(BYTES(e.mov_imm(reg::rax, 1)), "b801000000");
     EXPECT_EQ(BYTES(e.load_segment(0x65, false, reg::rax, 0x1234)), "658b042534120000");
     EXPECT_EQ(BYTES(e.load_segment(0x64, true, reg::r9, -8)), "644c8b0c25f8ffffff");
+    EXPECT_EQ(BYTES(e.add_segment(0x65, reg::rax, 0x1234)), "6548030425" "34120000");
+    EXPECT_EQ(BYTES(e.add_segment(0x64, reg::r9, -8)), "644c030c25f8ffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::r8, 0xffffffff)), "41b8ffffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::rdi, ~0ull)), "48c7c7ffffffff");
     EXPECT_EQ(BYTES(e.mov_imm(reg::r14, 0x123456789abcdef0)), "49bef0debc9a78563412");

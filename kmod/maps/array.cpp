@@ -2,8 +2,9 @@
 // ARRAY and PERCPU_ARRAY.
 //
 // ARRAY: elements one behind another, each rounded up to 8 bytes; with BPF_F_MMAPABLE (and where an allocation would be
-// too large) in a port_region, which user space may map. PERCPU_ARRAY: one such run of elements for each CPU. Nothing
-// is locked: an update is a plain copy into the element, in any context, as on Linux.
+// too large) in a port_region, which user space may map. PERCPU_ARRAY: one such run of elements for each CPU, in one
+// per-CPU allocation where it is not too large for that: programs then find theirs by one addition. Nothing is locked:
+// an update is a plain copy into the element, in any context, as on Linux.
 #include "maps/array.h"
 #include "maps/block.h"
 #include "maps/nospec.h"
@@ -34,9 +35,10 @@ struct percpu_array_map : map {
           stride(align_up(elem_size * p.max_entries, cache_line)),
           cpu_count(port_cpu_count()) {}
     ~percpu_array_map() {
-        for (u32 cpu = 0; values && cpu < cpu_count; cpu++)
+        for (u32 cpu = 0; values && !together && cpu < cpu_count; cpu++)
             port_free(values[cpu]);
         port_free(values);
+        port_percpu_free(together);
     }
     u8 *at(u32 index, u32 cpu) const { return values[cpu] + elem_size * index; }
 
@@ -44,6 +46,7 @@ struct percpu_array_map : map {
     u64 stride;  ///< bytes of one CPU's elements
     u32 cpu_count;
     u8 **values = nullptr;  ///< by CPU
+    void *together = nullptr; ///< port_percpu_alloc's, whose copies these are; null where that would be too large
 };
 
 array_map *as_array(map *m) {
@@ -92,7 +95,7 @@ map_lookup describe_array(const map *m) {
 
 map_lookup describe_percpu(const map *m) {
     auto *a = static_cast<const percpu_array_map *>(m);
-    return {.kind = lookup_kind::percpu_array, .max_entries = m->params.max_entries, .elem_size = a->elem_size, .base = addr_of(a->values)};
+    return {.kind = lookup_kind::percpu_array, .max_entries = m->params.max_entries, .elem_size = a->elem_size, .base = addr_of(a->values), .this_cpu = addr_of(a->together)};
 }
 
 template <class AT> long each_element(map *m, element_fn fn, void *priv, AT at) {
@@ -380,8 +383,10 @@ result<map *> create_percpu(const map_params &p) {
         return error(ENOMEM);
     if (m->stride > port_memory_bytes() / m->cpu_count)
         return error(ENOMEM);
+    if (m->stride <= PORT_PERCPU_MAX)
+        m->together = port_percpu_alloc(m->stride, cache_line, PORT_SLEEPING);
     for (u32 cpu = 0; cpu < m->cpu_count; cpu++) {
-        m->values[cpu] = static_cast<u8 *>(port_alloc(m->stride, PORT_SLEEPING));
+        m->values[cpu] = static_cast<u8 *>(m->together ? port_percpu_ptr(m->together, cpu) : port_alloc(m->stride, PORT_SLEEPING));
         if (!m->values[cpu])
             return error(ENOMEM);
     }

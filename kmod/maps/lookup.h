@@ -30,6 +30,7 @@ struct map_lookup {
     u32 max_entries = 0;
     u64 elem_size = 0;
     u64 base = 0; ///< of elements; hash: of element 0
+    u64 this_cpu = 0; ///< percpu_array: with this CPU's offset (port_jit_env) added, the base itself; 0: only the table tells
     // hash
     u64 buckets = 0; ///< of 8 bytes, whose first 4 are the number of the first element
     u32 bucket_mask = 0;

@@ -42,11 +42,13 @@ enum port_alloc_ctx { PORT_SLEEPING, PORT_ATOMIC };
 /* Zeroed memory, or NULL; charged to the caller's memory cgroup where there is one. Large sizes may be vmalloc'ed
  * (PORT_SLEEPING only). Every call counts down the fail-Nth injector. A size of 0 or above PORT_ALLOC_MAX is NULL. */
 #define PORT_ALLOC_MAX (1ULL << 31) /* the kernel's own kvmalloc limit (INT_MAX) */
+#define PORT_PERCPU_MAX (32u << 10) /* the kernel's per-CPU allocator warns of more */
 void *port_alloc(size_t size, enum port_alloc_ctx ctx);
 void port_free(void *p); /* task or atomic context; NULL is allowed */
 u64 port_memory_bytes(void); /* task: that can be had now; what needs more is refused before the first piece is taken */
 
-/* One copy per possible CPU, zeroed, `align` a power of two <= 4096. Indexed by 0 <= cpu < port_cpu_count(). */
+/* One copy per possible CPU, zeroed, `align` a power of two <= 4096. Indexed by 0 <= cpu < port_cpu_count(). Every CPU has one distance, from the
+ * address that this returns to its copy, for all that is allocated (port_jit_env per_cpu.offset). */
 void *port_percpu_alloc(size_t size, size_t align, enum port_alloc_ctx ctx);
 void port_percpu_free(void *p);                    /* task or atomic */
 void *port_percpu_ptr(void *p, unsigned int cpu);  /* any */
@@ -112,13 +114,14 @@ struct port_jit_env {
 	u64 indirect_thunk[16];  /* jmp/call via this thunk instead of `jmp/call *reg`, indexed by x86 register number */
 	bool sls;                /* int3 behind ret and indirect jmp */
 	bool bmi2;               /* every CPU has shlx, shrx and sarx */
-	/* Where this CPU's own data is, as displacements from a segment register: its number (u32) and the current task (a pointer), and
-	 * where a task has its ids (u32 each; a task's id first, then its group's). The number is right where preemption or migration is off
+	/* Where this CPU's own data is, as displacements from a segment register: its number (u32), the current task (a pointer) and the
+	 * distance of its per-CPU memory, and where a task has its ids (u32 each; a task's id first, then its group's). The number is right where preemption or migration is off
 	 * (user: preemption). Unless `known`, nothing of it is. */
 	struct {
 		bool known;
 		u8 segment; /* the prefix byte of its loads */
 		int cpu, current_task;
+		int offset; /* u64: what makes of port_percpu_alloc's address this CPU's copy, when added */
 		int pid, tgid;
 	} per_cpu;
 };

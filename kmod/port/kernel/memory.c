@@ -118,14 +118,11 @@ u64 port_memory_bytes(void)
 	return pages > 0 ? (u64)pages << PAGE_SHIFT : 0;
 }
 
-/* The per-CPU allocator's own limit; asking for more would warn. */
-#define PERCPU_ALLOC_MAX (32u << 10)
-
 void *port_percpu_alloc(size_t size, size_t align, enum port_alloc_ctx ctx)
 {
 	gfp_t gfp = ctx == PORT_SLEEPING ? GFP_KERNEL_ACCOUNT : GFP_ATOMIC | __GFP_ACCOUNT;
 
-	if (!size || size > PERCPU_ALLOC_MAX || align > PAGE_SIZE || modbpf_fail_nth())
+	if (!size || size > PORT_PERCPU_MAX || align > PAGE_SIZE || modbpf_fail_nth())
 		return NULL;
 	return (__force void *)__alloc_percpu_gfp(size, align, gfp | __GFP_NOWARN);
 }

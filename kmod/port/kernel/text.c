@@ -104,20 +104,24 @@ static void take_indirect_thunks(struct port_jit_env *env)
  */
 static void take_per_cpu(struct port_jit_env *env)
 {
-	unsigned long cpu = (unsigned long)&CPU_NUMBER, task = (unsigned long)&CURRENT_TASK;
+	unsigned long cpu = (unsigned long)&CPU_NUMBER, task = (unsigned long)&CURRENT_TASK, offset = (unsigned long)&this_cpu_off;
+	unsigned long distance;
 	unsigned int number;
 	void *found;
 
-	if (cpu != (int)cpu || task != (int)task)
+	if (cpu != (int)cpu || task != (int)task || offset != (int)offset)
 		return;
 	preempt_disable();
+	asm volatile("movq %%gs:(%1), %0" : "=r"(distance) : "r"(offset));
 	asm volatile("movl %%gs:(%1), %0" : "=r"(number) : "r"(cpu));
 	asm volatile("movq %%gs:(%1), %0" : "=r"(found) : "r"(task));
-	env->per_cpu.known = number == raw_smp_processor_id() && found == current;
+	env->per_cpu.known = number == raw_smp_processor_id() && found == current &&
+			     distance == per_cpu_offset(raw_smp_processor_id());
 	preempt_enable();
 	env->per_cpu.segment = 0x65;
 	env->per_cpu.cpu = (int)cpu;
 	env->per_cpu.current_task = (int)task;
+	env->per_cpu.offset = (int)offset;
 	env->per_cpu.pid = offsetof(struct task_struct, pid);
 	env->per_cpu.tgid = offsetof(struct task_struct, tgid);
 }

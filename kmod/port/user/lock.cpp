@@ -27,6 +27,7 @@ unsigned int cpu_total; // 0: not read yet
 
 PORT_USER_TLS u32 preempt_depth;
 PORT_USER_TLS u32 my_cpu;
+PORT_USER_TLS u64 my_offset; ///< of this CPU's copy of what port_percpu_alloc gave
 
 /// What stands for the task in programs: each thread has one, complete as soon as a program may run.
 struct task {
@@ -65,19 +66,24 @@ bool try_cpu(u32 c) {
     return __atomic_compare_exchange_n(&cpus[c].held, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+void be_on(u32 cpu) {
+    my_cpu = cpu;
+    my_offset = cpu * PORT_USER_PERCPU_DISTANCE;
+}
+
 void take_cpu() {
     unsigned int n = port_cpu_count();
     for (unsigned int round = 0;; round++) {
         int now = sched_getcpu();
         u32 here = now < 0 ? 0 : static_cast<u32>(now) % n;
         if (try_cpu(here)) {
-            my_cpu = here;
+            be_on(here);
             return;
         }
         // The owner was moved away or put to sleep: after a while any free CPU will do.
         for (u32 c = 0; round > 64 && c < n; c++)
             if (try_cpu(c)) {
-                my_cpu = c;
+                be_on(c);
                 return;
             }
         sched_yield();
@@ -119,7 +125,7 @@ int port_call_on_cpu(unsigned int cpu, void (*fn)(void *), void *arg) {
         return -ENXIO;
     while (!try_cpu(cpu))
         sched_yield();
-    my_cpu = cpu;
+    be_on(cpu);
     preempt_depth = 1;
     fn(arg);
     port_preempt_enable();
@@ -146,7 +152,7 @@ u64 port_current_pid_tgid(void) {
 void port_user_per_cpu(struct port_jit_env *out) {
     char *base = reinterpret_cast<char *>(pthread_self());
     auto at = [&](const void *p) { return static_cast<int>(static_cast<const char *>(p) - base); };
-    out->per_cpu = {true, 0x64, at(&my_cpu), at(&current_task), __builtin_offsetof(task, pid), __builtin_offsetof(task, tgid)};
+    out->per_cpu = {true, 0x64, at(&my_cpu), at(&current_task), at(&my_offset), __builtin_offsetof(task, pid), __builtin_offsetof(task, tgid)};
 }
 
 void port_preempt_disable(void) {

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 namespace {
 
@@ -70,12 +73,6 @@ void *keep_large(void *p) {
     return p;
 }
 
-/// Head of a per-CPU allocation; the copies stand behind it. `stride` keeps each copy's alignment.
-struct percpu_head {
-    size_t stride;
-    u8 *base;
-};
-
 } // namespace
 
 void *port_alloc(size_t size, port_alloc_ctx) {
@@ -103,38 +100,26 @@ u64 port_fail_nth_set(u64 n) {
     return __atomic_exchange_n(&alloc_count, 0, __ATOMIC_RELAXED);
 }
 
-void *port_percpu_alloc(size_t size, size_t align, port_alloc_ctx ctx) {
-    if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX || align == 0 || align > PORT_PAGE_SIZE || (align & (align - 1)))
+void *port_percpu_alloc(size_t size, size_t align, port_alloc_ctx) {
+    if (inject_failure() || size == 0 || size > PORT_PERCPU_MAX || align == 0 || align > PORT_PAGE_SIZE || (align & (align - 1)))
         return nullptr;
-    // One heap block a CPU would let a sanitizer see overruns from one copy into the next; a line's padding does so
-    // for one block, and keeps the copies of two CPUs on lines of their own.
-    size_t unit = align < 64 ? 64 : align;
-    size_t stride = ((size + unit - 1) & ~(unit - 1)) + unit;
-    size_t total = stride * port_cpu_count();
-    percpu_head *h = static_cast<percpu_head *>(malloc(sizeof(percpu_head)));
-    void *base = nullptr;
-    if (!h || posix_memalign(&base, unit, total)) {
-        free(h);
+    void *p = nullptr;
+    if (posix_memalign(&p, align < 64 ? 64 : align, PORT_USER_PERCPU_DISTANCE * (port_cpu_count() - 1) + size))
         return nullptr;
+    for (unsigned int cpu = 0; cpu < port_cpu_count(); cpu++) {
+        u8 *copy = static_cast<u8 *>(port_percpu_ptr(p, cpu));
+        memset(copy, 0, size);
+#ifdef __SANITIZE_ADDRESS__
+        if (cpu + 1 < port_cpu_count()) // overruns from one copy towards the next
+            __asan_poison_memory_region(copy + size, PORT_USER_PERCPU_DISTANCE - size);
+#endif
     }
-    memset(base, 0, total);
-    h->stride = stride;
-    h->base = static_cast<u8 *>(base);
-    return h;
+    return p;
 }
 
-void port_percpu_free(void *p) {
-    percpu_head *h = static_cast<percpu_head *>(p);
-    if (!h)
-        return;
-    free(h->base);
-    free(h);
-}
+void port_percpu_free(void *p) { free(p); }
 
-void *port_percpu_ptr(void *p, unsigned int cpu) {
-    percpu_head *h = static_cast<percpu_head *>(p);
-    return h->base + h->stride * cpu;
-}
+void *port_percpu_ptr(void *p, unsigned int cpu) { return static_cast<u8 *>(p) + PORT_USER_PERCPU_DISTANCE * cpu; }
 
 void *port_this_cpu_ptr(void *p) { return port_percpu_ptr(p, port_cpu_id()); }
 // Any CPU's copy does, when it is added to atomically: readers sum up all of them.

@@ -111,6 +111,9 @@ void port_user_file_after_fork(void);
 }
 #endif
 
+/* Bytes from one CPU's copy of a per-CPU allocation to the next one's: more than the largest. */
+#define PORT_USER_PERCPU_DISTANCE 65536ul
+
 /* Per-thread state without a call to __tls_get_addr: a preloaded library gets static TLS. */
 #define PORT_USER_TLS __thread __attribute__((tls_model("initial-exec")))
 
