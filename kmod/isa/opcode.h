@@ -98,18 +98,18 @@ struct insn_desc {
     u8 code = 0;
     u8 op = 0;
     u8 width = 0;            ///< byte swaps: imm / 8
-    bool reg = false;        ///< second operand is register `src`, else `imm`
-    bool is_signed = false;  ///< sign-extending load; sdiv, smod
+    bool reg : 1 = false;        ///< second operand is register `src`, else `imm`
+    bool is_signed : 1 = false;  ///< sign-extending load; sdiv, smod
+    bool falls_through : 1 = true;
+    bool jumps : 1 = false;  ///< jump, branch, may_goto: to instruction `target`
     u8 sx_bytes = 0;         ///< mov: sign-extend from 1, 2, 4 bytes; 0: plain
     u8 dst = 0;
     u8 src = 0;  ///< register, or BPF_PSEUDO_*
-    s16 off = 0;
-    s64 imm = 0;   ///< sign-extended; all 64 bits of ld_imm64
     u8 words = 1;  ///< 2 for ld_imm64
+    s16 off = 0;
     u16 uses = 0;  ///< registers read, one bit each. call_helper: none here, its prototype decides; call_sub: r1-r5
     u16 defs = 0;  ///< registers written or made unreadable
-    bool falls_through = true;
-    bool jumps = false;  ///< jump, branch, may_goto: to instruction `target`
+    s64 imm = 0;   ///< sign-extended; all 64 bits of ld_imm64
     s64 target = 0;      ///< also of call_sub and of ld_imm64 with BPF_PSEUDO_FUNC; may lie outside the program
 
     bool alu32() const { return width == 4; }

@@ -40,11 +40,11 @@ enum class jit_form : u8 {
 struct jit_op : insn_desc {
     u32 origin = 0;
     jit_form form = jit_form::plain;
-    bool dead = false;
-    bool inlined = false;
-    bool negated = false; ///< a branch that is taken when its condition is false
-    bool indexed = false; ///< the address in memory has (index << shift) added; set when nothing renames registers any more
-    u8 index = 0, shift = 0;
+    bool dead : 1 = false;
+    bool inlined : 1 = false;
+    bool negated : 1 = false; ///< a branch that is taken when its condition is false
+    bool indexed : 1 = false; ///< the address in memory has (index << shift) added; set when nothing renames registers any more
+    u8 index : 4 = 0, shift : 2 = 0;
 
     bool is(insn_kind k) const { return !dead && form == jit_form::plain && kind == k; }
     bool is_alu(u8 o) const { return is(insn_kind::alu) && op == o; }
@@ -59,6 +59,8 @@ struct jit_op : insn_desc {
     bool has_constant() const;
     void kill() { dead = true; }
 };
+
+static_assert(sizeof(jit_op) == 40); // there is one for each instruction, so each byte is cleared and read as often
 
 /// An operation `dst = src` or `dst = imm` of `width` bytes, in the place of `at`.
 jit_op make_move(const jit_op &at, u8 width, u8 dst, u8 src);

@@ -35,7 +35,7 @@ bool decides(const jit_op &d, const jit_op &branch) {
 /// Something short that may as well come before `d`.
 bool may_precede(const jit_op &n, const jit_op &d) {
     bool is_short = n.is(insn_kind::mov) || n.is(insn_kind::load) || n.is(insn_kind::ld_imm64);
-    return is_short && !(n.defs & (d.uses | d.defs)) && !(n.uses & d.defs);
+    return is_short && d.kind == insn_kind::alu && !(n.defs & (d.uses | d.defs)) && !(n.uses & d.defs);
 }
 
 }  // namespace
@@ -91,8 +91,10 @@ bool lowering::fuse_test(const jit_op &d, const jit_op &next) {
 /// The same with something between the two that may come first. -> what comes behind them, or 0. Not where constants are blinded: whether one
 /// shows is asked of all that is emitted together (shows_constant), which must not have two.
 result<u32> lowering::fuse_test_apart(const jit_op &d, u32 next) {
+    if (options_.blind || !may_precede(facts_.ops[next], d))
+        return 0u;
     u32 last = next_of(next);
-    if (options_.blind || last >= facts_.ops.size() || !decides(d, facts_.ops[last]) || !may_precede(facts_.ops[next], d))
+    if (last >= facts_.ops.size() || !decides(d, facts_.ops[last]))
         return 0u;
     TRY(operation(next));
     fuse_test(d, facts_.ops[last]);

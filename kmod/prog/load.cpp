@@ -89,7 +89,7 @@ struct load_job {
 };
 
 status copy_program(load_job &j) {
-    TRY(j.insns.resize(j.a.insn_cnt));
+    TRY(j.insns.resize_zeroed(j.a.insn_cnt));
     if (port_copy_from_user(j.insns.data(), j.a.insns, j.a.insn_cnt * sizeof(bpf_insn)))
         return error(EFAULT);
     char license[128];
@@ -104,7 +104,7 @@ status copy_records(vec<u8> &out, u64 from, u32 count, u32 rec_size) {
     u64 bytes = static_cast<u64>(count) * rec_size;
     if (bytes > PORT_ALLOC_MAX)
         return error(ENOMEM);
-    TRY(out.resize(bytes));
+    TRY(out.resize_zeroed(bytes));
     return port_copy_from_user(out.data(), from, bytes) ? status(error(EFAULT)) : status();
 }
 
@@ -306,7 +306,7 @@ status fill(load_job &j) {
 prog_tag tag_of(span<const bpf_insn> insns, bool *ok) {
     prog_tag tag{};
     vec<bpf_insn> copy;
-    *ok = copy.resize(insns.size()).ok();
+    *ok = copy.resize_zeroed(insns.size()).ok();
     if (!*ok)
         return tag;
     bool second_half = false; // of a map load: numbers that differ from load to load are left out

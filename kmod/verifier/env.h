@@ -38,6 +38,7 @@ struct insn_aux {
     bool prune_point : 1 = false;
     bool jmp_point : 1 = false;
     bool jump_target : 1 = false;
+    bool reached : 1 = false, join : 1 = false; ///< from an instruction of its subprogram, from more than one (marks.cpp)
     bool queued : 1 = false;     ///< in the marks' work list
     bool encoding_ok : 1 = false; ///< checked when it was first reached
     bool operand_ok : 1 = false;  ///< the same of an arithmetic operand
@@ -213,7 +214,8 @@ struct verifier_env {
     vec<module_hold> used_modules; ///< whose functions and symbols it refers to
     verified_program *out = nullptr;
 
-    // Predecessors within a subprogram, in compressed rows: pred[pred_start[i] .. pred_start[i + 1]).
+    // Predecessors within a subprogram, in compressed rows: pred[pred_start[i] .. pred_start[i + 1]). Empty
+    // as long as no mark had to go back.
     vec<u32> pred_start;
     vec<u32> pred;
     vec<u32> mark_queue;

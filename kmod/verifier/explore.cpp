@@ -171,7 +171,7 @@ bool same_turn(const env &e, const checkpoint &st) {
 
 /// Where others may join this path, or some way behind the last checkpoint that was made, on whatever path, as Linux counts.
 bool worth_checkpoint(const env &e) {
-    bool join = !e.precision && e.pred_start[e.insn + 1] - e.pred_start[e.insn] > 1;
+    bool join = !e.precision && e.aux[e.insn].join;
     return (e.jumps - e.prev_jumps >= spread_jumps && e.processed - e.prev_processed >= spread_insns) || (join && e.cur->since >= join_insns);
 }
 

@@ -59,8 +59,8 @@ u32 jump_target(const bpf_insn &in, u32 i) { return i + 1 + static_cast<u32>(is_
 
 status fixer::start() {
     TRY(run.copy_from(e.insns));
-    TRY(keep.resize(e.count()));
-    TRY(position.resize(e.count() + 1));
+    TRY(keep.resize_zeroed(e.count()));
+    TRY(position.resize_zeroed(e.count() + 1));
     for (u32 i = 0; i < e.count(); i++)
         keep[i] = e.aux[i].seen;
     for (u32 i = 0; i + 1 < e.count(); i++) // the second word of a 64-bit immediate is never visited by itself
@@ -406,7 +406,7 @@ status fix_up(env &e) {
     TRY(f.check_reach());
     if (e.req.observer)
         e.req.observer->moved(e.req.observer->priv, f.position.view(), f.keep.view());
-    TRY(f.shown.resize(e.count()));
+    TRY(f.shown.resize_zeroed(e.count()));
     for (u32 i = 0; i < e.count(); i++) {
         if (!f.keep[i])
             continue;

@@ -193,12 +193,50 @@ void note_call(const env &e, u32 i, const insn_desc &d, insn_aux &a) {
     a.leaves_early = fn && (fn->flags & helper_tail_call);
 }
 
+template <class F> void for_each_edge(const env &e, F &&fn) {
+    for (u32 i = 0; i < e.count();) {
+        const insn_desc &d = e.desc(i);
+        if (d.falls_through && i + d.words < e.count())
+            fn(i, i + d.words);
+        if (d.jumps)
+            fn(i, static_cast<u32>(d.target));
+        i += d.words;
+    }
+}
+
+/// Who comes before each instruction; made when a mark has to go there first. ENOMEM.
+status need_preds(env &e) {
+    if (!e.pred_start.empty())
+        return {};
+    vec<u32> fill;
+    TRY(fill.resize_zeroed(e.count()));
+    TRY(e.pred_start.resize_zeroed(e.count() + 1));
+    for_each_edge(e, [&](u32, u32 to) { e.pred_start[to + 1]++; });
+    for (u32 i = 0; i < e.count(); i++)
+        e.pred_start[i + 1] += e.pred_start[i];
+    TRY(e.pred.resize_zeroed(e.pred_start[e.count()]));
+    for_each_edge(e, [&](u32 from, u32 to) { e.pred[e.pred_start[to] + fill[to]++] = from; });
+    return {};
+}
+
 /// The queue has room for every instruction.
 inline void enqueue(env &e, u32 i) {
     if (e.aux[i].queued)
         return;
     e.aux[i].queued = true;
     e.mark_queue.append(i);
+}
+
+/// A mark is new at `i`: its predecessors and the calls of what it is the entry of have to learn of it.
+status enqueue_before(env &e, u32 i) {
+    TRY(need_preds(e));
+    for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
+        enqueue(e, e.pred[p]);
+    const subprog_info &s = e.sub_of(i);
+    if (s.start == i)
+        for (u32 c : s.calls)
+            enqueue(e, c);
+    return {};
 }
 
 masks marks_after(const env &e, u32 i, const insn_desc &d) {
@@ -304,51 +342,66 @@ status update(env &e, u32 i) {
     a.live_regs = m.live_regs, a.precise_regs = m.precise_regs;
     a.live_slots = m.live_slots, a.precise_slots = m.precise_slots;
     a.outer_live = m.outer_live, a.outer_precise = m.outer_precise;
-    for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
-        enqueue(e, e.pred[p]);
-    const subprog_info &s = e.sub_of(i);
-    if (s.start == i)
-        for (u32 c : s.calls)
-            enqueue(e, c);
-    return {};
+    return enqueue_before(e, i);
+}
+
+void note_edge(insn_aux &to) {
+    to.join = to.reached;
+    to.reached = true;
+}
+
+/// The registers that are live before `i`, as long as nothing was observed yet and there are no static calls.
+void find_live_regs(env &e, u32 i) {
+    const insn_desc &d = e.desc(i);
+    u16 after = d.kind == insn_kind::exit ? reg_bit(BPF_REG_0) : 0; // what these functions return is looked at
+    if (d.falls_through)
+        after |= e.aux[i + d.words].live_regs;
+    if (d.jumps)
+        after |= e.aux[static_cast<u32>(d.target)].live_regs;
+    e.aux[i].live_regs = static_cast<u16>((after & ~defined_regs(d)) | used_regs(e, i, d));
 }
 
 /// The instruction of frame `f` that is being executed: the current one, or the frame's pending call.
 u32 insn_of_frame(env &e, u32 f) { return f == e.cur->curframe ? e.insn : e.cur->frame[f + 1]->callsite; }
 
-template <class F> void for_each_edge(const env &e, F &&fn) {
-    for (u32 i = 0; i < e.count();) {
-        const insn_desc &d = e.desc(i);
-        if (d.falls_through && i + d.words < e.count())
-            fn(i, i + d.words);
-        if (d.jumps)
-            fn(i, static_cast<u32>(d.target));
-        i += d.words;
-    }
-}
-
 }  // namespace
 
 status build_marks(env &e) {
-    TRY(e.pred_start.resize_zeroed(e.count() + 1));
-    for_each_edge(e, [&](u32, u32 to) { e.pred_start[to + 1]++; });
-    for (u32 i = 0; i < e.count(); i++)
-        e.pred_start[i + 1] += e.pred_start[i];
-    TRY(e.pred.resize_zeroed(e.pred_start[e.count()]));
-    vec<u32> fill;
-    TRY(fill.resize_zeroed(e.count()));
-    for_each_edge(e, [&](u32 from, u32 to) { e.pred[e.pred_start[to] + fill[to]++] = from; });
     TRY(e.mark_queue.reserve(e.count()));
+    bool calls = false;
     for (u32 i = 0; i < e.count();) {
         const insn_desc &d = e.desc(i);
         note_call(e, i, d, e.aux[i]);
         if (d.kind == insn_kind::exit || e.aux[i].leaves_early)
             TRY(e.sub_of(i).exits.push(i));
-        if (is_static_call(e, d))
+        if (is_static_call(e, d)) {
             TRY(e.sub_of(static_cast<u32>(d.target)).calls.push(i));
+            calls = true;
+        }
+        if (d.falls_through)
+            note_edge(e.aux[i + d.words]);
+        if (d.jumps)
+            note_edge(e.aux[static_cast<u32>(d.target)]);
         enqueue(e, i); // the queue is taken from its end: last instruction first
         i += d.words;
     }
+    if (calls)
+        return settle_marks(e);
+    // One pass from the end does, but for jumps back, whose targets come later in it.
+    u32 back = 0;
+    for (size_t n = e.mark_queue.size(); n--;) {
+        u32 i = e.mark_queue[n];
+        e.aux[i].queued = false;
+        find_live_regs(e, i);
+        const insn_desc &d = e.desc(i);
+        back += d.jumps && static_cast<u32>(d.target) <= i;
+    }
+    e.mark_queue.clear();
+    for (u32 i = 0; back && i < e.count(); i += e.desc(i).words)
+        if (const insn_desc &d = e.desc(i); d.jumps && static_cast<u32>(d.target) <= i) {
+            enqueue(e, i);
+            back--;
+        }
     return settle_marks(e);
 }
 
@@ -363,15 +416,10 @@ status settle_marks(env &e) {
 }
 
 /// A mark was set at `i` by hand: its predecessors (and calls, and callbacks that come back to it) have to learn of it.
-static void raised(env &e, u32 i) {
+static status raised(env &e, u32 i) {
     if (e.aux[i].callbacks)
         enqueue(e, i);
-    for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
-        enqueue(e, e.pred[p]);
-    const subprog_info &s = e.sub_of(i);
-    if (s.start == i)
-        for (u32 c : s.calls)
-            enqueue(e, c);
+    return enqueue_before(e, i);
 }
 
 status demand_reg(env &e, u32 regno) {
@@ -388,8 +436,7 @@ status demand_frame_reg(env &e, u32 frame, u32 regno) {
     if (a.precise_regs & reg_bit(regno))
         return {};
     a.precise_regs |= reg_bit(regno);
-    raised(e, i);
-    return {};
+    return raised(e, i);
 }
 
 /// A slot of frame `frame` is read, or must be precise, before what the frames above it are at.
@@ -403,7 +450,7 @@ static status demand_outer(env &e, u32 frame, u64 slot, bool precise) {
             continue;
         live |= slot;
         demanded |= precise ? slot : 0;
-        raised(e, i);
+        TRY(raised(e, i));
     }
     return {};
 }
@@ -428,8 +475,7 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
     a.read_slots |= b;
     a.live_slots |= b;
     enqueue(e, i);
-    raised(e, i);
-    return {};
+    return raised(e, i);
 }
 
 status demand_slot(env &e, u32 frame, u32 slot) {
@@ -440,8 +486,7 @@ status demand_slot(env &e, u32 frame, u32 slot) {
     if ((a.read_slots & b) && (a.precise_slots & b))
         return {};
     a.read_slots |= b, a.live_slots |= b, a.precise_slots |= b;
-    raised(e, i);
-    return {};
+    return raised(e, i);
 }
 
 status observe_store(env &e, u32 frame, u32 slot) {
