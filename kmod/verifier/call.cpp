@@ -283,11 +283,8 @@ status check_leave(env &e, const char *what, const char *leak_text) {
 }
 
 /// A mispredicted tail call goes into the map that another path has, which its index was not checked for.
-status check_tail_map(env &e, const map *m) {
-    const map *&seen = e.aux[e.insn].tail_map;
-    if (!seen)
-        seen = m;
-    if (seen == m || !e.req.guarded())
+status check_tail_map(env &e) {
+    if (e.aux[e.insn].call_map || !e.req.guarded())
         return {};
     verbose(e, "tail_call abusing map_ptr\n");
     return fail(EINVAL);
@@ -362,7 +359,7 @@ status apply_call(env &e, call_meta &meta) {
     TRY(release_arg(e, meta));
     if (p.flags & helper_tail_call) {
         TRY(check_leave(e, "tail_call", "tail_call would lead to reference leak"));
-        TRY(check_tail_map(e, meta.map_ptr));
+        TRY(check_tail_map(e));
     }
     TRY(check_zero_flags(e, p));
     TRY(check_retval_hook(e, p));

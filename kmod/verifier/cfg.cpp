@@ -14,7 +14,7 @@ enum : u8 { undiscovered, discovered, fallthrough_done, branch_done, explored };
 struct walk {
     env &e;
     vec<u8> mark;
-    vec<u32> stack;
+    vec<u32> stack; ///< with room for all: each is on it once
 
     /// Follows t -> to unless that was done; true: `to` is new and on the stack.
     result<bool> push(u32 t, s64 to, bool is_branch) {
@@ -43,6 +43,20 @@ struct walk {
     void mark_target(u32 i) {
         e.aux[i].prune_point = true;
         e.aux[i].jmp_point = true;
+    }
+    /// The plain case of visit(), for most of a program: what is next is new.
+    bool go_on(u32 t) {
+        const insn_desc &d = e.desc(t);
+        if (mark[t] != discovered || d.jumps || !d.falls_through || d.kind == insn_kind::call_helper || d.kind == insn_kind::call_sub ||
+            d.kind == insn_kind::call_kfunc || d.is_pseudo_func())
+            return false;
+        u32 to = t + d.words;
+        if (to >= e.count() || mark[to] != undiscovered)
+            return false;
+        mark[t] = fallthrough_done;
+        mark[to] = discovered;
+        stack.append(to);
+        return true;
     }
     status from(u32 start);
     result<bool> visit(u32 t);
@@ -112,7 +126,7 @@ status walk::from(u32 start) {
     mark[start] = discovered;
     while (!stack.empty()) {
         u32 t = stack.back();
-        if (TRY(visit(t)))
+        if (go_on(t) || TRY(visit(t)))
             continue;
         mark[t] = explored;
         stack.pop();
@@ -159,6 +173,7 @@ result<bool> walk::visit(u32 t) {
 status check_cfg(env &e) {
     walk w{e, {}, {}};
     TRY(w.mark.resize_zeroed(e.count()));
+    TRY(w.stack.reserve(e.count()));
     TRY(w.from(0));
     if (e.exception_callback && w.mark[e.subs[e.exception_callback].start] == undiscovered)
         TRY(w.from(e.subs[e.exception_callback].start));

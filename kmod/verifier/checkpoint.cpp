@@ -20,9 +20,9 @@ u64 needed_slots(const env &e, const verifier_state &st, u32 f, u32 insn) {
     u64 live = aux_of(e, st, f, insn).live_slots;
     if (f == st.curframe || e.req.guarded()) // a store's barrier hangs on what was in the slot
         return live;
-    const insn_aux &top = e.aux[insn];
+    const outer_marks &top = e.aux[insn].out();
     u32 distance = st.curframe - f;
-    return live & (distance == 1 ? top.outer_live : top.far ? top.far->live[distance - 2] : 0);
+    return live & (distance == 1 ? top.live : top.far ? top.far->live[distance - 2] : 0);
 }
 
 /// Fills in all but where registers and pages are. -> number of kept registers.

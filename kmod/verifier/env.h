@@ -32,6 +32,16 @@ struct far_marks {
     u64 live[far_frames]{}, precise[far_frames]{}, read[far_frames]{}, store[far_frames]{};
 };
 
+/// Marks of the slots of the frame that called this one (marks.h), and of those below it.
+struct outer_marks {
+    u64 live = 0;
+    u64 precise = 0;
+    u64 read = 0; ///< by a load into a register
+    u64 store = 0;
+    u64 links = 0;
+    far_marks *far = nullptr; ///< where there is something to say (env::far)
+};
+
 /// What is known of an instruction: found before exploration, observed during it, and needed by the fix-ups. All zeroes at first.
 struct insn_aux {
     // Control flow (cfg.cpp).
@@ -49,6 +59,8 @@ struct insn_aux {
     bool probes : 1 = false; ///< loads through a pointer to a kernel object, which may have become none
     bool leaves_early : 1 = false; ///< no exit, but may leave the function
     bool fastcall : 1 = false; ///< a spill or fill around a call (fastcall.h)
+    bool call_seen : 1 = false;
+    bool loop_seen : 1 = false, loop_fits : 1 = false; ///< of a call of bpf_loop
     loop_driver loop = loop_driver::none; ///< cfg.cpp: a checkpoint is made at each visit
     guard_kind guard = guard_kind::none;
     u16 subprog = 0; ///< that contains it
@@ -64,28 +76,26 @@ struct insn_aux {
     u64 read_slots = 0;
     u64 store_slots = 0;
     u64 link_slots = 0; ///< and link_regs
-    // The same of the slots of the frame that called this one (marks.h).
-    u64 outer_live = 0;
-    u64 outer_precise = 0;
-    u64 outer_read = 0; ///< by a load into a register
-    u64 outer_store = 0;
-    u64 outer_links = 0;
-    struct far_marks *far = nullptr; ///< the same of frames farther down, where there is something to say (env::far)
-    bool call_seen : 1 = false;
+    outer_marks *outer = nullptr; ///< the same of frames farther down; where there are functions to be called
     map *call_map = nullptr; ///< of a helper's call: the map that every path came with, or null
-    // A call that bpf_loop's code may stand for (expand.h): every path came with this callback and no flags.
-    bool loop_seen : 1 = false;
-    bool loop_fits : 1 = false;
-    u32 loop_sub = 0;
+    union {
+        u32 loop_sub = 0; ///< of a call that bpf_loop's code may stand for (expand.h): where loop_fits, every path came with this callback and no flags
+        u32 map_off;      ///< of ld_imm64 of a map (load.cpp)
+    };
+    union {
+        u32 guard_limit = 0; ///< of arithmetic (speculation.h)
+        u32 told;            ///< of a call: what its function is told besides its arguments, plus one (tell_function)
+        u32 map_index;       ///< of ld_imm64 of a map
+    };
     u32 callbacks = 0; ///< head of the list of callbacks that this call was seen to make (index in env::callbacks plus one)
-    u32 guard_limit = 0; ///< speculation.h
-    u32 told = 0; ///< of a call: what its function is told besides its arguments, plus one (tell_function)
-    // ld_imm64 of a map (load.cpp).
-    u32 map_index = 0;
-    u32 map_off = 0;
-    const map *tail_map = nullptr; ///< of a tail call: the map that it was seen with
     checkpoint *explored = nullptr; ///< a bucket of checkpoints, newest first: env::checkpoints()
+
+    const outer_marks &out() const {
+        static constexpr outer_marks nothing{};
+        return outer ? *outer : nothing;
+    }
 };
+static_assert(sizeof(insn_aux) == 104); // cleared for every instruction
 
 enum class sub_arg : u8 { scalar, ctx, mem, mem_or_null, object, object_or_null, arena, dynptr };
 
@@ -219,6 +229,7 @@ struct verifier_env {
     vec<u32> pred_start;
     vec<u32> pred;
     vec<u32> mark_queue;
+    vec<outer_marks> outer; ///< by instruction; empty where no function can be called
     vec<own<far_marks>> far;
     vec<callback_edge> callbacks;
     u32 exception_callback = 0; ///< subprogram, or 0

@@ -80,7 +80,7 @@ expansion find_expansion(const env &e, u32 i) {
         return expansion::loop;
     if (in.imm == BPF_FUNC_jiffies64 && port_jiffies_word())
         return expansion::jiffies;
-    if (in.imm == BPF_FUNC_tail_call && e.req.guarded() && e.aux[i].tail_map)
+    if (in.imm == BPF_FUNC_tail_call && e.req.guarded() && e.aux[i].call_map)
         return expansion::tail_check;
     return expansion::none;
 }
@@ -91,7 +91,7 @@ u32 expand(const env &e, expansion x, u32 i, bpf_insn (&out)[max_expanded]) {
     if (x == expansion::loop)
         return expand_loop(static_cast<s16>(-static_cast<s32>(e.sub_of(i).stack_depth + loop_vars_bytes)), out);
     if (x == expansion::tail_check)
-        return expand_tail_check(*e.aux[i].tail_map, e.insns[i], out);
+        return expand_tail_check(*e.aux[i].call_map, e.insns[i], out);
     return x == expansion::jiffies ? expand_jiffies(out) : 0;
 }
 

@@ -20,6 +20,7 @@ struct fixer {
     vec<u8> keep;
     vec<u32> position;    ///< of each loaded instruction in the result; [count]: their number
     bool expands = true;  ///< also what is only faster so
+    bool grown = false;   ///< something is expanded
 
     status start();
     expansion expansion_of(u32 i) const { return e.insns[i].code == (BPF_JMP | BPF_CALL) ? expansion_of_call(i) : expansion::none; }
@@ -97,7 +98,7 @@ void fixer::straighten_branches() {
 
 void fixer::count_positions() {
     u32 n = 0;
-    bool grown = false;
+    grown = false;
     for (u32 i = 0; i < e.count(); i++) {
         position[i] = n;
         if (!keep[i])
@@ -336,8 +337,11 @@ status fixer::emit_guard(u32 i) {
 }
 
 status fixer::emit() {
-    TRY(e.out->image.insns.reserve(position[e.count()]));
-    TRY(e.out->xlated.reserve(position[e.count()]));
+    bool same = position[e.count()] == e.count() && !grown;
+    if (!same) {
+        TRY(e.out->image.insns.reserve(position[e.count()]));
+        TRY(e.out->xlated.reserve(position[e.count()]));
+    }
     if (u32 sub = e.exception_callback; sub && keep[e.subs[sub].start])
         e.out->image.catcher = position[e.subs[sub].start];
     for (u32 i = 0; i < e.count(); i++) {
@@ -347,10 +351,16 @@ status fixer::emit() {
             TRY(emit_expansion(i, x));
             continue;
         }
-        TRY(e.out->image.insns.push(run[i]));
-        TRY(e.out->xlated.push(shown[i]));
+        if (!same) {
+            e.out->image.insns.append(run[i]);
+            e.out->xlated.append(shown[i]);
+        }
         TRY(emit_guard(i));
         TRY(emit_map(i));
+    }
+    if (same) {
+        e.out->image.insns = move(run);
+        e.out->xlated = move(shown);
     }
     for (u32 s = 0; s < e.subs.size(); s++) {
         subprog_info &p = e.subs[s];

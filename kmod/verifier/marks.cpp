@@ -32,13 +32,14 @@ struct masks {
     }
     /// What a callee (or a callback) demands at its entry, seen from its caller's frame.
     void add_entry(const insn_aux &entry) {
-        precise_slots |= entry.outer_precise;
-        if (!entry.far)
+        precise_slots |= entry.out().precise;
+        const far_marks *from = entry.out().far;
+        if (!from)
             return;
-        outer_live |= entry.far->live[0];
-        outer_precise |= entry.far->precise[0];
+        outer_live |= from->live[0];
+        outer_precise |= from->precise[0];
         for (u32 i = 1; i < far_frames; i++)
-            add_far(i - 1, entry.far->precise[i], entry.far->live[i]);
+            add_far(i - 1, from->precise[i], from->live[i]);
     }
     bool any_far(const u64 (&slots)[far_frames]) const {
         u64 any = 0;
@@ -88,10 +89,10 @@ void transfer_result(masks &m, u32 reg, const insn_aux &a) {
     if (m.precise_regs & reg_bit(reg)) {
         m.precise_regs &= static_cast<u16>(~reg_bit(reg));
         m.precise_slots |= a.read_slots;
-        m.outer_precise |= a.outer_read;
-        if (a.far)
+        m.outer_precise |= a.out().read;
+        if (const far_marks *far = a.out().far)
             for (u32 i = 0; i < far_frames; i++)
-                m.add_far(i, a.far->read[i], 0);
+                m.add_far(i, far->read[i], 0);
     }
 }
 
@@ -99,10 +100,10 @@ void transfer_branch(masks &m, const insn_desc &d, const insn_aux &a) {
     u16 both = reg_bit(d.dst) | (d.reg ? reg_bit(d.src) : 0);
     if (d.reg && (m.precise_regs & both))
         m.precise_regs |= both;
-    if ((m.precise_regs & a.link_regs) || (m.precise_slots & a.link_slots) || (m.outer_precise & a.outer_links)) {
+    if ((m.precise_regs & a.link_regs) || (m.precise_slots & a.link_slots) || (m.outer_precise & a.out().links)) {
         m.precise_regs |= both | a.link_regs;
         m.precise_slots |= a.link_slots;
-        m.outer_precise |= a.outer_links;
+        m.outer_precise |= a.out().links;
     }
 }
 
@@ -135,7 +136,7 @@ void transfer_precise(const env &e, masks &m, const insn_desc &d, const insn_aux
     case insn_kind::store: {
         bool whole;
         u64 own = frame_store_slots(d, &whole);
-        if (d.reg && ((m.precise_slots & (own | a.store_slots)) || (m.outer_precise & a.outer_store) || (a.far && m.any_far(a.far->store))))
+        if (d.reg && ((m.precise_slots & (own | a.store_slots)) || (m.outer_precise & a.out().store) || (a.out().far && m.any_far(a.out().far->store))))
             m.precise_regs |= reg_bit(d.src);
         if (whole)
             m.precise_slots &= ~own;
@@ -245,9 +246,11 @@ masks marks_after(const env &e, u32 i, const insn_desc &d) {
         const insn_aux &a = e.aux[j];
         m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
         m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
-        m.outer_live |= a.outer_live, m.outer_precise |= a.outer_precise;
-        if (a.far)
-            m.add_far(a.far->precise, a.far->live);
+        if (!a.outer)
+            return;
+        m.outer_live |= a.outer->live, m.outer_precise |= a.outer->precise;
+        if (a.outer->far)
+            m.add_far(a.outer->far->precise, a.outer->far->live);
     };
     if (d.kind == insn_kind::exit) {
         const subprog_info &s = e.sub_of(i);
@@ -289,21 +292,24 @@ void raise_exits(env &e, subprog_info &s, const masks &after) {
 
 /// The instruction's own far_marks. ENOMEM.
 result<far_marks *> far_of(env &e, insn_aux &a) {
-    if (!a.far) {
+    if (MODBPF_BUG_ON(!a.outer))
+        return error(EFAULT);
+    if (!a.outer->far) {
         own<far_marks> far(make<far_marks>(PORT_SLEEPING));
         if (!far)
             return error(ENOMEM);
-        a.far = far.get();
+        a.outer->far = far.get();
         TRY(e.far.push(move(far)));
     }
-    return a.far;
+    return a.outer->far;
 }
 
 /// -> true: something is new.
 result<bool> raise_far(env &e, insn_aux &a, const masks &m) {
     u64 fresh = 0;
+    const far_marks *old = a.out().far;
     for (u32 i = 0; m.has_far && i < far_frames; i++)
-        fresh |= (m.far[i] & ~(a.far ? a.far->precise[i] : 0)) | (m.far_live[i] & ~(a.far ? a.far->live[i] : 0));
+        fresh |= (m.far[i] & ~(old ? old->precise[i] : 0)) | (m.far_live[i] & ~(old ? old->live[i] : 0));
     if (!fresh)
         return false;
     far_marks *far = TRY(far_of(e, a));
@@ -329,19 +335,21 @@ status update(env &e, u32 i) {
     // What was demanded at this instruction itself is in the old marks.
     m.live_regs |= a.live_regs, m.precise_regs |= a.precise_regs;
     m.live_slots |= a.live_slots, m.precise_slots |= a.precise_slots;
-    m.outer_live |= a.outer_live, m.outer_precise |= a.outer_precise;
+    const outer_marks &out = a.out();
+    m.outer_live |= out.live, m.outer_precise |= out.precise;
     bool fresh_far = TRY(raise_far(e, a, m));
     if (a.callbacks) {
-        if (a.far)
-            m.add_far(a.far->precise, a.far->live);
+        if (out.far)
+            m.add_far(out.far->precise, out.far->live);
         raise_callback_exits(e, a, m);
     }
     if (!fresh_far && m.live_regs == a.live_regs && m.precise_regs == a.precise_regs && m.live_slots == a.live_slots &&
-        m.precise_slots == a.precise_slots && m.outer_live == a.outer_live && m.outer_precise == a.outer_precise)
+        m.precise_slots == a.precise_slots && m.outer_live == out.live && m.outer_precise == out.precise)
         return {};
     a.live_regs = m.live_regs, a.precise_regs = m.precise_regs;
     a.live_slots = m.live_slots, a.precise_slots = m.precise_slots;
-    a.outer_live = m.outer_live, a.outer_precise = m.outer_precise;
+    if (a.outer)
+        a.outer->live = m.outer_live, a.outer->precise = m.outer_precise;
     return enqueue_before(e, i);
 }
 
@@ -368,6 +376,11 @@ u32 insn_of_frame(env &e, u32 f) { return f == e.cur->curframe ? e.insn : e.cur-
 
 status build_marks(env &e) {
     TRY(e.mark_queue.reserve(e.count()));
+    if (e.subs.size() > 1) {
+        TRY(e.outer.resize_zeroed(e.count()));
+        for (u32 i = 0; i < e.count(); i++)
+            e.aux[i].outer = &e.outer[i];
+    }
     bool calls = false;
     for (u32 i = 0; i < e.count();) {
         const insn_desc &d = e.desc(i);
@@ -445,7 +458,9 @@ static status demand_outer(env &e, u32 frame, u64 slot, bool precise) {
         u32 i = insn_of_frame(e, f), distance = f - frame;
         insn_aux &a = e.aux[i];
         far_marks *far = distance == 1 ? nullptr : TRY(far_of(e, a));
-        u64 &live = far ? far->live[distance - 2] : a.outer_live, &demanded = far ? far->precise[distance - 2] : a.outer_precise;
+        if (MODBPF_BUG_ON(!a.outer))
+            return error(EFAULT);
+        u64 &live = far ? far->live[distance - 2] : a.outer->live, &demanded = far ? far->precise[distance - 2] : a.outer->precise;
         if ((live & slot) && (!precise || (demanded & slot)))
             continue;
         live |= slot;
@@ -463,7 +478,9 @@ status observe_read(env &e, u32 frame, u32 slot, bool loaded) {
         trace_read(e, frame, slot, true);
     if (loaded && frame < top) { // followed in the function that loads it
         insn_aux &at = e.aux[e.insn];
-        u64 *reads = frame + 1 == top ? &at.outer_read : &TRY(far_of(e, at))->read[top - frame - 2];
+        if (MODBPF_BUG_ON(!at.outer))
+            return error(EFAULT);
+        u64 *reads = frame + 1 == top ? &at.outer->read : &TRY(far_of(e, at))->read[top - frame - 2];
         if (!(*reads & b)) {
             *reads |= b;
             enqueue(e, e.insn);
@@ -492,7 +509,9 @@ status demand_slot(env &e, u32 frame, u32 slot) {
 status observe_store(env &e, u32 frame, u32 slot) {
     insn_aux &a = e.aux[e.insn];
     u32 distance = e.cur->curframe - frame;
-    u64 &stores = distance == 0 ? a.store_slots : distance == 1 ? a.outer_store : TRY(far_of(e, a))->store[distance - 2], b = 1ull << slot;
+    if (MODBPF_BUG_ON(distance && !a.outer))
+        return error(EFAULT);
+    u64 &stores = distance == 0 ? a.store_slots : distance == 1 ? a.outer->store : TRY(far_of(e, a))->store[distance - 2], b = 1ull << slot;
     if (stores & b)
         return {};
     stores |= b;
@@ -502,9 +521,13 @@ status observe_store(env &e, u32 frame, u32 slot) {
 
 status observe_links(env &e, u16 regs, u64 slots, u64 outer_slots) {
     insn_aux &a = e.aux[e.insn];
-    if ((a.link_regs & regs) == regs && (a.link_slots & slots) == slots && (a.outer_links & outer_slots) == outer_slots)
+    if ((a.link_regs & regs) == regs && (a.link_slots & slots) == slots && (a.out().links & outer_slots) == outer_slots)
         return {};
-    a.link_regs |= regs, a.link_slots |= slots, a.outer_links |= outer_slots;
+    if (MODBPF_BUG_ON(outer_slots && !a.outer))
+        return error(EFAULT);
+    a.link_regs |= regs, a.link_slots |= slots;
+    if (a.outer)
+        a.outer->links |= outer_slots;
     enqueue(e, e.insn);
     return {};
 }
