@@ -232,4 +232,4 @@ help:
 	@echo "make deps       install what building and testing need from Debian's packages"
 	@echo "make clean      remove build/"
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path $(B)/debug-kernel -prune -o -name '*.d' -type f -print 2>/dev/null)
