@@ -20,6 +20,8 @@ u64 kfunc_cgroup_release(u64 r1, u64, u64, u64, u64) {
     port_cgroup_put(r1);
     return 0;
 }
+/// task_get_cgroup1(task, hierarchy)
+u64 kfunc_task_get_cgroup1(u64 r1, u64 r2, u64, u64, u64) { return port_task_cgroup1(r1, static_cast<s32>(r2)); }
 /// task_under_cgroup(task, ancestor)
 u64 kfunc_task_under_cgroup(u64 r1, u64 r2, u64, u64, u64) { return port_task_under_cgroup(r1, r2); }
 

@@ -149,7 +149,7 @@ constexpr kfunc_row table[] = {
     {"bpf_sock_destroy", trusted, tracing, only::iter},
     kfunc_row{"bpf_task_acquire", acq | rcu | nul, objects}.runs(kfunc_task_acquire),
     kfunc_row{"bpf_task_from_pid", acq | nul, objects}.runs(kfunc_task_from_pid),
-    {"bpf_task_get_cgroup1", acq | rcu | nul, objects},
+    kfunc_row{"bpf_task_get_cgroup1", acq | rcu | nul, objects}.runs(kfunc_task_get_cgroup1),
     kfunc_row{"bpf_task_release", rel, objects}.runs(kfunc_task_release),
     kfunc_row{"bpf_task_under_cgroup", rcu, objects}.runs(kfunc_task_under_cgroup),
     kfunc_row{"bpf_throw", 0, objects, only::none, does::throw_}.runs(kfunc_throw),

@@ -79,6 +79,7 @@ MODBPF_KFUNC(cgroup_acquire);
 MODBPF_KFUNC(cgroup_ancestor);
 MODBPF_KFUNC(cgroup_from_id);
 MODBPF_KFUNC(cgroup_release);
+MODBPF_KFUNC(task_get_cgroup1);
 MODBPF_KFUNC(task_under_cgroup);
 // iter_bits.cpp
 MODBPF_KFUNC(iter_bits_new);

@@ -310,6 +310,9 @@ void port_cgroup_put(u64 cgroup);
 u64 port_cgroup_ancestor(u64 cgroup, int level); /* held */
 u64 port_cgroup_from_id(u64 id); /* in the unified hierarchy; held */
 bool port_task_under_cgroup(u64 task, u64 cgroup);
+/* The task's group in the hierarchy of version 1 with this number; held; 0: none. With interrupts off and in an NMI hierarchies without a
+ * controller are not looked at. 0 on kernels before 6.7, which free what is looked at too early. */
+u64 port_task_cgroup1(u64 task, int hierarchy);
 /* Steps of iterators, inside RCU: from one that is held, or was given by the last step. 0: behind the last. */
 u64 port_process_first(void); /* the idle task; the others follow in the order of their birth */
 u64 port_process_next(u64 task);

@@ -106,6 +106,8 @@ int modbpf_ksym_task_stack_get(struct task_struct *task);
 void modbpf_ksym_task_stack_put(struct task_struct *task);
 /* Drops a reference of rcu_users, in any context where nothing is locked, where it was found. */
 bool modbpf_ksym_has_task_put(void);
+bool modbpf_ksym_has_cgroup1(void);
+struct cgroup *modbpf_ksym_cgroup1(struct task_struct *task, int hierarchy); /* held, or an error; interrupts on */
 void modbpf_ksym_task_put(struct task_struct *task);
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n); /* 0 or -errno; no fault does harm */
 /* Gives back an address space from any context, where it was found. */

@@ -94,6 +94,7 @@
 	X(REPLACE_FD, replace_fd) \
 	X(SECURITY_BPF, security_bpf) \
 	X(CGROUP_FROM_FD, cgroup_v1v2_get_from_fd) \
+	X(TASK_GET_CGROUP1, task_get_cgroup1) \
 	X(CSS_TASKS_START, css_task_iter_start) \
 	X(CSS_TASKS_NEXT, css_task_iter_next) \
 	X(CSS_TASKS_END, css_task_iter_end) \
@@ -103,6 +104,7 @@
 /* Those that no header declares. */
 long __x64_sys_perf_event_open(const struct pt_regs *regs);
 long __ia32_sys_perf_event_open(const struct pt_regs *regs);
+struct cgroup *task_get_cgroup1(struct task_struct *tsk, int hierarchy_id); /* 6.1 has none */
 long perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 void flush_tlb_kernel_range(unsigned long start, unsigned long end);
 
@@ -439,6 +441,16 @@ notrace bool modbpf_ksym_has_task_put(void)
 notrace void modbpf_ksym_task_put(struct task_struct *task)
 {
 	static_call(modbpf_put_task_struct_rcu_user)(task);
+}
+
+notrace bool modbpf_ksym_has_cgroup1(void)
+{
+	return found[TASK_GET_CGROUP1];
+}
+
+notrace struct cgroup *modbpf_ksym_cgroup1(struct task_struct *task, int hierarchy)
+{
+	return static_call(modbpf_task_get_cgroup1)(task, hierarchy);
 }
 
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n)

@@ -208,6 +208,34 @@ notrace bool port_task_under_cgroup(u64 task, u64 cgroup)
 	return under;
 }
 
+/*
+ * A task's groups that have a controller are found under RCU alone. The others hang on a list, under a lock of the kernel's that is only
+ * ever held with interrupts off: who comes with interrupts on cannot be inside it.
+ */
+notrace u64 port_task_cgroup1(u64 task, int hierarchy)
+{
+	struct cgroup *c;
+	struct css_set *set;
+	u64 found = 0;
+	int i;
+
+	if (!modbpf_ksym_has_cgroup1())
+		return 0;
+	if (!in_nmi() && !irqs_disabled()) {
+		c = modbpf_ksym_cgroup1((struct task_struct *)task, hierarchy);
+		return IS_ERR_OR_NULL(c) ? 0 : (u64)c;
+	}
+	rcu_read_lock();
+	set = task_css_set((struct task_struct *)task);
+	for (i = 0; i < CGROUP_SUBSYS_COUNT && !found; i++) {
+		c = set->subsys[i] ? READ_ONCE(set->subsys[i]->cgroup) : NULL;
+		if (c && c->root != &cgrp_dfl_root && c->root->hierarchy_id == hierarchy)
+			found = port_cgroup_get((u64)c);
+	}
+	rcu_read_unlock();
+	return found;
+}
+
 size_t port_cpumask_size(void)
 {
 	return sizeof(struct cpumask);

@@ -265,6 +265,7 @@ bool port_cgroups_lock(void) { return false; }
 void port_cgroups_unlock(void) {}
 bool port_symbol_at(void *, u64) { return false; }
 bool port_task_under_cgroup(u64, u64) { return false; }
+u64 port_task_cgroup1(u64, int) { return 0; }
 u64 port_process_first() { return 0; }
 u64 port_process_next(u64) { return 0; }
 u64 port_thread_next(u64) { return 0; }

@@ -83,8 +83,12 @@ int BPF_PROG(on_new, struct task_struct *task)
 struct cgroup_subsys_state {
 	int id;
 } __attribute__((preserve_access_index));
+struct kernfs_node {
+	__u64 id;
+} __attribute__((preserve_access_index));
 struct cgroup {
 	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
 } __attribute__((preserve_access_index));
 struct bpf_iter_task {
 	__u64 __opaque[3];
@@ -102,6 +106,7 @@ extern struct cgroup_subsys_state *bpf_iter_css_next(struct bpf_iter_css *it) __
 extern void bpf_iter_css_destroy(struct bpf_iter_css *it) __ksym;
 extern struct cgroup *bpf_cgroup_from_id(__u64 id) __ksym;
 extern struct cgroup *bpf_cgroup_ancestor(struct cgroup *cgrp, int level) __ksym;
+extern struct cgroup *bpf_task_get_cgroup1(struct task_struct *task, int hierarchy) __ksym;
 extern void bpf_cgroup_release(struct cgroup *cgrp) __ksym;
 extern int bpf_copy_from_user_str(void *dst, __u32 size, const void *from, __u64 flags) __ksym;
 
@@ -174,6 +179,50 @@ int BPF_PROG(on_call, struct pt_regs *regs, long id)
 		bpf_cgroup_release(root);
 	}
 	bpf_cgroup_release(from);
+	return 0;
+}
+
+struct {
+	int hierarchies[4]; /* one with a controller, one without, one that is not there */
+	__u64 called[3], switched[3]; /* the groups' ids, in a call of the task's and when it leaves its CPU, with interrupts off */
+	int calls, switches;
+} first SEC(".data.first");
+
+static __u64 group_of(struct task_struct *task, int hierarchy)
+{
+	struct cgroup *c = bpf_task_get_cgroup1(task, hierarchy);
+	__u64 id;
+
+	if (!c)
+		return 0;
+	id = c->kn->id;
+	bpf_cgroup_release(c);
+	return id;
+}
+
+SEC("tp_btf/sys_enter")
+int on_first(struct pt_regs *regs)
+{
+	int i;
+
+	if (bpf_get_current_pid_tgid() >> 32 != target)
+		return 0;
+	for (i = 0; i < 3; i++)
+		first.called[i] = group_of(bpf_get_current_task_btf(), first.hierarchies[i]);
+	first.calls++;
+	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, _Bool preempted, struct task_struct *before, struct task_struct *after)
+{
+	int i;
+
+	if (before->tgid != target)
+		return 0;
+	for (i = 0; i < 3; i++)
+		first.switched[i] = group_of(before, first.hierarchies[i]);
+	first.switches++;
 	return 0;
 }
 
