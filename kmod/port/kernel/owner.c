@@ -134,12 +134,12 @@ static int get_task(int fd, u64 *owner)
 
 static int get_cgroup(int fd, u64 *owner)
 {
-	struct port_cgroup *group;
-	int ret = port_cgroup_open(fd, &group);
+	struct cgroup *group = modbpf_ksym_cgroup_from_fd(fd); /* of either version, unlike a cgroup array's */
 
-	if (!ret)
-		*owner = (unsigned long)group;
-	return ret;
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	*owner = (unsigned long)group;
+	return 0;
 }
 
 static int get_inode(int fd, u64 *owner)

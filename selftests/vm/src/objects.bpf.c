@@ -188,14 +188,24 @@ struct {
 	int calls, switches;
 } first SEC(".data.first");
 
+struct {
+	__uint(type, 32 /* BPF_MAP_TYPE_CGRP_STORAGE */);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} storage SEC(".maps");
+
 static __u64 group_of(struct task_struct *task, int hierarchy)
 {
 	struct cgroup *c = bpf_task_get_cgroup1(task, hierarchy);
-	__u64 id;
+	__u64 id, *kept;
 
 	if (!c)
 		return 0;
 	id = c->kn->id;
+	kept = bpf_cgrp_storage_get(&storage, c, 0, 0);
+	if (kept)
+		*kept += id;
 	bpf_cgroup_release(c);
 	return id;
 }

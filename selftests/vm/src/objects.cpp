@@ -5,6 +5,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -156,12 +158,19 @@ void first_version() {
     } s = {{controller.number, named.number, 77, 0}, {}, {}, 0, 0};
     unsigned key = 0;
     bpf_map_update_elem(bpf_map__fd(find(".data.first")), &key, &s, 0);
+    int folder = open(controller.group.c_str(), O_RDONLY | O_DIRECTORY), storage = bpf_map__fd(find("storage"));
+    unsigned long kept = 0;
+    ok(!bpf_map_update_elem(storage, &folder, &kept, BPF_NOEXIST), "objects: storage of a group of version 1 (%d)", errno);
     bpf_link *l = attach("on_first"), *switches = attach("on_switch");
     for (int i = 0; i < 20; i++)
         usleep(1000);
     s = read_out<seen>(".data.first");
     bpf_link__destroy(switches);
     bpf_link__destroy(l);
+    bool found = !bpf_map_lookup_elem(storage, &folder, &kept) && !bpf_map_delete_elem(storage, &folder);
+    ok(found && kept >= static_cast<unsigned long>(s.calls + s.switches) * controller.id && kept % controller.id == 0,
+       "objects: programs find it there: %lu", kept);
+    close(folder);
     ok(s.calls > 0 && s.called[0] == controller.id && s.called[1] == named.id && !s.called[2], "objects: groups of version 1 in a call: %lu %lu %lu",
        s.called[0], s.called[1], s.called[2]);
     // The kernel's own BPF takes a lock here for the group without a controller; modbpf has no answer then.
