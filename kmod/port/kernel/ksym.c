@@ -104,6 +104,10 @@
 /* Those that no header declares. */
 long __x64_sys_perf_event_open(const struct pt_regs *regs);
 long __ia32_sys_perf_event_open(const struct pt_regs *regs);
+#ifndef CONFIG_BPF_SYSCALL
+union bpf_attr;
+int security_bpf(int cmd, union bpf_attr *attr, unsigned int size);
+#endif
 struct cgroup *task_get_cgroup1(struct task_struct *tsk, int hierarchy_id); /* 6.1 has none */
 long perf_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 void flush_tlb_kernel_range(unsigned long start, unsigned long end);
