@@ -88,7 +88,7 @@ struct page **modbpf_region_pages(struct port_region *r, size_t *count);
  * call to a function whose address the kernel itself never takes would fault, because its endbr64 was sealed.
  * Each is valid only when the matching modbpf_has_* says so.
  */
-void modbpf_ksym_init(void);
+void modbpf_ksym_init(void); /* behind modbpf_work_init */
 bool modbpf_has_text(void);
 void *modbpf_ksym_text_alloc(size_t size);
 void modbpf_ksym_text_free(void *p);

@@ -151,15 +151,25 @@ static void bind(void)
 	FUNCTIONS(BIND)
 }
 
+static struct kprobe finder = { .flags = KPROBE_FLAG_DISABLED };
+static struct port_work finder_work;
+
+/* Waits for an RCU grace period, which insmod need not. */
+static void drop_finder(struct port_work *work)
+{
+	unregister_kprobe(&finder);
+}
+
 static unsigned long find_kallsyms(void)
 {
-	struct kprobe kp = { .symbol_name = names[KALLSYMS_LOOKUP_NAME], .flags = KPROBE_FLAG_DISABLED };
 	unsigned long addr;
 
-	if (register_kprobe(&kp))
+	finder.symbol_name = names[KALLSYMS_LOOKUP_NAME];
+	if (register_kprobe(&finder))
 		return 0;
-	addr = (unsigned long)kp.addr;
-	unregister_kprobe(&kp);
+	addr = (unsigned long)finder.addr;
+	port_work_init(&finder_work, drop_finder);
+	port_work_queue(&finder_work);
 	return addr;
 }
 

@@ -122,14 +122,14 @@ static int __init modbpf_init(void)
 		return -ENODEV;
 	}
 	modbpf_random_init();
+	ret = modbpf_work_init();
+	if (ret)
+		return ret;
 	modbpf_ksym_init();
 	modbpf_signals_init();
 	modbpf_objects_init();
 	modbpf_stack_init();
 	modbpf_vma_init();
-	ret = modbpf_work_init();
-	if (ret)
-		return ret;
 	ret = modbpf_tracepoint_init();
 	if (ret)
 		goto no_tracepoint;
