@@ -48,6 +48,9 @@ modbpf run --output json --duration 1.5 --attach on_function=kprobe:vfs_read --a
 	-a on_raw=raw_tp:sys_enter -a on_typed=fentry:vfs_read -a on_typed=fentry:vfs_write $o/attach.bpf.o >/tmp/refused.out 2>&1; rc=$?
 same "run --attach: one place for a typed program: status" 1 $rc
 check_match "run --attach: one place for a typed program" 'on_typed=fentry:vfs_write: the program is on fentry:vfs_read already' "$(cat /tmp/refused.out)"
+# Somebody had switched its event off: loading a program that prints lines switches it on again.
+printing=/sys/kernel/tracing/events/modbpf/bpf_trace_printk/enable
+echo 0 >$printing
 rm -f /tmp/run.out
 modbpf run --output json --top runs --duration 5 --attach on_function=kprobe:vfs_read --attach on_function=kprobe:vfs_write --attach on_return=kretprobe:vfs_read \
 	--attach on_event=tp:sched:sched_switch -a on_raw=raw_tp:sys_enter -a on_typed=fentry:vfs_read -a on_clock=profile:49 \
@@ -63,6 +66,7 @@ for place in FUNCTION RETURNED EVENT RAW TYPED CLOCK USER FAULT; do
 	check_match "run --attach: runs at $place" "\"key\": \"$place\", \"value\": [1-9]" "$last"
 done
 same "run --output json: records by field" 2 "$(count '^\{"type": "event", "time": [0-9.]+, "map": "(ring|perf)_events", "data": \{"pid": [0-9]+, "n": 0, "name": "/t/marker"\}\}$' /tmp/run.out)"
+same "run: lines of trace_printk are switched on again" 1 "$(cat $printing)"
 same "run --output json: lines of trace_printk" 1 "$(count '^\{"type": "trace", "time": [0-9.]+, "text": "opened /t/marker n=0"\}$' /tmp/run.out)"
 check_match "run --output json: the end" '^\{"type": "end", "seconds": [5-9]\.[0-9]+, "records": 3, "lost": 0, "programs": \[.*"maps": \{.*\}\}$' "$last"
 check_match "run --output json: costs" '"name": "on_function", "runs": [1-9][0-9]*, "run_time_ns": [1-9].*"interval_mean_ns": \{"p50": [1-9]' "$last"
