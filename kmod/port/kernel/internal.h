@@ -150,6 +150,7 @@ struct modbpf_range {
 };
 /* Where a function of that name lies; empty where that cannot be known. */
 struct modbpf_range modbpf_ksym_range(const char *name);
+struct modbpf_range modbpf_ksym_range_at(unsigned long start); /* of the function that begins there */
 
 /* The first function of this name that the function tracer can be put in; 0: none. */
 unsigned long modbpf_ksym_traceable(const char *name);
@@ -190,7 +191,7 @@ void modbpf_signals_flush(void);
 void modbpf_objects_init(void); /* objects.c */
 void modbpf_objects_flush(void);
 void modbpf_stack_init(void); /* stack.c */
-extern struct pt_regs modbpf_at_system_call; /* for port_stack_save: where perf's hook at a system call was called from */
+extern struct pt_regs modbpf_at_system_call[2]; /* for port_stack_save: where a system call's entry or exit called our probe */
 void modbpf_vma_init(void); /* vma.c */
 void modbpf_vma_flush(void);
 int modbpf_tracepoint_init(void); /* CPU hotplug for per-CPU counters */
@@ -206,9 +207,10 @@ struct tracepoint *modbpf_kernel_tracepoint(const char *name); /* not of a modul
 extern u8 modbpf_no_record[];
 /* syscall_tp.c: which system call's entry or exit an event of the kernel's is. False: none. */
 struct syscall_place {
-	int nr;
+	int nr, args; /* its number; how many arguments it has */
 	bool exit;
 };
+unsigned long modbpf_syscall_probe(bool exit); /* the function at all entries or exits, which calls the programs */
 bool modbpf_syscall_tp(const struct trace_event_call *call, struct syscall_place *place);
 int modbpf_syscall_tp_attach(const struct syscall_place *place, port_tracepoint_fn fn, void *priv, struct port_event **out);
 

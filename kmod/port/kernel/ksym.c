@@ -230,15 +230,20 @@ bool modbpf_ksym_notrace(unsigned long addr)
 	return !static_call(modbpf_ftrace_location_range)(addr, addr + size - 1);
 }
 
-struct modbpf_range modbpf_ksym_range(const char *name)
+struct modbpf_range modbpf_ksym_range_at(unsigned long start)
 {
-	struct modbpf_range range = { port_ksym_lookup(name) };
+	struct modbpf_range range = { start };
 	unsigned long offset;
 
-	if (!range.start || !found[KALLSYMS_LOOKUP_SIZE_OFFSET] ||
-	    !static_call(modbpf_kallsyms_lookup_size_offset)(range.start, &range.size, &offset))
+	if (!start || !found[KALLSYMS_LOOKUP_SIZE_OFFSET] ||
+	    !static_call(modbpf_kallsyms_lookup_size_offset)(start, &range.size, &offset))
 		range.size = 0;
 	return range;
+}
+
+struct modbpf_range modbpf_ksym_range(const char *name)
+{
+	return modbpf_ksym_range_at(port_ksym_lookup(name));
 }
 
 unsigned long modbpf_ksym_function(const char *name)

@@ -9,8 +9,8 @@
  * A trampoline's image, which the unwinder gets through by its frame pointer and takes for no text, may lie between what ran the program
  * and the traced function: such frames are left out where a chain begins.
  *
- * At system calls perf gives the task's own registers, and its functions are still on the stack. There a chain begins with the one that
- * is its hook, as it does for Linux's programs at those tracepoints.
+ * At a system call's tracepoint the probe is ours, where perf's is for Linux's programs (syscall_tp.c). A chain begins with perf's all the
+ * same, so that what reads chains finds the place under the name it knows, and goes on with what called ours.
  */
 #include "port/kernel/internal.h"
 
@@ -51,29 +51,36 @@ static notrace void follow(struct chain *c, struct unwind_state *state)
 	}
 }
 
-struct pt_regs modbpf_at_system_call; /* stands for registers: never read, and none of the user's */
-static struct modbpf_range perf_hooks[2]; /* constant after init */
+struct pt_regs modbpf_at_system_call[2]; /* stand for registers at an entry and at an exit: never read, and none of the user's */
+static struct modbpf_range probes[2]; /* ours; these are constant after init */
+static u64 stand_ins[2];
 
 void modbpf_stack_init(void)
 {
-	perf_hooks[0] = modbpf_ksym_range("perf_syscall_enter");
-	perf_hooks[1] = modbpf_ksym_range("perf_syscall_exit");
+	static const char *const perf_probes[] = { "perf_syscall_enter", "perf_syscall_exit" };
+	struct modbpf_range range;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		range = modbpf_ksym_range(perf_probes[i]);
+		stand_ins[i] = range.start ? range.start + range.size / 2 : 0; /* a return address: not the first byte */
+		probes[i] = modbpf_ksym_range_at(modbpf_syscall_probe(i));
+	}
 }
 
-static notrace bool in_hook(unsigned long ip)
-{
-	return ip - perf_hooks[0].start < perf_hooks[0].size || ip - perf_hooks[1].start < perf_hooks[1].size;
-}
-
-static notrace void system_call_chain(struct chain *c, void *frame)
+static notrace void system_call_chain(struct chain *c, int side, void *frame)
 {
 	struct unwind_state state;
 
 	unwind_start(&state, current, NULL, frame);
-	while (!unwind_done(&state) && !in_hook(unwind_get_return_address(&state)))
+	while (!unwind_done(&state) && unwind_get_return_address(&state) - probes[side].start >= probes[side].size)
 		unwind_next_frame(&state);
-	if (unwind_done(&state))
+	if (unwind_done(&state)) {
 		unwind_start(&state, current, NULL, frame);
+	} else if (stand_ins[side]) {
+		chain_add(c, stand_ins[side]);
+		unwind_next_frame(&state);
+	}
 	follow(c, &state);
 }
 
@@ -81,8 +88,8 @@ static notrace void kernel_chain(struct chain *c, struct pt_regs *regs, void *fr
 {
 	struct unwind_state state;
 
-	if (regs == &modbpf_at_system_call) {
-		system_call_chain(c, frame);
+	if (regs >= modbpf_at_system_call && regs < modbpf_at_system_call + 2) {
+		system_call_chain(c, regs - modbpf_at_system_call, frame);
 		return;
 	}
 	if (regs && user_mode(regs))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tracepoint events of system calls of which nobody looks at the record. One probe of ours on sys_enter, and one on sys_exit, is there
- * while any such event is attached; both find the events by the call's number.
+ * Tracepoint events of system calls. One probe of ours on sys_enter, and one on sys_exit, is there while any such event is attached; both
+ * find the events by the call's number, and make the record, as events/syscalls/.../format describes it, when there is one.
  *
  * `lock` guards the lists and the probes. Probes read the lists under RCU, which preemption off is: they are unlinked, and freed behind a
  * grace period. A list goes from new to old.
@@ -22,8 +22,18 @@ struct syscall_event {
 	struct syscall_event *next;
 	port_tracepoint_fn fn;
 	void *priv;
+	u32 size; /* of its record */
 	int nr;
 	bool exit;
+};
+
+struct record {
+	u64 common; /* no program may load it */
+	u64 nr; /* an int, and padding */
+	union {
+		unsigned long args[6];
+		long ret;
+	};
 };
 
 struct side {
@@ -53,27 +63,46 @@ static __always_inline struct syscall_event *first(struct side *s, int nr)
 }
 
 /* Kernels from 6.13 on let these tracepoints be preempted. */
-static __always_inline void call(struct side *s, struct pt_regs *regs)
+static notrace void on_enter(void *unused, struct pt_regs *regs, long id)
 {
+	struct record record;
 	struct syscall_event *e;
 
 	preempt_disable_notrace();
-	for (e = first(s, number_of(regs)); e; e = READ_ONCE(e->next))
-		e->fn(e->priv, modbpf_no_record, 0, NULL);
+	e = first(&sides[0], number_of(regs));
+	if (e) {
+		record.common = 0;
+		record.nr = e->nr;
+		syscall_get_arguments(current, regs, record.args);
+		for (; e; e = READ_ONCE(e->next))
+			e->fn(e->priv, &record, e->size, &modbpf_at_system_call[0]);
+	}
 	preempt_enable_notrace();
-}
-
-static notrace void on_enter(void *unused, struct pt_regs *regs, long id)
-{
-	call(&sides[0], regs);
 }
 NOKPROBE_SYMBOL(on_enter);
 
 static notrace void on_exit(void *unused, struct pt_regs *regs, long ret)
 {
-	call(&sides[1], regs);
+	struct record record;
+	struct syscall_event *e;
+
+	preempt_disable_notrace();
+	e = first(&sides[1], number_of(regs));
+	if (e) {
+		record.common = 0;
+		record.nr = e->nr;
+		record.ret = syscall_get_return_value(current, regs);
+		for (; e; e = READ_ONCE(e->next))
+			e->fn(e->priv, &record, e->size, &modbpf_at_system_call[1]);
+	}
+	preempt_enable_notrace();
 }
 NOKPROBE_SYMBOL(on_exit);
+
+unsigned long modbpf_syscall_probe(bool exit)
+{
+	return (unsigned long)(exit ? (void *)on_exit : (void *)on_enter);
+}
 
 static struct side sides[2] = {
 	{ .tracepoint = "sys_enter", .probe = (port_raw_tp_fn)(void *)on_enter },
@@ -120,6 +149,7 @@ bool modbpf_syscall_tp(const struct trace_event_call *call, struct syscall_place
 	if (strcmp(call->class->system, "syscalls") || !meta || (meta->enter_event != call && meta->exit_event != call))
 		return false;
 	place->nr = meta->syscall_nr;
+	place->args = meta->nb_args;
 	place->exit = meta->exit_event == call;
 	return place->nr >= 0 && place->nr < NR_syscalls;
 }
@@ -136,6 +166,7 @@ int modbpf_syscall_tp_attach(const struct syscall_place *place, port_tracepoint_
 	e->priv = priv;
 	e->nr = place->nr;
 	e->exit = place->exit;
+	e->size = place->exit ? offsetofend(struct record, ret) : offsetof(struct record, args[place->args]);
 	ret = link_in(e);
 	if (ret) {
 		kfree(e);

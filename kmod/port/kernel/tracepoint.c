@@ -2,7 +2,7 @@
 /*
  * Tracepoint events: one kernel perf counter a CPU, period 1, whose overflow handler gets the record. So the kernel
  * fills the record, filters recursion and enables the tracepoint, and all of that is exported interface. Where nobody looks at the
- * record none is made: the event is then a probe at the tracepoint itself, or one for all system calls (syscall_tp.c).
+ * record none is made: the event is then a probe at the tracepoint itself. System calls have a way of their own (syscall_tp.c).
  *
  * Locks: `events_lock` guards the list of attached events and their counters. Perf's locks are taken inside it, and under
  * those the kernel waits for CPU hotplug; so the hotplug callback may not take it. A CPU that comes up is only marked
@@ -41,8 +41,7 @@ static notrace void on_overflow(struct perf_event *counter, struct perf_sample_d
 	struct perf_raw_record *raw = data->raw;
 
 	if (raw)
-		/* At system calls these are the task's own: no place in the kernel to unwind from. */
-		e->fn(e->priv, raw->frag.data, raw->frag.size, user_mode(regs) ? &modbpf_at_system_call : regs);
+		e->fn(e->priv, raw->frag.data, raw->frag.size, regs);
 }
 NOKPROBE_SYMBOL(on_overflow);
 
@@ -280,7 +279,7 @@ int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv,
 
 	if (ret)
 		return ret;
-	if (bare && place.is_syscall)
+	if (place.is_syscall)
 		return modbpf_syscall_tp_attach(&place.syscall, fn, priv, out);
 	if (bare && place.tp)
 		return attach_bare(place.tp, fn, priv, out);

@@ -7,7 +7,7 @@
 
 #define NR_GETPGID 121
 
-enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, COUNTERS };
+enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, SYSCALL_EXIT, SIX_ARGS, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, COUNTERS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -28,6 +28,7 @@ struct {
 } perf SEC(".maps");
 
 const volatile __u32 target = 0; /* thread group to count */
+const volatile __u32 group = 0; /* its process group */
 __u64 cookie_seen = 0;
 __u64 func_ip_kprobe = 0;
 __u64 func_ip_kretprobe = 0;
@@ -100,6 +101,32 @@ int on_tracepoint(struct sys_enter_record *ctx)
 	data[1] = ctx->args[0];
 	if (bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, data, sizeof(data)) == 0)
 		count(PERF);
+	return 0;
+}
+
+struct sys_exit_record {
+	__u64 common;
+	__s64 nr;
+	__s64 ret;
+};
+
+SEC("tracepoint/syscalls/sys_exit_getpgid")
+int on_exit(struct sys_exit_record *ctx)
+{
+	if (!ours())
+		return 0;
+	count(SYSCALL_EXIT);
+	if (ctx->nr != NR_GETPGID || ctx->ret != group)
+		count(BAD_ARGS);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_enter_mmap")
+int on_six_args(struct sys_enter_record *ctx)
+{
+	if (ours() && ctx->args[0] == 0x1000 && ctx->args[1] == 2 && ctx->args[2] == 3 && ctx->args[3] == 4 && ctx->args[4] == 5 &&
+	    ctx->args[5] == 6)
+		count(SIX_ARGS);
 	return 0;
 }
 

@@ -7,14 +7,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <vector>
 
 #include "tap.h"
 
-enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, COUNTERS };
-static const char *const names[] = {"kprobe", "kretprobe", "tracepoint", "raw_tp"};
+enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, SYSCALL_EXIT, SIX_ARGS, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, COUNTERS };
+static const char *const names[] = {"kprobe", "kretprobe", "tracepoint", "raw_tp", "exit of a system call"};
 
 constexpr int calls_per_cpu = 500;
 constexpr unsigned long test_cookie = 0x1122334455667788;
@@ -69,7 +70,8 @@ int main(int argc, char **argv) {
     bpf_map *rodata = nullptr, *m;
     bpf_object__for_each_map(m, obj) if (strstr(bpf_map__name(m), ".rodata")) rodata = m;
     unsigned *target = static_cast<unsigned *>(const_cast<void *>(bpf_map__initial_value(rodata, &size)));
-    *target = getpid();
+    target[0] = getpid();
+    target[1] = getpgid(0);
     if (!ok(bpf_object__load(obj) == 0, "events: programs load"))
         return tap_exit();
     int counts = bpf_object__find_map_fd_by_name(obj, "counts");
@@ -92,7 +94,9 @@ int main(int argc, char **argv) {
             links.push_back(l);
     }
     call_everywhere();
-    for (int i = 0; i < 4; i++) {
+    syscall(SYS_mmap, 0x1000, 2, 3, 4, 5, 6); // an offset within a page: refused
+    ok(counter(counts, SIX_ARGS) == 1, "events: six arguments of a system call");
+    for (int i = 0; i < 5; i++) {
         unsigned long n = counter(counts, i);
         ok(n == expected, "events: %s hit %lu times, expected %lu", names[i], n, expected);
     }
@@ -120,7 +124,7 @@ int main(int argc, char **argv) {
     for (auto l : links)
         ok(bpf_link__destroy(l) == 0, "events: detaches");
     call_everywhere();
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         ok(counter(counts, i) == expected, "events: %s does not run after detach", names[i]);
     ring_buffer__free(rb);
     perf_buffer__free(pb);

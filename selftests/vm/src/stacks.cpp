@@ -77,7 +77,7 @@ static void check(int fd, const std::vector<symbol> &symbols, const seen &s, int
             std::string n = name_of(symbols, chain[i]);
             entry |= n.find("do_syscall_64") != std::string::npos;
             function |= n == "__x64_sys_getpgid";
-            perf |= n == "perf_tp_event"; // how the event came is no part of where it happened
+            perf |= n == "perf_tp_event" || n == "on_enter"; // how the event came is no part of where it happened
             text += " " + n;
         }
         ok(entry && function && !perf, "stacks: %s: kernel chain:%s", name, text.c_str());
@@ -85,6 +85,8 @@ static void check(int fd, const std::vector<symbol> &symbols, const seen &s, int
     if (event == KPROBE)
         ok(name_of(symbols, s.kernel[0]) == "__x64_sys_getpgid" && !memcmp(kept, s.kernel, sizeof(kept)),
            "stacks: kprobe: begins with the probed function, in both");
+    if (event == TRACEPOINT)
+        ok(name_of(symbols, s.kernel[0]) == "perf_syscall_enter", "stacks: tracepoint: begins as in Linux, with %s", name_of(symbols, s.kernel[0]).c_str());
     memset(kept, 0, sizeof(kept));
     key = static_cast<unsigned>(s.user_id);
     ok(s.user_id >= 0 && !bpf_map_lookup_elem(fd, &key, kept), "stacks: %s: user chain has key %ld", name, s.user_id);
