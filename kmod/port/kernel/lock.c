@@ -23,27 +23,29 @@ static struct mutex *mutex_of(struct port_mutex *m)
 	return (struct mutex *)m;
 }
 
+enum kind { SPINLOCK, MUTEX, KINDS };
+
 /*
- * Locks of one name are one class for lockdep, as they would be by their places in a kernel's source. `name` is a literal of the module.
+ * Locks of one kind and name are one class for lockdep, as they would be by their places in a kernel's source. `name` is a literal of the module.
  * All keys lie in it, so that lockdep forgets them when it goes.
  */
-static struct lock_class_key *class_of(const char *name)
+static struct lock_class_key *class_of(enum kind kind, const char *name)
 {
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
 	static struct {
 		const char *name;
 		struct lock_class_key key;
-	} classes[64];
+	} classes[KINDS][64];
 	const char *taken;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(classes); i++) {
-		taken = cmpxchg(&classes[i].name, NULL, name);
+	for (i = 0; i < ARRAY_SIZE(classes[kind]); i++) {
+		taken = cmpxchg(&classes[kind][i].name, NULL, name);
 		if (!taken || !strcmp(taken, name))
-			return &classes[i].key;
+			return &classes[kind][i].key;
 	}
 	WARN_ONCE(1, "modbpf: %s: no more classes of locks", name);
-	return &classes[0].key;
+	return &classes[kind][0].key;
 #else
 	return NULL;
 #endif
@@ -52,7 +54,7 @@ static struct lock_class_key *class_of(const char *name)
 void port_spin_init(struct port_spinlock *l, const char *name)
 {
 #ifdef CONFIG_DEBUG_SPINLOCK
-	__raw_spin_lock_init(raw(l), name, class_of(name), LD_WAIT_SPIN);
+	__raw_spin_lock_init(raw(l), name, class_of(SPINLOCK, name), LD_WAIT_SPIN);
 #else
 	raw_spin_lock_init(raw(l));
 #endif
@@ -83,7 +85,7 @@ NOKPROBE_SYMBOL(port_spin_trylock);
 
 void port_mutex_init(struct port_mutex *m, const char *name)
 {
-	__mutex_init(mutex_of(m), name, class_of(name));
+	__mutex_init(mutex_of(m), name, class_of(MUTEX, name));
 }
 
 void port_mutex_lock(struct port_mutex *m)
