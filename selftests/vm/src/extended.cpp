@@ -208,7 +208,7 @@ void race() {
     auto runner = [&](int cpu) {
         on_cpu(cpu);
         while (!done) {
-            int got = run(target.fd("sums"), true, 1000);
+            int got = run(target.fd("sums"), true, turns(1000));
             wrong += got != 107 && got != 112;
             wrong += run(slow.fd("sleeps"), false) != 7;
         }
@@ -217,7 +217,7 @@ void race() {
     unsigned failed = 0;
     int last = 0;
     auto attached = [&](const attachment &a) { return a.fd >= 0 || (failed++, last = a.fd, false); };
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0, n = turns(40); i < n; i++) {
         attachment replaced(ext, "multiply", target.fd("sums"), id_of(target, "add"));
         attached(replaced);
         replaced.end();
