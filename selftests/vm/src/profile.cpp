@@ -145,7 +145,7 @@ static void task_events() {
     unsigned long disabled = results(SWITCHES).samples;
     ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
     for (int i = 0; i < 20; i++)
-        usleep(1000);
+        usleep(10000); // long enough for no timer to end it before it has begun
     s = results(SWITCHES);
     ok(!disabled && s.samples >= 20, "profile: context switches: %lu, then %lu", disabled, s.samples);
     ok(s.kernel_chains == s.samples, "profile: context switches: %lu kernel chains", s.kernel_chains);
@@ -231,6 +231,11 @@ static void refusals() {
     close(static_cast<int>(e));
 }
 
+static bool move_into(const std::string &group) {
+    FILE *f = fopen((group + "/cgroup.procs").c_str(), "w");
+    return f && fprintf(f, "%d", getpid()) > 0 && !fclose(f);
+}
+
 /// A program reads the counter of the CPU that it is on.
 static void counters_and_groups(const char *folder) {
     cpu_set_t one;
@@ -241,7 +246,7 @@ static void counters_and_groups(const char *folder) {
     int e = static_cast<int>(open_event(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK, 0, -1, 0));
     unsigned key = 0;
     ok(e >= 0 && !bpf_map_update_elem(counters, &key, &e, BPF_ANY), "profile: a counter is in the map");
-    std::string child = std::string(folder) + "/modbpf-test";
+    std::string child = std::string(folder) + "/modbpf-test." + std::to_string(getpid()); // others do the same
     mkdir(child.c_str(), 0755);
     int root = open(folder, O_RDONLY | O_DIRECTORY), below = open(child.c_str(), O_RDONLY | O_DIRECTORY), other = open("/", O_RDONLY | O_DIRECTORY);
     ok(!bpf_map_update_elem(groups, &key, &root, BPF_ANY), "groups: the root is in the map");
@@ -266,14 +271,10 @@ static void counters_and_groups(const char *folder) {
     ok(out->cpu == out->rq_cpu, "ksym: the run queue of this CPU: %ld, %ld", out->cpu, out->rq_cpu);
     ok(out->plain >= static_cast<long>(out->counter), "counter: the plain count %ld", out->plain);
     ok(out->under[0] == 1 && out->under[1] == 0 && out->under[2] == -E2BIG, "groups: %ld %ld %ld", out->under[0], out->under[1], out->under[2]);
-    FILE *f = fopen((child + "/cgroup.procs").c_str(), "w");
-    fprintf(f, "%d", getpid());
-    fclose(f);
+    ok(move_into(child), "groups: into the group");
     syscall(__NR_getpgid, 0);
     ok(out->under[0] == 1 && out->under[1] == 1, "groups: moved: %ld %ld", out->under[0], out->under[1]);
-    f = fopen((std::string(folder) + "/cgroup.procs").c_str(), "w");
-    fprintf(f, "%d", getpid());
-    fclose(f);
+    ok(move_into(folder), "groups: and out of it");
     ok(!rmdir(child.c_str()), "groups: the group goes while it is in the map");
     syscall(__NR_getpgid, 0);
     ok(out->under[1] == 0, "groups: and nobody is in it: %ld", out->under[1]);
