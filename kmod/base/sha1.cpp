@@ -7,6 +7,7 @@ namespace {
 constexpr u32 rotl(u32 v, unsigned n) { return v << n | v >> (32 - n); }
 
 constexpr u32 block_words = 16, stage_rounds = 20;
+constexpr size_t block_bytes = block_words * sizeof(u32);
 
 struct choose {
     static constexpr u32 k = 0x5a827999;
@@ -69,32 +70,35 @@ void sha1::block(const u8 *p) {
 
 void sha1::update(const void *data, size_t n) {
     const u8 *p = static_cast<const u8 *>(data);
-    size_t held = length_ % 64;
+    size_t held = length_ % block_bytes;
     length_ += n;
     if (held) {
-        size_t take = min<size_t>(n, 64 - held);
+        size_t take = min<size_t>(n, block_bytes - held);
         memcpy(pending_ + held, p, take);
         p += take, n -= take;
-        if (held + take < 64)
+        if (held + take < block_bytes)
             return;
         block(pending_);
     }
-    for (; n >= 64; p += 64, n -= 64)
+    for (; n >= block_bytes; p += block_bytes, n -= block_bytes)
         block(p);
     if (n)
         memcpy(pending_, p, n);
 }
 
 void sha1::finish(u8 digest[digest_size]) {
-    u64 bits = length_ * 8;
-    const u8 one = 0x80, zero = 0;
-    update(&one, 1);
-    while (length_ % 64 != 56)
-        update(&zero, 1);
-    u8 tail[8];
-    for (int i = 0; i < 8; i++)
-        tail[i] = static_cast<u8>(bits >> (56 - 8 * i));
-    update(tail, 8);
+    constexpr size_t length_at = block_bytes - sizeof(u64); // in the last block: the message's bits, big-endian
+    u64 bits = __builtin_bswap64(length_ * 8);
+    size_t held = length_ % block_bytes;
+    pending_[held++] = 0x80;
+    if (held > length_at) {
+        memset(pending_ + held, 0, block_bytes - held);
+        block(pending_);
+        held = 0;
+    }
+    memset(pending_ + held, 0, length_at - held);
+    memcpy(pending_ + length_at, &bits, sizeof(bits));
+    block(pending_);
     for (u32 i = 0; i < digest_size; i++)
         digest[i] = static_cast<u8>(h_[i / 4] >> (24 - 8 * (i % 4)));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vec<T>: a growable array, task context (allocations sleep). Growth can fail and says so; elements move by move
-// construction. Index below size() is the caller's duty.
+// construction. Index below size() is the caller's duty. scratch_vec<T>: the same for what goes within one call into the core, as what a load
+// works with does: its memory comes from blocks that are kept for the next one.
 #pragma once
 
 #include "base/memory.h"
@@ -9,7 +10,21 @@
 
 namespace modbpf {
 
-template <class T> class vec {
+struct heap_blocks {
+    static void *alloc(size_t size) { return port_alloc(size, PORT_SLEEPING); }
+    static void *alloc_zeroed(size_t size) { return alloc(size); }
+    static void free(void *p, size_t) { port_free(p); }
+};
+struct scratch_blocks {
+    static void *alloc(size_t size) { return port_scratch_alloc(size); }
+    static void *alloc_zeroed(size_t size) {
+        void *p = alloc(size);
+        return p ? memset(p, 0, size) : nullptr;
+    }
+    static void free(void *p, size_t size) { port_scratch_free(p, size); }
+};
+
+template <class T, class B = heap_blocks> class vec {
 public:
     vec() = default;
     vec(vec &&o) noexcept : p_(o.p_), n_(o.n_), cap_(o.cap_) { o.p_ = nullptr, o.n_ = o.cap_ = 0; }
@@ -45,7 +60,7 @@ public:
         u64 bytes;
         if (__builtin_mul_overflow(static_cast<u64>(cap), sizeof(T), &bytes))
             return error(ENOMEM);
-        T *p = static_cast<T *>(port_alloc(bytes, PORT_SLEEPING));
+        T *p = static_cast<T *>(B::alloc(bytes));
         if (!p)
             return error(ENOMEM);
         for (size_t i = 0; i < n_; i++) {
@@ -74,15 +89,19 @@ public:
             p_[--n_].~T();
         return {};
     }
-    /// An empty one gets `n` elements of zero bytes, which is what port_alloc gives: for a T whose default value is that.
+    /// Becomes `n` elements of zero bytes: for a T whose default value is that.
     status resize_zeroed(size_t n)
         requires(__is_trivially_copyable(T))
     {
         clear();
         release();
         p_ = nullptr, cap_ = 0;
-        TRY(reserve(n));
-        n_ = n;
+        u64 bytes;
+        if (__builtin_mul_overflow(static_cast<u64>(n), sizeof(T), &bytes))
+            return error(ENOMEM);
+        if (n && !(p_ = static_cast<T *>(B::alloc_zeroed(bytes))))
+            return error(ENOMEM);
+        n_ = cap_ = n;
         return {};
     }
     /// The same elements as `o`, in no more memory than they need. ENOMEM: unchanged.
@@ -90,7 +109,7 @@ public:
         requires(__is_trivially_copyable(T))
     {
         if (o.n_ > cap_) {
-            T *p = static_cast<T *>(port_alloc(o.n_ * sizeof(T), PORT_SLEEPING));
+            T *p = static_cast<T *>(B::alloc(o.n_ * sizeof(T)));
             if (!p)
                 return error(ENOMEM);
             release();
@@ -110,7 +129,7 @@ public:
 private:
     void release() {
         if (p_) // most have never grown, and a call costs a return
-            port_free(p_);
+            B::free(p_, cap_ * sizeof(T));
     }
 
     static constexpr size_t first_bytes = 64; ///< a line of the cache: smaller blocks save nothing
@@ -119,5 +138,7 @@ private:
     size_t n_ = 0;
     size_t cap_ = 0;
 };
+
+template <class T> using scratch_vec = vec<T, scratch_blocks>;
 
 }  // namespace modbpf

@@ -17,13 +17,13 @@ status assembler::room() {
         return {};
     if (used > max_text)
         return error(E2BIG);
-    u32 cap = max(cap_ + cap_ / 2, 4096u) + group_bytes;
-    u8 *p = static_cast<u8 *>(port_alloc(cap, PORT_SLEEPING));
+    u32 cap = max(cap_ + cap_ / 2, 4096u - group_bytes) + group_bytes;
+    u8 *p = static_cast<u8 *>(port_scratch_alloc(cap));
     if (!p)
         return error(ENOMEM);
     if (used)
         memcpy(p, buf_, used);
-    port_free(buf_);
+    port_scratch_free(buf_, cap_);
     buf_ = p;
     cap_ = cap;
     e = x86::encoder(buf_ + used);

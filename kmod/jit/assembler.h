@@ -39,7 +39,7 @@ class assembler {
 public:
     assembler() = default;
     assembler(const assembler &) = delete;
-    ~assembler() { port_free(buf_); }
+    ~assembler() { port_scratch_free(buf_, cap_); }
 
     /// Labels 0..n-1 exist, unbound.
     status set_labels(u32 n) { return labels_.resize(n); }
@@ -83,9 +83,9 @@ private:
 
     u8 *buf_ = nullptr;
     u32 cap_ = 0;
-    vec<fixup> fixups_;
-    vec<place_of> labels_;
-    vec<u32> added_;  ///< by fix-up: bytes that the fix-ups before it add to the buffer
+    scratch_vec<fixup> fixups_;
+    scratch_vec<place_of> labels_;
+    scratch_vec<u32> added_;  ///< by fix-up: bytes that the fix-ups before it add to the buffer
 };
 
 }  // namespace modbpf

@@ -57,11 +57,11 @@ inline constexpr s32 tail_pointer_slot = -8, tail_counter_slot = -16;  ///< from
 inline constexpr u32 tail_words = 16;
 
 struct jit_facts {
-    vec<jit_frame> frames;  ///< one a subprogram
-    vec<jit_op> ops;
-    vec<u32> op_of;         ///< by instruction: its operation; a second word has the next one's; last: ops.size()
-    vec<map_lookup> lookups; ///< of jit_form::hash and tail
-    vec<u8> targets;        ///< by operation: 1 where a jump lands
+    scratch_vec<jit_frame> frames;  ///< one a subprogram
+    scratch_vec<jit_op> ops;
+    scratch_vec<u32> op_of;         ///< by instruction: its operation; a second word has the next one's; last: ops.size()
+    scratch_vec<map_lookup> lookups; ///< of jit_form::hash and tail
+    scratch_vec<u8> targets;        ///< by operation: 1 where a jump lands
     bool checks_index = false; ///< index checks of look-ups stand among the operations
     bool blind = false;     ///< jit_options::blind: constants that are operands take r11
 

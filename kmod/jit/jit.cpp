@@ -108,7 +108,7 @@ struct jit_builder {
 
 bool reads_context(const code &c) {
     jit_facts facts;
-    vec<u16> after;
+    scratch_vec<u16> after;
     if (!jit_analyse(c, facts).ok() || !find_liveness(facts, facts.frames[0], after).ok())
         return true;
     u16 read = live_before(facts.ops[facts.frames[0].first], after[0]);

@@ -34,7 +34,7 @@ u32 test_of(const jit_facts &facts, u32 from, u32 to) {
     return 0;
 }
 
-status find_runs(const jit_facts &facts, const jit_frame &f, vec<op_run> &runs) {
+status find_runs(const jit_facts &facts, const jit_frame &f, scratch_vec<op_run> &runs) {
     u32 from = f.first;
     for (u32 i = f.first; i < f.last; i++)
         if (!facts.ops[i].dead && !facts.ops[i].falls_through) {
@@ -51,7 +51,7 @@ status find_runs(const jit_facts &facts, const jit_frame &f, vec<op_run> &runs) 
 }
 
 /// The run that begins at operation `target`; runs.size() when it lies inside one.
-u32 run_at(const jit_facts &facts, const vec<op_run> &runs, u32 target) {
+u32 run_at(const jit_facts &facts, const scratch_vec<op_run> &runs, u32 target) {
     size_t low = 0, high = runs.size();
     while (high - low > 1) {
         size_t mid = (low + high) / 2;
@@ -73,9 +73,9 @@ s64 leads_to(const jit_facts &facts, const op_run &r) {
 
 } // namespace
 
-status order_runs(const jit_facts &facts, const jit_frame &f, bool reorder, vec<op_run> &out) {
-    vec<op_run> runs;
-    vec<u8> placed;
+status order_runs(const jit_facts &facts, const jit_frame &f, bool reorder, scratch_vec<op_run> &out) {
+    scratch_vec<op_run> runs;
+    scratch_vec<u8> placed;
     TRY(out.resize(0));
     if (!reorder)
         return out.push({f.first, f.last});

@@ -18,6 +18,6 @@ struct op_run {
 };
 
 /// The runs of `f` in the order in which they are emitted; with `reorder` false, as they stand. ENOMEM.
-status order_runs(const jit_facts &facts, const jit_frame &f, bool reorder, vec<op_run> &out);
+status order_runs(const jit_facts &facts, const jit_frame &f, bool reorder, scratch_vec<op_run> &out);
 
 } // namespace modbpf

@@ -36,7 +36,7 @@ sweep_result sweep(const jit_op *ops, u32 n, u32 first, u16 *after) {
 
 } // namespace
 
-status find_liveness(const jit_facts &facts, const jit_frame &f, vec<u16> &after) {
+status find_liveness(const jit_facts &facts, const jit_frame &f, scratch_vec<u16> &after) {
     u32 n = f.last - f.first;
     TRY(after.resize_zeroed(n));
     for (u32 round = 1;; round++) {
@@ -52,7 +52,7 @@ status find_liveness(const jit_facts &facts, const jit_frame &f, vec<u16> &after
 
 /// Inside a block the set is followed anew, so that what a killed operation read may go as well.
 status kill_unread(jit_facts &facts, const jit_frame &f) {
-    vec<u16> after;
+    scratch_vec<u16> after;
     TRY(find_liveness(facts, f, after));
     u16 live = 0;
     for (u32 i = f.last; i-- > f.first;) {

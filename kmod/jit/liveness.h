@@ -8,7 +8,7 @@ namespace modbpf {
 
 /// after[i - f.first]: the registers that may be read behind operation i. Solved from the end backwards until nothing changes; a
 /// subprogram whose loops need too many rounds gets "all" everywhere. ENOMEM.
-status find_liveness(const jit_facts &facts, const jit_frame &f, vec<u16> &after);
+status find_liveness(const jit_facts &facts, const jit_frame &f, scratch_vec<u16> &after);
 
 /// What is read from `d` on, when `after` is read behind it.
 constexpr u16 live_before(const jit_op &d, u16 after) {

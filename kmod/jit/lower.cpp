@@ -446,7 +446,7 @@ status lowering::subprogram(u32 sub) {
     out_.align();
     out_.bind(entry_label(sub));
     prologue(sub);
-    vec<op_run> runs;
+    scratch_vec<op_run> runs;
     TRY(order_runs(facts_, *frame_, may(jit_pass::layout) && code_.guards.empty(), runs));
     for (size_t r = 0; r < runs.size(); r++) {
         next_run_ = r + 1 < runs.size() ? runs[r + 1] : op_run{0, 0};

@@ -373,8 +373,8 @@ private:
     jit_facts &facts_;
     const jit_context &ctx_;
     frame_facts known_;
-    vec<jit_op> out_;
-    vec<u32> position_, late_; ///< by old operation: where it or what stands for it begins; new operations whose target is an old one
+    scratch_vec<jit_op> out_;
+    scratch_vec<u32> position_, late_; ///< by old operation: where it or what stands for it begins; new operations whose target is an old one
 };
 
 } // namespace

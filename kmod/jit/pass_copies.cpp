@@ -196,7 +196,7 @@ struct propagator {
 
 /// a op= b; b = a, where a is not read again  ->  b op= a
 status turn_operands(jit_facts &facts, jit_frame &f) {
-    vec<u16> after;
+    scratch_vec<u16> after;
     for (u32 i = f.first; i + 1 < f.last; i++) {
         jit_op &d = facts.ops[i];
         bool turns = d.is(insn_kind::alu) && d.reg && d.src != d.dst && d.src != BPF_REG_10 &&

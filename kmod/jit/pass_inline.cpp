@@ -21,8 +21,8 @@ constexpr u32 max_rounds = 8; ///< as deep as calls nest
 
 struct inliner {
     jit_facts &facts;
-    vec<jit_op> out;
-    vec<u32> position; ///< by old operation: where it or what stands for it begins
+    scratch_vec<jit_op> out;
+    scratch_vec<u32> position; ///< by old operation: where it or what stands for it begins
     u32 grown = 0;
 
     bool is_leaf(const jit_frame &f) const {
@@ -115,7 +115,7 @@ struct inliner {
     }
 
     status copy(jit_frame &f) {
-        vec<u16> after;
+        scratch_vec<u16> after;
         bool wants = wanted(f);
         if (wants)
             TRY(find_liveness(facts, f, after));
@@ -153,7 +153,7 @@ struct inliner {
         TRY(out.reserve(facts.ops.size() + facts.ops.size() / 4));
         TRY(position.resize(facts.ops.size() + 1));
         // Leaves are read from the old list, at their old places.
-        vec<jit_frame> fresh;
+        scratch_vec<jit_frame> fresh;
         TRY(fresh.reserve(facts.frames.size()));
         for (const jit_frame &f : facts.frames) {
             jit_frame g = f;
@@ -166,7 +166,7 @@ struct inliner {
             at = position[at];
         facts.frames = move(fresh);
         facts.ops = move(out);
-        out = vec<jit_op>();
+        out = scratch_vec<jit_op>();
         TRY(facts.targets.resize(facts.ops.size()));
         for (jit_frame &f : facts.frames)
             summarise(facts, f);

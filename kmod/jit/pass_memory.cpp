@@ -22,7 +22,7 @@ bool is_foldable(u8 op) {
 struct folder {
     jit_facts &facts;
     jit_frame &f;
-    vec<u16> after; ///< solved when it is asked for first: nothing was folded then
+    scratch_vec<u16> after; ///< solved when it is asked for first: nothing was folded then
     status solved;
 
     bool read_behind(u32 i, u8 r) {

@@ -150,7 +150,7 @@ struct block {
 struct solver {
     jit_facts &facts;
     jit_frame &f;
-    vec<block> blocks;
+    scratch_vec<block> blocks;
     u32 round = 0;
     bool changed = false;
 

@@ -111,7 +111,7 @@ struct rotator {
         return false;
     }
 
-    vec<u16> after;
+    scratch_vec<u16> after;
     status run() {
         if (!any_pair())
             return {};

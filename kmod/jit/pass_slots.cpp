@@ -27,9 +27,11 @@ struct granule_use {
 struct promoter {
     jit_facts &facts;
     jit_frame &f;
-    vec<granule_use> uses;
-    vec<u32> accesses; ///< the operations that access the frame
-    vec<u32> weight; ///< by operation, less 1
+    scratch_vec<granule_use> uses;
+    scratch_vec<u32> accesses; ///< the operations that access the frame
+    scratch_vec<u32> weight; ///< by operation, less 1; none without loops
+    bool loops = false;
+    u32 lowest = granules; ///< granule that is accessed
 
     static bool accesses_frame(const jit_op &d) {
         return (d.is(insn_kind::load) && d.src == BPF_REG_10) || (d.is(insn_kind::store) && d.dst == BPF_REG_10);
@@ -44,6 +46,8 @@ struct promoter {
     static bool in_frame(const jit_op &d) { return d.off >= -static_cast<s32>(max_frame_bytes) && d.off + d.width <= 0; }
 
     status weigh() {
+        if (!loops)
+            return {};
         TRY(weight.resize_zeroed(f.last - f.first));
         u32 budget = 16 * (f.last - f.first); // many loops that overlap are not worth more
         for (u32 i = f.first; i < f.last; i++) {
@@ -78,7 +82,7 @@ struct promoter {
     /// Gives the best slot that is left a register. False: none is worth it.
     bool choose(x86::reg native) {
         u32 best = granules;
-        for (u32 g = 0; g < granules; g++)
+        for (u32 g = lowest; g < granules; g++)
             if (!uses[g].reg && is_slot(g) && (best == granules || uses[g].weight > uses[best].weight))
                 best = g;
         if (best == granules || uses[best].weight <= (is_callee_saved(native) ? 2u : 0u))
@@ -108,20 +112,25 @@ struct promoter {
         u32 n = spare_registers(f, natives);
         if (!n)
             return {};
+        TRY(accesses.reserve(f.last - f.first));
         for (u32 i = f.first; i < f.last; i++) {
             const jit_op &d = facts.ops[i];
-            if (d.dead || !((d.uses | d.defs) & reg_bit(BPF_REG_10)))
+            if (d.dead)
+                continue;
+            loops |= d.jumps && d.target <= i;
+            if (!((d.uses | d.defs) & reg_bit(BPF_REG_10)))
                 continue;
             if (escapes(d) || !in_frame(d))
                 return {};
-            TRY(accesses.push(i));
+            accesses.append(i);
+            lowest = min(lowest, static_cast<u32>(granule_of(d)));
         }
         if (accesses.empty())
             return {};
-        TRY(uses.resize(granules));
+        TRY(uses.resize_zeroed(granules));
         TRY(weigh());
         for (u32 i : accesses)
-            note(facts.ops[i], weight[i - f.first] + 1);
+            note(facts.ops[i], loops ? weight[i - f.first] + 1 : 1);
         for (u32 i = 0; i < n && choose(natives[i]); i++) {
         }
         for (u32 i : accesses) {
@@ -138,7 +147,7 @@ struct promoter {
 status pass_slots(jit_facts &facts, jit_frame &f) {
     if (!(f.regs & reg_bit(BPF_REG_10)) || f.reaches_tail_call)
         return {};
-    promoter p{facts, f, {}, {}, {}};
+    promoter p{facts, f};
     return p.run();
 }
 

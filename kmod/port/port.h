@@ -45,6 +45,10 @@ enum port_alloc_ctx { PORT_SLEEPING, PORT_ATOMIC };
 #define PORT_PERCPU_MAX (32u << 10) /* the kernel's per-CPU allocator warns of more */
 void *port_alloc(size_t size, enum port_alloc_ctx ctx);
 void port_free(void *p); /* task or atomic context; NULL is allowed */
+/* For what goes within one call into the core: as port_alloc with PORT_SLEEPING, but what is in the memory is unknown, and it is given back with its
+ * size. Small blocks are kept for whoever comes next. */
+void *port_scratch_alloc(size_t size);
+void port_scratch_free(void *p, size_t size);
 u64 port_memory_bytes(void); /* task: that can be had now; what needs more is refused before the first piece is taken */
 
 /* One copy per possible CPU, zeroed, `align` a power of two <= 4096. Indexed by 0 <= cpu < port_cpu_count(). Every CPU has one distance, from the

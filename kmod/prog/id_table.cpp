@@ -54,13 +54,12 @@ u32 id_tree::free_id_locked() const {
     return 0;
 }
 
-void id_tree::insert_locked(u32 id, void *p, node **spare) {
+void id_tree::insert_locked(u32 id, void *p) {
     node *n = &root_;
     for (u32 level = levels - 1; level > 0; level--) {
         u32 slot = slot_of(id, level * bits);
         if (!n->slot[slot]) {
-            n->slot[slot] = spare[level];
-            spare[level] = nullptr;
+            n->slot[slot] = take_spare_locked();
             n->used |= 1ull << slot;
         }
         n = static_cast<node *>(n->slot[slot]);
@@ -69,27 +68,56 @@ void id_tree::insert_locked(u32 id, void *p, node **spare) {
     n->used |= 1ull << slot_of(id, 0);
 }
 
+id_tree::node *id_tree::take_spare_locked() {
+    node *n = spare_;
+    spare_ = static_cast<node *>(n->slot[0]);
+    n->slot[0] = nullptr;
+    spares_--;
+    return n;
+}
+
+/// False: there are enough.
+bool id_tree::keep_spare_locked(node *n) {
+    if (spares_ == levels - 1)
+        return false;
+    n->slot[0] = spare_;
+    spare_ = n;
+    spares_++;
+    return true;
+}
+
+/// As many as one more id can need; only adders take them. ENOMEM.
+status id_tree::fill_spares() {
+    for (;;) {
+        {
+            spin_guard g(lock_);
+            if (spares_ == levels - 1)
+                return {};
+        }
+        node *n = make<node>(PORT_SLEEPING);
+        if (!n)
+            return error(ENOMEM);
+        bool kept;
+        {
+            spin_guard g(lock_);
+            kept = keep_spare_locked(n);
+        }
+        if (!kept)
+            destroy(n);
+    }
+}
+
 status id_tree::add(void *p, u32 *id) {
     mutex_guard adders(add_lock_);
-    node *spare[levels] = {};
-    bool complete = true;
-    for (u32 level = 1; level < levels; level++)
-        complete &= (spare[level] = make<node>(PORT_SLEEPING)) != nullptr;
-    u32 got = 0;
-    if (complete) {
-        spin_guard g(lock_);
-        got = free_id_locked();
-        if (got) {
-            *id = got;
-            insert_locked(got, p, spare);
-            next_ = got == max_id ? 1 : got + 1;
-        }
-    }
-    for (node *n : spare)
-        destroy(n);
-    if (!complete)
-        return error(ENOMEM);
-    return got ? status() : status(error(ENOSPC));
+    TRY(fill_spares());
+    spin_guard g(lock_);
+    u32 got = free_id_locked();
+    if (!got)
+        return error(ENOSPC);
+    *id = got;
+    insert_locked(got, p);
+    next_ = got == max_id ? 1 : got + 1;
+    return {};
 }
 
 void id_tree::remove(u32 id) {
@@ -111,7 +139,8 @@ void id_tree::remove(u32 id) {
             path[level]->used &= ~(1ull << slot);
             if (path[level]->used || level == levels - 1)
                 break;
-            dead[level] = path[level];
+            if (!keep_spare_locked(path[level]))
+                dead[level] = path[level];
         }
     }
     for (node *n : dead)
@@ -138,6 +167,10 @@ void id_tree::free_nodes() {
     }
 }
 
-id_tree::~id_tree() { free_nodes(); }
+id_tree::~id_tree() {
+    free_nodes();
+    while (spare_)
+        destroy(take_spare_locked());
+}
 
 }  // namespace modbpf

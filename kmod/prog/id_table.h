@@ -31,16 +31,21 @@ protected:
     void *find_locked(u32 id) const;
     /// The object with the lowest id >= *id, which is updated; null when there is none.
     void *next_locked(u32 *id) const;
-    void insert_locked(u32 id, void *p, node **spare);
+    void insert_locked(u32 id, void *p);
 
     spinlock lock_;
 
 private:
     u32 free_id_locked() const;
+    status fill_spares();
+    node *take_spare_locked();
+    bool keep_spare_locked(node *n);
     void free_nodes();
 
     mutex add_lock_; ///< one adder at a time: the free id that it saw stays free
     node root_{};
+    node *spare_ = nullptr; ///< empty but for slot 0, which leads to the next; under lock_
+    u32 spares_ = 0;        ///< at most levels - 1, which is what one more id can need
     u32 next_ = 1;
 };
 

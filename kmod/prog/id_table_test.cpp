@@ -68,17 +68,38 @@ TEST(id_table, dead_objects_are_not_found) {
 }
 
 TEST(id_table, allocation_failure_leaves_it_whole) {
-    auto t = std::make_unique<id_table<thing>>("test");
-    thing a, b;
     for (u64 n = 1; n <= 5; n++) {
+        auto t = std::make_unique<id_table<thing>>("test");
+        thing a, b;
         port_fail_nth_set(n);
         EXPECT_EQ(t->add(&a, &a.id).code(), -ENOMEM);
         port_fail_nth_set(0);
+        ASSERT_TRUE(t->add(&a, &a.id).ok());
+        EXPECT_EQ(a.id, 1u);
+        ASSERT_TRUE(t->add(&b, &b.id).ok());
+        EXPECT_EQ(b.id, 2u);
     }
+}
+
+/// An id that goes leaves its empty nodes for the next one: a table that is filled and emptied takes no memory again.
+TEST(id_table, empty_nodes_are_used_again) {
+    auto t = std::make_unique<id_table<thing>>("test");
+    thing a, b;
     ASSERT_TRUE(t->add(&a, &a.id).ok());
-    EXPECT_EQ(a.id, 1u);
+    for (int i = 0; i < 200; i++) { // over the bounds of nodes
+        u32 was = a.id;
+        t->remove(a.id);
+        port_fail_nth_set(1);
+        ASSERT_TRUE(t->add(&a, &a.id).ok()) << i;
+        port_fail_nth_set(0);
+        EXPECT_EQ(a.id, was + 1);
+        EXPECT_EQ(t->get(was), nullptr);
+        EXPECT_EQ(t->get(a.id), &a);
+        a.put();
+    }
     ASSERT_TRUE(t->add(&b, &b.id).ok());
-    EXPECT_EQ(b.id, 2u);
+    EXPECT_EQ(t->get(b.id), &b);
+    b.put();
 }
 
 }  // namespace

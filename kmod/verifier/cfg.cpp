@@ -13,8 +13,8 @@ enum : u8 { undiscovered, discovered, fallthrough_done, branch_done, explored };
 
 struct walk {
     env &e;
-    vec<u8> mark;
-    vec<u32> stack; ///< with room for all: each is on it once
+    scratch_vec<u8> mark;
+    scratch_vec<u32> stack; ///< with room for all: each is on it once
 
     /// Follows t -> to unless that was done; true: `to` is new and on the stack.
     result<bool> push(u32 t, s64 to, bool is_branch) {

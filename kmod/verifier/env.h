@@ -135,8 +135,8 @@ struct subprog_info {
     u64 exit_far[far_frames]{}; ///< of the frames below that
     u64 exit_outer_live = 0;   ///< the same of those that are read
     u64 exit_far_live[far_frames]{};
-    vec<u32> calls; ///< instructions that call it as a static function or as a callback
-    vec<u32> exits;
+    scratch_vec<u32> calls; ///< instructions that call it as a static function or as a callback
+    scratch_vec<u32> exits;
 };
 
 /// A callback that a call was seen to make.
@@ -212,8 +212,8 @@ struct verifier_env {
     const verify_request &req;
     verifier_log &log;
     vec<bpf_insn> insns; ///< as loaded
-    vec<insn_aux> aux;
-    vec<subprog_info> subs;
+    scratch_vec<insn_aux> aux;
+    scratch_vec<subprog_info> subs;
     vec<ref<map>> maps;
     vec<kfunc_desc> kfuncs;
     ref<btf> kernel_btf; ///< kernel_types()
@@ -226,22 +226,22 @@ struct verifier_env {
 
     // Predecessors within a subprogram, in compressed rows: pred[pred_start[i] .. pred_start[i + 1]). Empty
     // as long as no mark had to go back.
-    vec<u32> pred_start;
-    vec<u32> pred;
-    vec<u32> mark_queue;
-    vec<outer_marks> outer; ///< by instruction; empty where no function can be called
+    scratch_vec<u32> pred_start;
+    scratch_vec<u32> pred;
+    scratch_vec<u32> mark_queue;
+    scratch_vec<outer_marks> outer; ///< by instruction; empty where no function can be called
     vec<own<far_marks>> far;
-    vec<callback_edge> callbacks;
+    scratch_vec<callback_edge> callbacks;
     u32 exception_callback = 0; ///< subprogram, or 0
 
-    vec<insn_desc> descs; ///< insns, decoded
+    scratch_vec<insn_desc> descs; ///< insns, decoded
     vec<object_fields> objects;
 
     // Exploration.
     state_pool frames; ///< outlives the states
     own<verifier_state> cur;
-    vec<pending_path> pending;
-    vec<loop_info> loops;
+    scratch_vec<pending_path> pending;
+    scratch_vec<loop_info> loops;
     checkpoint *evicted = nullptr; ///< checkpoints out of use that paths still grow from
     u32 insn = 0;       ///< being checked
     s32 prev_insn = -1; ///< before it on this path, -1: none
@@ -253,7 +253,7 @@ struct verifier_env {
     bool strict_alignment = false;
     bool guards_vary = false; ///< some mask depends on a number's range: numbers are compared exactly when states are
     reg_state any_number; ///< what a load of bytes gives
-    vec<id_pair> id_map; ///< at most id_map_size
+    scratch_vec<id_pair> id_map; ///< at most id_map_size
     u32 id_map_fresh = 0;
     verify_stats stats{};
 

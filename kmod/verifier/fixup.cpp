@@ -17,8 +17,8 @@ struct fixer {
     env &e;
     vec<bpf_insn> run;    ///< what runs
     vec<bpf_insn> shown;  ///< what OBJ_GET_INFO shows: map ids instead of addresses
-    vec<u8> keep;
-    vec<u32> position;    ///< of each loaded instruction in the result; [count]: their number
+    scratch_vec<u8> keep;
+    scratch_vec<u32> position;    ///< of each loaded instruction in the result; [count]: their number
     bool expands = true;  ///< also what is only faster so
     bool grown = false;   ///< something is expanded
 

@@ -209,7 +209,7 @@ template <class F> void for_each_edge(const env &e, F &&fn) {
 status need_preds(env &e) {
     if (!e.pred_start.empty())
         return {};
-    vec<u32> fill;
+    scratch_vec<u32> fill;
     TRY(fill.resize_zeroed(e.count()));
     TRY(e.pred_start.resize_zeroed(e.count() + 1));
     for_each_edge(e, [&](u32, u32 to) { e.pred_start[to + 1]++; });
@@ -228,8 +228,22 @@ inline void enqueue(env &e, u32 i) {
     e.mark_queue.append(i);
 }
 
+/// The word before `i` is an instruction, and the only one that `i` comes behind. (No edge leads to the second half of one.) No function
+/// begins at `i`: none is fallen into.
+inline bool follows_one(const env &e, u32 i) {
+    const insn_aux &a = e.aux[i];
+    if (i == 0 || !a.reached || a.join)
+        return false;
+    const insn_desc &before = e.desc(i - 1);
+    return before.falls_through && before.words == 1 && (i == 1 || e.aux[i - 1].reached);
+}
+
 /// A mark is new at `i`: its predecessors and the calls of what it is the entry of have to learn of it.
 status enqueue_before(env &e, u32 i) {
+    if (follows_one(e, i)) {
+        enqueue(e, i - 1);
+        return {};
+    }
     TRY(need_preds(e));
     for (u32 p = e.pred_start[i]; p < e.pred_start[i + 1]; p++)
         enqueue(e, e.pred[p]);

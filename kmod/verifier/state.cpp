@@ -87,7 +87,7 @@ state_pool::~state_pool() {
     }
     while (slab *s = slabs_) {
         slabs_ = s->next;
-        port_free(s);
+        port_scratch_free(s, sizeof(slab));
     }
 }
 
@@ -137,7 +137,7 @@ void state_pool::put_state(verifier_state *st) {
 
 stack_page *state_pool::get_page() {
     if (!free_pages_) {
-        slab *s = static_cast<slab *>(port_alloc(sizeof(slab), PORT_SLEEPING));
+        slab *s = static_cast<slab *>(port_scratch_alloc(sizeof(slab)));
         if (!s)
             return nullptr;
         s->next = slabs_;

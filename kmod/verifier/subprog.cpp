@@ -126,7 +126,7 @@ constexpr u32 btf_func_global = 1; // linkage, in a function's vlen
 }  // namespace
 
 status bind_func_info(env &e) {
-    vec<subprog_facts> facts;
+    scratch_vec<subprog_facts> facts;
     for (const auto &s : e.subs)
         TRY(facts.push({s.start, s.has_ld_abs, s.has_tail_call}));
     if (e.req.funcs.empty() || !e.req.types)
@@ -241,7 +241,7 @@ result<bool> stacks_callee(env &e, const chain &c, u32 sub, u32 i) {
 }
 
 /// The chains of calls that start at `sub`.
-status check_chains(env &e, vec<fit> &fits, u32 sub) {
+status check_chains(env &e, scratch_vec<fit> &fits, u32 sub) {
     chain c;
     u32 i = e.subs[sub].start;
     TRY(enter_subprog(e, c, sub));
@@ -285,7 +285,7 @@ status check_chains(env &e, vec<fit> &fits, u32 sub) {
 }  // namespace
 
 status check_stack_depth(env &e) {
-    vec<fit> fits;
+    scratch_vec<fit> fits;
     TRY(fits.resize(e.subs.size()));
     for (u32 sub = static_cast<u32>(e.subs.size()); sub--;)
         if (!sub || e.subs[sub].is_async)

@@ -57,6 +57,7 @@ void modbpf_count_deferred(void); /* any context: one more callback or work was 
 void modbpf_quiesce(void);
 
 void modbpf_log_exit(void);
+void modbpf_memory_exit(void); /* memory.c: what is kept goes */
 void modbpf_random_init(void);
 
 bool modbpf_fail_nth(void); /* memory.c: true when this allocation must fail */

@@ -170,6 +170,7 @@ no_tracepoint:
 	modbpf_work_exit();
 	port_file_class_unregister_all();
 	modbpf_log_exit();
+	modbpf_memory_exit();
 	return ret;
 }
 
@@ -190,6 +191,7 @@ static void __exit modbpf_exit(void)
 	modbpf_work_exit();
 	port_file_class_unregister_all();
 	modbpf_log_exit();
+	modbpf_memory_exit();
 }
 
 module_init(modbpf_init);

@@ -2,6 +2,9 @@
 /*
  * Memory: kvzalloc'ed objects and per-CPU storage, charged to the caller's memory cgroup.
  *
+ * Scratch memory comes in powers of two of bytes, and some of each size is kept: the kernel's way to a block, which clears it, costs more than
+ * many of them are used for. What is kept stays charged to who had it made.
+ *
  * vfree may sleep, and port_free may not: what was vmalloc'ed and is freed in atomic context goes on a lock-free list
  * and a worker frees it. The list's node lies in the dying memory itself.
  */
@@ -77,6 +80,81 @@ void *port_alloc(size_t size, enum port_alloc_ctx ctx)
 	if (size > KMALLOC_MAX_SIZE)
 		return NULL;
 	return kzalloc(size, GFP_ATOMIC | __GFP_NOWARN | __GFP_ACCOUNT);
+}
+
+enum {
+	SCRATCH_MIN_SHIFT = 6, /* up to half of that the slab allocator is as fast */
+	SCRATCH_MAX_SHIFT = 16, /* larger ones are rare, and most of their cost is what is done with them */
+	SCRATCH_KEPT = 32 << 10, /* bytes of one size; at least one block. All together: less than 400 KiB */
+};
+
+struct scratch_size {
+	raw_spinlock_t lock; /* guards the two below; task context */
+	unsigned int count;
+	void **first; /* a kept block begins with the next one's address */
+};
+
+static struct scratch_size scratch_sizes[SCRATCH_MAX_SHIFT + 1] = {
+	[0 ... SCRATCH_MAX_SHIFT] = { .lock = __RAW_SPIN_LOCK_UNLOCKED(scratch_sizes.lock) },
+};
+
+/* NULL: blocks of that size are not kept. KASAN is to see what is used behind its end. */
+static struct scratch_size *scratch_size_of(size_t size)
+{
+	if (size <= 1u << (SCRATCH_MIN_SHIFT - 1) || size > 1u << SCRATCH_MAX_SHIFT || IS_ENABLED(CONFIG_KASAN))
+		return NULL;
+	return &scratch_sizes[fls_long(size - 1)];
+}
+
+void *port_scratch_alloc(size_t size)
+{
+	struct scratch_size *s = scratch_size_of(size);
+	void **p;
+
+	if (!s)
+		return port_alloc(size, PORT_SLEEPING);
+	if (modbpf_fail_nth())
+		return NULL;
+	raw_spin_lock(&s->lock);
+	p = s->first;
+	if (p) {
+		s->first = *p;
+		s->count--;
+	}
+	raw_spin_unlock(&s->lock);
+	return p ?: kvmalloc(1ul << (s - scratch_sizes), GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL);
+}
+
+void port_scratch_free(void *block, size_t size)
+{
+	struct scratch_size *s = scratch_size_of(size);
+	void **p = block;
+
+	if (p && s) {
+		raw_spin_lock(&s->lock);
+		if (s->count << (s - scratch_sizes) < SCRATCH_KEPT) {
+			*p = s->first;
+			s->first = p;
+			s->count++;
+			p = NULL;
+		}
+		raw_spin_unlock(&s->lock);
+	}
+	if (p)
+		port_free(p);
+}
+
+void modbpf_memory_exit(void)
+{
+	struct scratch_size *s;
+	void **p;
+
+	for (s = scratch_sizes; s <= scratch_sizes + SCRATCH_MAX_SHIFT; s++) {
+		while ((p = s->first)) {
+			s->first = *p;
+			kvfree(p);
+		}
+	}
 }
 
 static LLIST_HEAD(dying);

@@ -87,6 +87,21 @@ void *port_alloc(size_t size, port_alloc_ctx) {
     return p ? p : calloc(1, size);
 }
 
+void *port_scratch_alloc(size_t size) {
+    if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX)
+        return nullptr;
+    void *p = size < large ? nullptr : take_large(size);
+    if (!p)
+        p = malloc(size);
+#ifdef MODBPF_DEBUG
+    if (p)
+        memset(p, 0xa5, size); // nothing may lean on what is in it
+#endif
+    return p;
+}
+
+void port_scratch_free(void *p, size_t) { port_free(p); }
+
 void port_free(void *p) {
     free(p ? keep_large(p) : p);
 }

@@ -267,15 +267,15 @@ int main(int argc, char **argv) {
     ok(out->same_cpu == 1 && out->other_cpu == 1 && out->no_cpu == 1, "ksym: the run queues of this CPU and of the other: %lu %lu %lu",
        out->same_cpu, out->other_cpu, out->no_cpu);
     ok(out->kernel_chain > 0 && out->own_chain > 0, "chains: of the current task: %ld, %ld", out->kernel_chain, out->own_chain);
-    short_lives(300);
+    short_lives(turns(300));
     task_commands(bpf_object__find_map_fd_by_name(obj, "tasks"));
     group_commands(bpf_object__find_map_fd_by_name(obj, "groups"), folder);
     inode_commands(bpf_object__find_map_fd_by_name(obj, "inodes"), out);
     socket_commands(bpf_object__find_map_fd_by_name(obj, "sockets"), bpf_object__find_map_fd_by_name(obj, "sockets_alone"), out);
-    short_lives(100);
-    ok(out->wrong == 0 && out->fresh > 500, "storage: %lu hits of %lu tasks, %lu saw another's value", out->hits, out->fresh, out->wrong);
+    short_lives(turns(100));
+    ok(out->wrong == 0 && out->fresh > static_cast<unsigned long>(turns(500)), "storage: %lu hits of %lu tasks, %lu saw another's value", out->hits, out->fresh, out->wrong);
     ok(out->none < out->hits / 10, "storage: %lu had no value", out->none);
-    ok(out->group_wrong == 0 && out->group_hits > 500, "storage: %lu hits of groups, %lu saw another's value, %lu had none", out->group_hits,
+    ok(out->group_wrong == 0 && out->group_hits > static_cast<unsigned long>(turns(500)), "storage: %lu hits of groups, %lu saw another's value, %lu had none", out->group_hits,
        out->group_wrong, out->group_none);
     for (bpf_link *l : links)
         bpf_link__destroy(l);
