@@ -27,7 +27,7 @@ struct granule_use {
 struct promoter {
     jit_facts &facts;
     jit_frame &f;
-    scratch_vec<granule_use> uses;
+    scratch_vec<granule_use> uses; ///< from `lowest` on
     scratch_vec<u32> accesses; ///< the operations that access the frame
     scratch_vec<u32> weight; ///< by operation, less 1; none without loops
     bool loops = false;
@@ -60,39 +60,40 @@ struct promoter {
         }
         return {};
     }
+    granule_use &use(u32 g) { return uses[g - lowest]; }
     void note(const jit_op &d, u32 w) {
         auto g = static_cast<u32>(granule_of(d));
         bool aligned = d.off % static_cast<s32>(d.width) == 0;
         if (aligned && d.width == 4) {
-            uses[g].accesses |= as_word;
-            uses[g].weight += w;
+            use(g).accesses |= as_word;
+            use(g).weight += w;
         } else if (aligned && d.width == 8) {
-            uses[g].accesses |= as_low;
-            uses[g + 1].accesses |= as_high;
-            uses[g].weight += w;
+            use(g).accesses |= as_low;
+            use(g + 1).accesses |= as_high;
+            use(g).weight += w;
         } else {
             for (u32 k = g; k * granule < d.off + max_frame_bytes + d.width && k < granules; k++)
-                uses[k].accesses |= otherwise;
+                use(k).accesses |= otherwise;
         }
     }
-    bool is_slot(u32 g) const {
-        return uses[g].accesses == as_word || (uses[g].accesses == as_low && g + 1 < granules && uses[g + 1].accesses == as_high);
+    bool is_slot(u32 g) {
+        return use(g).accesses == as_word || (use(g).accesses == as_low && g + 1 < granules && use(g + 1).accesses == as_high);
     }
 
     /// Gives the best slot that is left a register. False: none is worth it.
     bool choose(x86::reg native) {
         u32 best = granules;
         for (u32 g = lowest; g < granules; g++)
-            if (!uses[g].reg && is_slot(g) && (best == granules || uses[g].weight > uses[best].weight))
+            if (!use(g).reg && is_slot(g) && (best == granules || use(g).weight > use(best).weight))
                 best = g;
-        if (best == granules || uses[best].weight <= (is_callee_saved(native) ? 2u : 0u))
+        if (best == granules || use(best).weight <= (is_callee_saved(native) ? 2u : 0u))
             return false;
         u8 r = bpf_reg_count;
         while (r < jit_reg_count && (f.extra & reg_bit(r)))
             r++;
         if (r == jit_reg_count)
             return false;
-        uses[best].reg = r;
+        use(best).reg = r;
         f.extra |= reg_bit(r);
         f.native[r] = native;
         return true;
@@ -127,7 +128,7 @@ struct promoter {
         }
         if (accesses.empty())
             return {};
-        TRY(uses.resize_zeroed(granules));
+        TRY(uses.resize_zeroed(granules - lowest));
         TRY(weigh());
         for (u32 i : accesses)
             note(facts.ops[i], loops ? weight[i - f.first] + 1 : 1);
@@ -135,7 +136,7 @@ struct promoter {
         }
         for (u32 i : accesses) {
             jit_op &d = facts.ops[i];
-            if (u8 r = uses[static_cast<u32>(granule_of(d))].reg)
+            if (u8 r = use(static_cast<u32>(granule_of(d))).reg)
                 replace(d, r);
         }
         return {};
