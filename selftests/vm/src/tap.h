@@ -21,7 +21,8 @@ __attribute__((format(printf, 2, 3))) inline bool ok(bool condition, const char 
     tap_failed += !condition;
     return condition;
 }
-/// Turns of a race: a debug kernel (lockdep, KASAN) takes ten times as long for one.
-inline int turns(int n) { return access("/proc/lockdep", F_OK) ? n : n / 10; }
+/// Lockdep and KASAN: it takes ten times as long for a turn of a race.
+inline bool debug_kernel() { return !access("/proc/lockdep", F_OK); }
+inline int turns(int n) { return debug_kernel() ? n / 10 : n; }
 
 inline int tap_exit() { return tap_failed ? 1 : 0; }

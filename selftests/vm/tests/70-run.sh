@@ -78,7 +78,7 @@ check_match "top: what a program costs, and where it is" '^on_function +kprobe +
 for event in kretprobe:vfs_read tracepoint:sched_switch raw_tp:sys_enter fentry:vfs_read 'perf:cpu-clock x2' 'perf:page-faults x2' 'uprobe:/usr/lib/libc.so.6:0x[0-9a-f]+'; do
 	same "top: attached to $event" 1 "$(count "  $event\$" /tmp/top.out)"
 done
-same "top --json --iterations: lines" 2 "$(count '^\{"time": [0-9]+, "interval": 0\.[0-9]+, "programs": \[\{"id": .*\}\]\}$' /tmp/top.json)"
+same "top --json --iterations: lines" 2 "$(count '^\{"time": [0-9]+, "interval": [0-9.]+, "programs": \[\{"id": .*\}\]\}$' /tmp/top.json)"
 check_match "top --json: a program" '"type": "tracing", "name": "on_typed", "runs_per_second": [0-9.]+, "mean_ns": [0-9.]+, "cpu_percent": [0-9.]+, "recursion_misses": [0-9]+, "attached_to": \["fentry:vfs_read"\]\}' "$(cat /tmp/top.json)"
 # On a terminal: the greatest values on a screen that is drawn anew, then the report; and the status line under records.
 mkdir -p /dev/pts; mount -t devpts none /dev/pts
