@@ -63,39 +63,35 @@ static __always_inline struct syscall_event *first(struct side *s, int nr)
 }
 
 /* Kernels from 6.13 on let these tracepoints be preempted. */
-static notrace void on_enter(void *unused, struct pt_regs *regs, long id)
+static __always_inline void call(bool exit, struct pt_regs *regs)
 {
 	struct record record;
 	struct syscall_event *e;
 
 	preempt_disable_notrace();
-	e = first(&sides[0], number_of(regs));
+	e = first(&sides[exit], number_of(regs));
 	if (e) {
 		record.common = 0;
 		record.nr = e->nr;
-		syscall_get_arguments(current, regs, record.args);
+		if (exit)
+			record.ret = syscall_get_return_value(current, regs);
+		else
+			syscall_get_arguments(current, regs, record.args);
 		for (; e; e = READ_ONCE(e->next))
-			e->fn(e->priv, &record, e->size, &modbpf_at_system_call[0]);
+			e->fn(e->priv, &record, e->size, &modbpf_at_system_call[exit]);
 	}
 	preempt_enable_notrace();
+}
+
+static notrace void on_enter(void *unused, struct pt_regs *regs, long id)
+{
+	call(false, regs);
 }
 NOKPROBE_SYMBOL(on_enter);
 
 static notrace void on_exit(void *unused, struct pt_regs *regs, long ret)
 {
-	struct record record;
-	struct syscall_event *e;
-
-	preempt_disable_notrace();
-	e = first(&sides[1], number_of(regs));
-	if (e) {
-		record.common = 0;
-		record.nr = e->nr;
-		record.ret = syscall_get_return_value(current, regs);
-		for (; e; e = READ_ONCE(e->next))
-			e->fn(e->priv, &record, e->size, &modbpf_at_system_call[1]);
-	}
-	preempt_enable_notrace();
+	call(true, regs);
 }
 NOKPROBE_SYMBOL(on_exit);
 
