@@ -206,6 +206,13 @@ struct tracepoint *modbpf_kernel_tracepoint(const char *name); /* not of a modul
 
 /* tracepoint.c: zeros, as long as the longest record: for who is shown a record that was never made, though nobody was to look at it. */
 extern u8 modbpf_no_record[];
+/*
+ * tracepoint_record.c: an event of one of the kernel's own tracepoints (it never goes), whose record the kernel makes; its fields take
+ * `size` bytes. Where it can.
+ */
+bool modbpf_record_can(const struct trace_event_call *call);
+int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tracepoint_fn fn, void *priv, struct port_event **out);
+int modbpf_trace_line_event(void); /* trace.c: the id of the event that carries trace_printk's lines */
 /* syscall_tp.c: which system call's entry or exit an event of the kernel's is. False: none. */
 struct syscall_place {
 	int nr, args; /* its number; how many arguments it has */

@@ -9,6 +9,11 @@
 #define CREATE_TRACE_POINTS
 #include "port/kernel/trace_event.h"
 
+int modbpf_trace_line_event(void)
+{
+	return event_bpf_trace_printk.event.type;
+}
+
 notrace void port_trace_line(const char *text)
 {
 	trace_bpf_trace_printk(text, strlen(text) + 1);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tracepoint events: one kernel perf counter a CPU, period 1, whose overflow handler gets the record. So the kernel
- * fills the record, filters recursion and enables the tracepoint, and all of that is exported interface. Where nobody looks at the
- * record none is made: the event is then a probe at the tracepoint itself. System calls have a way of their own (syscall_tp.c).
+ * Tracepoint events. Where nobody looks at the record none is made: the event is a probe at the tracepoint itself. Where somebody does,
+ * those of the kernel itself are made by its own function (tracepoint_record.c), and those of system calls by ours (syscall_tp.c). The
+ * others, of modules and of tracefs's dynamic events, are one kernel perf counter a CPU, period 1, whose overflow handler gets the record:
+ * so the kernel fills it, filters recursion and enables the tracepoint, and all of that is exported interface.
  *
  * Locks: `events_lock` guards the list of attached events and their counters. Perf's locks are taken inside it, and under
  * those the kernel waits for CPU hotplug; so the hotplug callback may not take it. A CPU that comes up is only marked
@@ -208,9 +209,31 @@ static int write_name(struct trace_event_call *call, void *arg)
 
 struct place {
 	struct syscall_place syscall;
-	struct tracepoint *tp;
+	const struct trace_event_call *own; /* of the kernel's own tracepoints */
+	u32 record_size; /* of `own` */
 	bool is_syscall;
 };
+
+/* How the kernel describes one field of a record (kernel/trace/trace.h, alike on 6.1 and 6.12); only these are read. */
+struct record_field {
+	struct list_head link;
+	const char *name;
+	const char *type;
+	int filter_type;
+	int offset;
+	int size;
+};
+
+static int record_size(struct trace_event_call *call, void *arg)
+{
+	struct list_head *fields = call->class->get_fields ? call->class->get_fields(call) : &call->class->fields;
+	struct record_field *field;
+	int size = 0;
+
+	list_for_each_entry(field, fields, link)
+		size = max(size, field->offset + field->size);
+	return size;
+}
 
 /* Nothing keeps a module's tracepoint here, as perf keeps those of its events; the kernel's own stay. */
 static int find_place(struct trace_event_call *call, void *arg)
@@ -218,8 +241,10 @@ static int find_place(struct trace_event_call *call, void *arg)
 	struct place *place = arg;
 
 	place->is_syscall = modbpf_syscall_tp(call, &place->syscall);
-	if (!place->is_syscall && (call->flags & TRACE_EVENT_FL_TRACEPOINT) && !(call->flags & TRACE_EVENT_FL_DYNAMIC) && !call->module)
-		place->tp = call->tp;
+	if (!place->is_syscall && (call->flags & TRACE_EVENT_FL_TRACEPOINT) && !(call->flags & TRACE_EVENT_FL_DYNAMIC) && !call->module) {
+		place->own = call;
+		place->record_size = record_size(call, NULL);
+	}
 	return 0;
 }
 
@@ -281,8 +306,10 @@ int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv,
 		return ret;
 	if (place.is_syscall)
 		return modbpf_syscall_tp_attach(&place.syscall, fn, priv, out);
-	if (bare && place.tp)
-		return attach_bare(place.tp, fn, priv, out);
+	if (bare && place.own)
+		return attach_bare(place.own->tp, fn, priv, out);
+	if (place.own && modbpf_record_can(place.own))
+		return modbpf_record_attach(place.own, place.record_size, fn, priv, out);
 	return attach_counters(id, fn, priv, out);
 }
 
@@ -291,27 +318,6 @@ int port_tracepoint_name(u32 id, char *buf, size_t size)
 	struct name_buf out = { buf, size };
 
 	return with_event(id, write_name, &out);
-}
-
-/* How the kernel describes one field of a record (kernel/trace/trace.h, alike on 6.1 and 6.12); only these are read. */
-struct record_field {
-	struct list_head link;
-	const char *name;
-	const char *type;
-	int filter_type;
-	int offset;
-	int size;
-};
-
-static int record_size(struct trace_event_call *call, void *arg)
-{
-	struct list_head *fields = call->class->get_fields ? call->class->get_fields(call) : &call->class->fields;
-	struct record_field *field;
-	int size = 0;
-
-	list_for_each_entry(field, fields, link)
-		size = max(size, field->offset + field->size);
-	return size;
 }
 
 int port_tracepoint_size(u32 id)
