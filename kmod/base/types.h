@@ -62,6 +62,9 @@ struct modbpf_place {};
 inline constexpr modbpf_place place{};
 inline void *operator new(size_t, modbpf_place, void *p) noexcept { return p; }
 
+/// A kernel's build zeroes what is not set at once: this is set later.
+#define MODBPF_UNINITIALIZED __attribute__((uninitialized))
+
 extern "C" {
 void *memcpy(void *dst, const void *src, size_t n) noexcept;
 void *memmove(void *dst, const void *src, size_t n) noexcept;

@@ -71,6 +71,7 @@ public:
         p_ = p, cap_ = cap;
         return {};
     }
+    bool has_room(size_t more) const { return cap_ - n_ >= more; }
     status push(T v) {
         TRY(reserve(n_ + 1));
         new (place, p_ + n_++) T(move(v));

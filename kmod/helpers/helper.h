@@ -243,7 +243,6 @@ struct event_run : run_ctx {
 #endif
     }
 };
-#define MODBPF_UNINITIALIZED __attribute__((uninitialized)) // a kernel's build zeroes what is not set at once; for what is set later
 
 /// Makes `c` the innermost run of this CPU for its lifetime. Preemption off, any context.
 class run_scope {

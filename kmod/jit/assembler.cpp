@@ -8,7 +8,7 @@ constexpr u32 max_text = 1u << 29;  ///< a quarter of rel32's reach
 constexpr u32 max_passes = 32;      ///< then all jumps that are left become long
 }  // namespace
 
-status assembler::room() {
+status assembler::make_room() {
     if (MODBPF_BUG_ON(e.too_far()))
         return error(EFAULT);
     u32 used = buf_ ? here() : 0;
@@ -64,11 +64,6 @@ u32 assembler::measure() {
     }
     added_[fixups_.size()] = extra;
     return here() + extra;
-}
-
-u32 assembler::offset(u32 label) const {
-    const place_of &l = labels_[label];
-    return l.pos + added_[l.fixups];
 }
 
 /// Makes long what does not reach (or all). -> whether anything changed.

@@ -45,7 +45,7 @@ public:
     status set_labels(u32 n) { return labels_.resize(n); }
     /// Makes room for one group: up to group_bytes of code and group_fixups fix-ups. ENOMEM; E2BIG for a monstrous
     /// program; EFAULT, reported, when a jump inside a group does not reach.
-    status room();
+    status room() { return !e.too_far() && fixups_.has_room(group_fixups) && cap_ - here() >= group_bytes ? status() : make_room(); }
     static constexpr u32 group_bytes = 640;
     static constexpr u32 group_fixups = 16;
 
@@ -63,7 +63,10 @@ public:
     /// Chooses jump sizes. -> bytes of text. ENOMEM, E2BIG.
     result<u32> resolve();
     /// After resolve(): a label's offset in the text.
-    u32 offset(u32 label) const;
+    u32 offset(u32 label) const {
+        const place_of &l = labels_[label];
+        return l.pos + added_[l.fixups];
+    }
     /// Writes the text that will run at its own address. E2BIG: an address is out of rel32 reach; EFAULT: a bug of
     /// ours.
     status emit(u8 *text, u32 size) const;
@@ -74,6 +77,7 @@ private:
         u32 fixups = 0;  ///< how many lie before it
     };
     u32 here() const { return static_cast<u32>(e.at() - buf_); }
+    status make_room();
     void add(fixup_kind kind, u32 label, u64 addr, x86::cond cc = x86::cond::e);
     void add_rel(fixup_kind kind, u32 label, u64 addr);
     static u32 size_of(const fixup &f, u32 at);

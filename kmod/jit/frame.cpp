@@ -22,9 +22,13 @@ u16 scratch_of(const jit_op &d) {
     }
 }
 
-/// What one operation says about its subprogram.
+constexpr u64 kind_bit(insn_kind k) { return 1ull << static_cast<u32>(k); }
+/// Most operations, of which nothing is to be said but their registers.
+constexpr u64 quiet_kinds = kind_bit(insn_kind::mov) | kind_bit(insn_kind::neg) | kind_bit(insn_kind::load) | kind_bit(insn_kind::store) |
+                            kind_bit(insn_kind::branch) | kind_bit(insn_kind::jump) | kind_bit(insn_kind::ld_imm64);
+
+/// What one operation of another kind says about its subprogram.
 void note(jit_frame &f, const jit_op &d) {
-    f.regs |= d.uses | d.defs;
     f.scratch |= scratch_of(d);
     switch (d.kind) {
         case insn_kind::call_helper:
@@ -106,8 +110,10 @@ result<bool> scan(const code &c, jit_facts &facts, jit_frame &f) {
     bool open = true;  // the end can be fallen off
     f.first = static_cast<u32>(facts.ops.size());
     for (u32 i = f.start; i < f.end;) {
-        if (opcode(c.insns[i].code).kind == insn_kind::unknown || check_encoding(c.insns[i]))
+#ifdef MODBPF_DEBUG // fields that decoding does not look at
+        if (check_encoding(c.insns[i]))
             return false;
+#endif
         auto at = static_cast<u32>(facts.ops.size());
         jit_op &d = facts.ops.append_new();
         decode_into(d, c.insns.view(), i);
@@ -253,20 +259,25 @@ void lay_out(jit_frame &f) {
 }
 
 void summarise(jit_facts &facts, jit_frame &f) {
-    f.regs = f.scratch = 0;
+    f.scratch = 0;
     f.calls = f.tail_calls = f.loads_packet = f.may_goto = false;
     u8 *targets = facts.targets.data();
     memset(targets + f.first, 0, f.last - f.first);
     const jit_op *end = facts.ops.data() + f.last;
+    const bool blind = facts.blind;
+    u32 regs = 0;
     for (const jit_op *d = facts.ops.data() + f.first; d < end; d++) {
         if (d->dead)
             continue;
-        note(f, *d);
-        if (facts.blind && d->has_constant())
+        regs |= d->uses | d->defs;
+        if (!(quiet_kinds >> static_cast<u32>(d->kind) & 1))
+            note(f, *d);
+        if (blind && d->has_constant())
             f.scratch |= 1 << 11;
         if (d->jumps)
             targets[static_cast<u32>(d->target)] = 1;
     }
+    f.regs = static_cast<u16>(regs);
 }
 
 status jit_analyse(const code &c, jit_facts &out) {

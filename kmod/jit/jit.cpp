@@ -77,9 +77,10 @@ struct jit_builder {
     }
 
     status describe(lowering &lower) {
-        TRY(image.insn_offsets_.reserve(c.insns.size() + 1));
-        for (u32 i = 0; i <= c.insns.size(); i++)
-            TRY(image.insn_offsets_.push(out.offset(facts.op_of[i])));
+        u32 count = static_cast<u32>(c.insns.size()) + 1;
+        TRY(image.insn_offsets_.resize_zeroed(count));
+        for (u32 i = 0; i < count; i++)
+            image.insn_offsets_[i] = out.offset(facts.op_of[i]);
         TRY(image.funcs_.reserve(facts.frames.size()));
         for (u32 i = 0; i < facts.frames.size(); i++) {
             u32 from = out.offset(lower.entry_label(i));

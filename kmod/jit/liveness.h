@@ -15,7 +15,8 @@ constexpr u16 live_before(const jit_op &d, u16 after) {
     return d.dead ? after : static_cast<u16>((after & ~d.defs) | d.uses);
 }
 
-/// Kills pure operations of which nothing is read. ENOMEM.
-status kill_unread(jit_facts &facts, const jit_frame &f);
+/// Kills pure operations of which nothing is read. `after` is what find_liveness() said, since when nothing has come to be read later at the
+/// end of a block, or empty. ENOMEM.
+status kill_unread(jit_facts &facts, const jit_frame &f, scratch_vec<u16> &after);
 
 } // namespace modbpf

@@ -57,36 +57,38 @@ struct straightener {
             d.target = facts.ops[t].target;
         }
     }
-    /// A branch at `i` over a jump: nothing else may lead to the jump.
-    void turn(u32 i) {
+    /// A branch at `i` over a jump: nothing else may lead to the jump. False: it stays as it is.
+    bool turn(u32 i) {
         jit_op &d = facts.ops[i];
         u32 n = i + 1;
         while (n < f.last && facts.ops[n].dead && !facts.targets[n])
             n++;
         if (n >= f.last || facts.targets[n] || !facts.ops[n].is(insn_kind::jump))
-            return;
+            return false;
         if (live_from(static_cast<u32>(d.target)) != live_from(n + 1))
-            return;
+            return false;
         d.target = facts.ops[n].target;
         if (d.op == BPF_JSET)
             d.negated = !d.negated;
         else
             d.op = opposite(d.op);
         facts.ops[n].kill();
+        return true;
     }
-    void find_targets() {
-        for (u32 i = f.first; i < f.last; i++)
-            facts.targets[i] = 0;
-        for (u32 i = f.first; i < f.last; i++)
-            if (facts.ops[i].jumps && !facts.ops[i].dead)
-                facts.targets[static_cast<u32>(facts.ops[i].target)] = 1;
+    void find_targets(bool threading) {
+        memset(facts.targets.data() + f.first, 0, f.last - f.first);
+        for (u32 i = f.first; i < f.last; i++) {
+            jit_op &d = facts.ops[i];
+            if (!d.jumps || d.dead)
+                continue;
+            if (threading)
+                thread(d);
+            facts.targets[static_cast<u32>(d.target)] = 1;
+        }
     }
     void run() {
-        for (u32 i = f.first; i < f.last; i++)
-            if (facts.ops[i].jumps && !facts.ops[i].dead)
-                thread(facts.ops[i]);
-        find_targets();
-        bool reached = true;
+        find_targets(true);
+        bool reached = true, changed = false;
         for (u32 i = f.first; i < f.last; i++) {
             jit_op &d = facts.ops[i];
             reached |= facts.targets[i] != 0;
@@ -94,16 +96,24 @@ struct straightener {
                 continue;
             if (!reached) {
                 d.kill();
+                changed = true;
+                continue;
+            }
+            if (!d.jumps) {
+                reached = d.falls_through;
                 continue;
             }
             if (d.is(insn_kind::branch))
-                turn(i);
-            if ((d.is(insn_kind::jump) || d.is(insn_kind::branch)) && live_from(static_cast<u32>(d.target)) == live_from(i + 1))
+                changed |= turn(i);
+            if ((d.is(insn_kind::jump) || d.is(insn_kind::branch)) && live_from(static_cast<u32>(d.target)) == live_from(i + 1)) {
                 d.kill();
-            else
+                changed = true;
+            } else {
                 reached = d.falls_through;
+            }
         }
-        find_targets();
+        if (changed)
+            find_targets(false);
     }
 };
 

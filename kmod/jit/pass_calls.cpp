@@ -124,7 +124,8 @@ public:
         facts_.ops = move(out_);
         TRY(facts_.targets.resize(facts_.ops.size()));
         for (jit_frame &f : facts_.frames) {
-            TRY(kill_unread(facts_, f)); // what the arguments were made from
+            scratch_vec<u16> after;
+            TRY(kill_unread(facts_, f, after)); // what the arguments were made from
             summarise(facts_, f);
         }
         return {};

@@ -195,8 +195,7 @@ struct propagator {
 };
 
 /// a op= b; b = a, where a is not read again  ->  b op= a
-status turn_operands(jit_facts &facts, jit_frame &f) {
-    scratch_vec<u16> after;
+status turn_operands(jit_facts &facts, jit_frame &f, scratch_vec<u16> &after) {
     for (u32 i = f.first; i + 1 < f.last; i++) {
         jit_op &d = facts.ops[i];
         bool turns = d.is(insn_kind::alu) && d.reg && d.src != d.dst && d.src != BPF_REG_10 &&
@@ -225,8 +224,9 @@ status turn_operands(jit_facts &facts, jit_frame &f) {
 status pass_copies(jit_facts &facts, jit_frame &f) {
     propagator p{facts, f, {}};
     p.run();
-    TRY(turn_operands(facts, f));
-    return kill_unread(facts, f);
+    scratch_vec<u16> after;
+    TRY(turn_operands(facts, f, after));
+    return kill_unread(facts, f, after);
 }
 
 } // namespace modbpf

@@ -140,7 +140,8 @@ struct rotator {
 status pass_rotate(jit_facts &facts, jit_frame &f) {
     rotator r{facts, f, {}, {}};
     TRY(r.run());
-    return r.found ? kill_unread(facts, f) : status();
+    // What was read before is read no later now: the kept shift's register holds what is rotated from further up, where the shift read it.
+    return r.found ? kill_unread(facts, f, r.after) : status();
 }
 
 } // namespace modbpf

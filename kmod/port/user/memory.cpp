@@ -42,12 +42,13 @@ constexpr u32 kept_blocks = 8;
 #endif
 void *kept[kept_blocks ? kept_blocks : 1]; // each taken and put by one atomic exchange
 
+/// What is in it is unknown.
 void *take_large(size_t size) {
     for (u32 i = 0; i < kept_blocks; i++) {
         void *p = __atomic_exchange_n(&kept[i], nullptr, __ATOMIC_ACQUIRE);
         size_t have = p ? malloc_usable_size(p) : 0;
         if (have >= size && have / 2 <= size)
-            return memset(p, 0, size);
+            return p;
         void *none = nullptr;
         if (p && !__atomic_compare_exchange_n(&kept[i], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
             free(p);
@@ -84,7 +85,7 @@ void *port_alloc(size_t size, port_alloc_ctx) {
         return p ? memset(p, 0, size) : nullptr;
     }
     void *p = take_large(size);
-    return p ? p : calloc(1, size);
+    return p ? memset(p, 0, size) : calloc(1, size);
 }
 
 void *port_scratch_alloc(size_t size) {
