@@ -20,6 +20,15 @@ u64 kfunc_cgroup_release(u64 r1, u64, u64, u64, u64) {
     port_cgroup_put(r1);
     return 0;
 }
+/// cgroup_rstat_updated(cgroup, cpu)
+u64 kfunc_cgroup_rstat_updated(u64 r1, u64 r2, u64, u64, u64) {
+    port_cgroup_updated(r1, static_cast<s32>(r2));
+    return 0;
+}
+u64 kfunc_cgroup_rstat_flush(u64 r1, u64, u64, u64, u64) {
+    port_cgroup_flush(r1);
+    return 0;
+}
 /// task_get_cgroup1(task, hierarchy)
 u64 kfunc_task_get_cgroup1(u64 r1, u64 r2, u64, u64, u64) { return port_task_cgroup1(r1, static_cast<s32>(r2)); }
 /// task_under_cgroup(task, ancestor)

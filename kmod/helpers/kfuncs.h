@@ -79,8 +79,19 @@ MODBPF_KFUNC(cgroup_acquire);
 MODBPF_KFUNC(cgroup_ancestor);
 MODBPF_KFUNC(cgroup_from_id);
 MODBPF_KFUNC(cgroup_release);
+MODBPF_KFUNC(cgroup_rstat_updated);
+MODBPF_KFUNC(cgroup_rstat_flush);
 MODBPF_KFUNC(task_get_cgroup1);
 MODBPF_KFUNC(task_under_cgroup);
+// keys.cpp
+MODBPF_KFUNC(get_dentry_xattr);
+MODBPF_KFUNC(get_file_xattr);
+MODBPF_KFUNC(get_task_exe_file);
+MODBPF_KFUNC(put_file);
+MODBPF_KFUNC(lookup_user_key);
+MODBPF_KFUNC(lookup_system_key);
+MODBPF_KFUNC(key_put);
+MODBPF_KFUNC(verify_pkcs7_signature);
 // iter_bits.cpp
 MODBPF_KFUNC(iter_bits_new);
 MODBPF_KFUNC(iter_bits_next);

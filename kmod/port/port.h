@@ -296,6 +296,23 @@ int port_probe_write_user(u64 dst, const void *src, size_t n);
 long port_read_task_memory(u64 task, void *dst, u64 src, size_t n);
 /* The text of a struct path at that address, as d_path() gives it: bytes with the NUL. -ENAMETOOLONG, -EFAULT, -ERANGE: no address of the kernel's. Task context. */
 long port_path_text(u64 path, char *buf, size_t size);
+/*
+ * Files. The file that the task runs, held, or 0 (also while somebody changes what the task has); task or atomic context. An extended
+ * attribute of a directory's entry (struct dentry, held) into `value`: its length, or -errno; a file's (struct file, held) entry. Task context.
+ */
+u64 port_task_exe_file(u64 task);
+void port_exe_file_put(u64 file);
+long port_dentry_xattr(u64 dentry, const char *name, void *value, size_t size);
+u64 port_file_dentry(u64 file);
+/*
+ * Keys: what programs hold of one is a struct bpf_key of the kernel's layout. By serial number, as the caller finds it (0: none such, or
+ * flags are unknown; task context); a keyring of the system's (0: no such one; any context). Verifies a signature (PKCS#7) of data: 0 or
+ * -errno; task context.
+ */
+u64 port_key_user(u32 serial, u64 flags);
+u64 port_key_system(u64 id);
+void port_key_put(u64 key);
+int port_key_verify(u64 key, const void *data, size_t size, const void *signature, size_t signature_size);
 /* The task's saved user registers (struct pt_regs). Any. */
 u64 port_task_regs(u64 task);
 /* pid and tgid of the current task in the pid namespace that is this file (device and inode) if it is the task's own: 0, or -EINVAL
@@ -314,6 +331,10 @@ void port_cgroup_put(u64 cgroup);
 u64 port_cgroup_ancestor(u64 cgroup, int level); /* held */
 u64 port_cgroup_from_id(u64 id); /* in the unified hierarchy; held */
 bool port_task_under_cgroup(u64 task, u64 cgroup);
+/* A group's statistics have something new of this CPU (nothing happens where interrupts are off); bring them up to date, and those below
+ * (task context). The group need not be held: what is none in the unified hierarchy is left alone. */
+void port_cgroup_updated(u64 cgroup, int cpu);
+void port_cgroup_flush(u64 cgroup);
 /* The task's group in the hierarchy of version 1 with this number; held; 0: none. With interrupts off and in an NMI hierarchies without a
  * controller are not looked at. 0 on kernels before 6.7, which free what is looked at too early. */
 u64 port_task_cgroup1(u64 task, int hierarchy);

@@ -110,6 +110,11 @@ bool modbpf_ksym_has_task_put(void);
 bool modbpf_ksym_has_cgroup1(void);
 struct cgroup *modbpf_ksym_cgroup1(struct task_struct *task, int hierarchy); /* held, or an error; interrupts on */
 void modbpf_ksym_task_put(struct task_struct *task);
+/* Statistics of control groups, where both were found: interrupts on; and in task context. */
+bool modbpf_ksym_has_cgroup_stats(void);
+void modbpf_ksym_cgroup_updated(struct cgroup *cgroup, int cpu);
+void modbpf_ksym_cgroup_flush(struct cgroup *cgroup);
+struct file *modbpf_ksym_mm_exe_file(struct mm_struct *mm); /* held; NULL also where that was not found */
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n); /* 0 or -errno; no fault does harm */
 /* Gives back an address space from any context, where it was found. */
 bool modbpf_ksym_has_mmput(void);

@@ -95,6 +95,9 @@
 	X(SECURITY_BPF, security_bpf) \
 	X(CGROUP_FROM_FD, cgroup_v1v2_get_from_fd) \
 	X(TASK_GET_CGROUP1, task_get_cgroup1) \
+	X(CGROUP_UPDATED, cgroup_rstat_updated) \
+	X(CGROUP_FLUSH, cgroup_rstat_flush) \
+	X(MM_EXE_FILE, get_mm_exe_file) \
 	X(CSS_TASKS_START, css_task_iter_start) \
 	X(CSS_TASKS_NEXT, css_task_iter_next) \
 	X(CSS_TASKS_END, css_task_iter_end) \
@@ -470,6 +473,26 @@ notrace bool modbpf_ksym_has_cgroup1(void)
 notrace struct cgroup *modbpf_ksym_cgroup1(struct task_struct *task, int hierarchy)
 {
 	return static_call(modbpf_task_get_cgroup1)(task, hierarchy);
+}
+
+bool modbpf_ksym_has_cgroup_stats(void)
+{
+	return found[CGROUP_UPDATED] && found[CGROUP_FLUSH];
+}
+
+void modbpf_ksym_cgroup_updated(struct cgroup *cgroup, int cpu)
+{
+	static_call(modbpf_cgroup_rstat_updated)(cgroup, cpu);
+}
+
+void modbpf_ksym_cgroup_flush(struct cgroup *cgroup)
+{
+	static_call(modbpf_cgroup_rstat_flush)(cgroup);
+}
+
+struct file *modbpf_ksym_mm_exe_file(struct mm_struct *mm)
+{
+	return found[MM_EXE_FILE] ? static_call(modbpf_get_mm_exe_file)(mm) : NULL;
 }
 
 long modbpf_ksym_copy_to_kernel(void *dst, const void *src, size_t n)

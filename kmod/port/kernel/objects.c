@@ -198,6 +198,43 @@ notrace u64 port_cgroup_from_id(u64 id)
 	return found;
 }
 
+/* Is that a group of the unified hierarchy? Who asks is inside RCU; programs may have it from anywhere. */
+static bool is_cgroup(u64 cgroup)
+{
+	struct cgroup_subsys_state *css;
+
+	css_for_each_descendant_pre(css, &cgrp_dfl_root.cgrp.self)
+		if ((u64)css->cgroup == cgroup)
+			return true;
+	return false;
+}
+
+/* The kernel's lock for this is only ever held with interrupts off. */
+void port_cgroup_updated(u64 cgroup, int cpu)
+{
+	if (!modbpf_ksym_has_cgroup_stats() || irqs_disabled() || cpu < 0 || cpu >= nr_cpu_ids || !cpu_possible(cpu))
+		return;
+	rcu_read_lock();
+	if (is_cgroup(cgroup))
+		modbpf_ksym_cgroup_updated((struct cgroup *)cgroup, cpu);
+	rcu_read_unlock();
+}
+
+void port_cgroup_flush(u64 cgroup)
+{
+	bool held;
+
+	if (!modbpf_ksym_has_cgroup_stats())
+		return;
+	rcu_read_lock();
+	held = is_cgroup(cgroup) && port_cgroup_get(cgroup);
+	rcu_read_unlock();
+	if (!held)
+		return;
+	modbpf_ksym_cgroup_flush((struct cgroup *)cgroup);
+	port_cgroup_put(cgroup);
+}
+
 notrace bool port_task_under_cgroup(u64 task, u64 cgroup)
 {
 	bool under;

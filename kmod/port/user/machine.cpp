@@ -257,6 +257,16 @@ u64 port_cgroup_get(u64) { return 0; }
 void port_cgroup_put(u64) {}
 u64 port_cgroup_ancestor(u64, int) { return 0; }
 u64 port_cgroup_from_id(u64) { return 0; }
+void port_cgroup_updated(u64, int) {}
+void port_cgroup_flush(u64) {}
+u64 port_task_exe_file(u64) { return 0; }
+void port_exe_file_put(u64) {}
+long port_dentry_xattr(u64, const char *, void *, size_t) { return -EOPNOTSUPP; }
+u64 port_file_dentry(u64) { return 0; }
+u64 port_key_user(u32, u64) { return 0; }
+u64 port_key_system(u64) { return 0; }
+void port_key_put(u64) {}
+int port_key_verify(u64, const void *, size_t, const void *, size_t) { return -EOPNOTSUPP; }
 int port_cgroup_find(int, u64, u64 *) { return -EOPNOTSUPP; }
 u64 port_cgroup_number(u64) { return 0; }
 bool port_cgroup_online(u64) { return false; }
