@@ -360,9 +360,11 @@ long cmd_map_freeze(const attr_view &v) {
     result<held_map> f = hold_file<map>(static_cast<int>(v.as<map_fd_attr>().map_fd), map_file_ops);
     if (!f)
         return f.code();
+    map *m = f->get();
+    if (m->fields || m->params.type == BPF_MAP_TYPE_STRUCT_OPS)
+        return -ENOTSUPP;
     if (!may_write(*f))
         return -EPERM;
-    map *m = f->get();
     mutex_guard g(m->freeze_lock);
     if (__atomic_load_n(&m->writers, __ATOMIC_SEQ_CST) || m->frozen)
         return -EBUSY;

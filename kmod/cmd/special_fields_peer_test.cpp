@@ -5,6 +5,7 @@
 #include "cmd/core_test.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 namespace modbpf::test {
@@ -286,6 +287,27 @@ TEST_F(special_fields_peer, maps_that_programs_may_use) {
                                     << log[0] << "\nkernel:\n" << log[1];
         }
     EXPECT_GT(refused, 20u);
+}
+
+/// What they hold would be forged by who writes to the memory.
+TEST_F(special_fields_peer, are_neither_mapped_nor_frozen) {
+    for (const side &s : sides_)
+        for (u32 type : {types_.timed, types_.pointing, types_.plain}) {
+            long fd = s.make_map(BPF_MAP_TYPE_ARRAY, type, BPF_F_MMAPABLE);
+            ASSERT_GE(fd, 0);
+            bool plain = type == types_.plain;
+            if (!s.kernel) {
+                long at = port_user_mmap(nullptr, PORT_PAGE_SIZE, PROT_READ, MAP_SHARED, static_cast<int>(fd), 0);
+                EXPECT_EQ(at > 0 ? 0 : at, plain ? 0 : -ENOTSUPP);
+                if (at > 0) {
+                    munmap(ptr_of(static_cast<u64>(at)), PORT_PAGE_SIZE);
+                    port_user_unmapped(ptr_of(static_cast<u64>(at)), PORT_PAGE_SIZE);
+                }
+            }
+            map_fd_attr f{static_cast<u32>(fd)};
+            EXPECT_EQ(s.call(BPF_MAP_FREEZE, &f, sizeof(f)), plain ? 0 : -ENOTSUPP) << "kernel " << s.kernel;
+            close(static_cast<int>(fd));
+        }
 }
 
 }  // namespace

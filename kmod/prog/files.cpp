@@ -28,7 +28,7 @@ void map_hold(void *obj) { map_get_user(static_cast<map *>(obj)); }
 /// Writable mappings count as writers, so that a map cannot be frozen under them.
 int map_mmap(void *obj, port_vma *vma) {
     map *m = static_cast<map *>(obj);
-    if (!m->ops->mmap)
+    if (!m->ops->mmap || m->fields) // user space would forge what the fields hold
         return -ENOTSUPP;
     if (!port_vma_shared(vma))
         return -EINVAL;
