@@ -100,7 +100,8 @@ inline constexpr row trace_rows[] = {
      const_size_or_zero}, gpl | format, syscall, 0, bpf_snprintf},
     {BPF_FUNC_snprintf, ret::integer, {out_mem | or_null, const_size_or_zero, const_str, const_mem | or_null,
      const_size_or_zero}, gpl | format | perfmon, base_progs, 0, bpf_snprintf},
-    {BPF_FUNC_sys_bpf, ret::integer, {anything, const_mem, const_size}, sleeps | perfmon, syscall, 0, bpf_sys_bpf},
+    // Commands write into their attributes: in Linux also into those that lie in a map which programs take for constant.
+    {BPF_FUNC_sys_bpf, ret::integer, {anything, out_mem, const_size}, sleeps | perfmon, syscall, 0, bpf_sys_bpf},
     {BPF_FUNC_btf_find_by_name_kind, ret::integer, {const_mem, const_size, anything, anything}, sleeps, syscall, 0,
      bpf_btf_find_by_name_kind},
     {BPF_FUNC_sys_close, ret::integer, {anything}, sleeps, syscall, 0, bpf_sys_close},

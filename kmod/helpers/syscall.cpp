@@ -29,7 +29,7 @@ u64 bpf_sys_bpf(u64 r1, u64 r2, u64 r3, u64, u64) {
     for (u32 cmd : commands)
         if (cmd == static_cast<u32>(r1)) {
             port_kernel_pointers here;
-            port_kernel_pointers_begin(&here);
+            port_kernel_pointers_begin(&here, r2, static_cast<u32>(r3));
             long rc = bpf_command(cmd, r2, static_cast<u32>(r3));
             port_kernel_pointers_end(&here);
             return helper_errno(rc);

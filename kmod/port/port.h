@@ -378,9 +378,9 @@ int port_copy_to_user(u64 dst, const void *src, size_t n);
 /* NUL-terminated, at most size-1 characters kept and terminated; length copied, -EFAULT. */
 long port_strncpy_from_user(char *dst, u64 src, size_t size);
 /* While such a section is open in a task, the copies above take kernel addresses, too, of that task's calls: what a program hands a
- * command is the kernel's memory. They fault as safely. Task context. */
-struct port_kernel_pointers { void *opaque[3]; };
-void port_kernel_pointers_begin(struct port_kernel_pointers *p);
+ * command is the kernel's memory. They fault as safely. What is written is only the `size` bytes at `attr`, the program's own. Task context. */
+struct port_kernel_pointers { void *opaque[5]; };
+void port_kernel_pointers_begin(struct port_kernel_pointers *p, u64 attr, size_t size);
 void port_kernel_pointers_end(struct port_kernel_pointers *p);
 /* Any context, never fault in. 0, -EFAULT, or -ERANGE for a kernel read of an address that is none of the kernel's; dst is
  * zeroed by the caller on failure. */

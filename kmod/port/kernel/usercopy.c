@@ -20,17 +20,21 @@ static void __user *uptr(u64 addr)
 struct pointer_section {
 	struct list_head node;
 	struct task_struct *task;
+	u64 attr; /* what may be written */
+	u64 size;
 };
 static DEFINE_SPINLOCK(sections_lock);
 static LIST_HEAD(sections);
 static int section_count;
 
-void port_kernel_pointers_begin(struct port_kernel_pointers *p)
+void port_kernel_pointers_begin(struct port_kernel_pointers *p, u64 attr, size_t size)
 {
 	struct pointer_section *s = (struct pointer_section *)p;
 
 	BUILD_BUG_ON(sizeof(*s) > sizeof(*p));
 	s->task = current;
+	s->attr = attr;
+	s->size = size;
 	spin_lock(&sections_lock);
 	list_add(&s->node, &sections);
 	WRITE_ONCE(section_count, section_count + 1);
@@ -47,17 +51,19 @@ void port_kernel_pointers_end(struct port_kernel_pointers *p)
 	spin_unlock(&sections_lock);
 }
 
-/* Is it one of the kernel's, in a section of the current task? Addresses of user space are taken as ever. */
-static bool is_kernel_pointer(u64 addr)
+/* The current task's section, where the address is one of the kernel's; no other. Addresses of user space are taken as ever. */
+static struct pointer_section *section_for(u64 addr)
 {
-	struct pointer_section *s;
-	bool found = false;
+	struct pointer_section *s, *found = NULL;
 
 	if (likely(!READ_ONCE(section_count)) || addr < TASK_SIZE_MAX)
-		return false;
+		return NULL;
 	spin_lock(&sections_lock);
 	list_for_each_entry(s, &sections, node)
-		found |= s->task == current;
+		if (s->task == current) {
+			found = s; /* the innermost; only this task ends it */
+			break;
+		}
 	spin_unlock(&sections_lock);
 	return found;
 }
@@ -67,16 +73,21 @@ int port_copy_from_user(void *dst, u64 src, size_t n)
 {
 	if (n > INT_MAX)
 		return -EFAULT;
-	if (is_kernel_pointer(src))
+	if (section_for(src))
 		return copy_from_kernel_nofault(dst, (const void *)(unsigned long)src, n) ? -EFAULT : 0;
 	return copy_from_user(dst, uptr(src), n) ? -EFAULT : 0;
 }
 
 int port_copy_to_user(u64 dst, const void *src, size_t n)
 {
+	struct pointer_section *s;
+
 	if (n > INT_MAX)
 		return -EFAULT;
-	if (is_kernel_pointer(dst))
+	s = section_for(dst);
+	if (s && (dst < s->attr || dst - s->attr > s->size || n > s->size - (dst - s->attr)))
+		return -EFAULT; /* a log, say: in Linux its buffer is always user space's */
+	if (s)
 		return modbpf_ksym_copy_to_kernel((void *)(unsigned long)dst, src, n) ? -EFAULT : 0;
 	return copy_to_user(uptr(dst), src, n) ? -EFAULT : 0;
 }
@@ -87,7 +98,7 @@ long port_strncpy_from_user(char *dst, u64 src, size_t size)
 
 	if (!size)
 		return -EINVAL;
-	if (is_kernel_pointer(src)) { /* counts the NUL, also of a text that it cut */
+	if (section_for(src)) { /* counts the NUL, also of a text that it cut */
 		n = port_probe_read_kernel_str(dst, src, size);
 		return n < 0 ? -EFAULT : n - 1;
 	}

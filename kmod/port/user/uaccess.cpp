@@ -99,5 +99,5 @@ long port_probe_read_user_str(char *dst, u64 src, size_t size) {
 }
 
 // One address space: what a program hands a command is as good as the caller's.
-void port_kernel_pointers_begin(port_kernel_pointers *) {}
+void port_kernel_pointers_begin(port_kernel_pointers *, u64, size_t) {}
 void port_kernel_pointers_end(port_kernel_pointers *) {}
