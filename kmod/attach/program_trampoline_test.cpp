@@ -26,7 +26,7 @@ insns tail_call(const fd &array, s32 index) { return ld_map(r2, array) + imm(r3,
 /// The types of all programs of these tests.
 struct types {
     btf_builder b;
-    u32 main, add, keep, wide, small, raw_part;
+    u32 main, add, keep, wide, small, raw_part, fills[4]; ///< fills: of memory of 4, 8 and 64 bytes; of 8 that are there
     fd loaded;
 
     types() {
@@ -39,6 +39,12 @@ struct types {
         small = b.func("small", b.proto(i, {{"ctx", ctx, 0}}));
         u32 args = b.composite(btf_kind::structure, "bpf_raw_tracepoint_args", 8, {{"args", l, 0}});
         raw_part = b.func("raw_part", b.proto(i, {{"ctx", b.refer(btf_kind::pointer, args), 0}}));
+        constexpr u32 sizes[] = {4, 8, 64, 8};
+        for (u32 k = 0; k < 4; k++) {
+            u32 words = b.array(i, i, sizes[k] / 4), memory = b.composite(btf_kind::structure, "memory", sizes[k], {{"words", words, 0}});
+            fills[k] = b.func("fill", b.proto(i, {{"m", b.refer(btf_kind::pointer, memory), 0}}));
+        }
+        b.type("arg:nonnull", b.info(btf_kind::decl_tag), fills[3], {0});
         loaded = load_types(b.bytes());
     }
 };
@@ -500,6 +506,28 @@ TEST_P(programs_at_programs, WhatCannotRun) {
     EXPECT_NE(log.find("should have been in [0, 1]"), std::string::npos) << log;
     fd ext = extension_of(held, t->add, imm(r0, 1) + stop(), t->add);
     EXPECT_TRUE(attach(ext).ok()) << log;
+}
+
+/// An extension takes no more for its argument than the function that it replaces is given.
+TEST_P(programs_at_programs, MemoryOfAnExtension) {
+    auto word_to = [](u8 base, s16 off) { return insns{{BPF_ST | BPF_MEM | BPF_W, base, 0, off, 7}}; };
+    insns checked = insns{{BPF_JMP | BPF_JNE | BPF_K, r1, 0, 2, 0}} + imm(r0, 1) + stop();
+    insns main = insns{{BPF_ST | BPF_MEM | BPF_DW, 10, 0, -8, 0}} + mov(r1, 10) + alu_imm(BPF_ADD, r1, -8) + call_sub(2) + word(r0, 10, -8) + stop();
+    fd target = load_parts(BPF_PROG_TYPE_XDP, {{t->main, main}, {t->fills[1], checked + imm(r0, 0) + stop()}});
+    ASSERT_TRUE(target.ok()) << log;
+    EXPECT_EQ(extension_of(target, t->fills[1], checked + word_to(r1, 60) + imm(r0, 0) + stop(), t->fills[2]).get(), -EINVAL);
+    EXPECT_NE(log.find("arg0 in fill() has size 64 while fill() has 8"), std::string::npos) << log;
+    EXPECT_EQ(extension_of(target, t->fills[1], word_to(r1, 0) + imm(r0, 0) + stop(), t->fills[3]).get(), -EINVAL);
+    EXPECT_NE(log.find("arg0 in fill() is tagged for more than in fill()"), std::string::npos) << log;
+    for (u32 fitting : {0u, 1u}) {
+        fd ext = extension_of(target, t->fills[1], checked + word_to(r1, 0) + imm(r0, 0) + stop(), t->fills[fitting]);
+        fd link = attach(ext);
+        ASSERT_TRUE(link.ok()) << log;
+        EXPECT_EQ(run(target), 7u);
+    }
+    fd sure = load_parts(BPF_PROG_TYPE_XDP, {{t->main, main}, {t->fills[3], word_to(r1, 0) + imm(r0, 0) + stop()}});
+    ASSERT_TRUE(sure.ok()) << log;
+    EXPECT_TRUE(attach(extension_of(sure, t->fills[3], checked + word_to(r1, 0) + imm(r0, 0) + stop(), t->fills[1])).ok()) << log;
 }
 
 /// A sleepable program counts its runs where it is traced: texts go when none is in them.

@@ -14,7 +14,7 @@ constexpr u64 element_maps = bit(BPF_MAP_TYPE_HASH) | bit(BPF_MAP_TYPE_ARRAY) | 
 constexpr callback_proto table[] = {
     {.helper = BPF_FUNC_for_each_map_elem, .args = {r1, map_key, map_value, r3}, .map_types = element_maps},
     {.helper = BPF_FUNC_timer_set_callback, .args = {map, map_key, map_value}, .async = true, .ret_max = 0},
-    {.helper = BPF_FUNC_find_vma, .args = {r1, vma, r4}},
+    {.helper = BPF_FUNC_find_vma, .args = {r1, vma, r4}, .atomic = true}, // the address space stays locked, and preemption off
     {.helper = BPF_FUNC_loop, .args = {number, r3}, .counted = true},
     {.helper = BPF_FUNC_user_ringbuf_drain, .args = {dynptr, r3}},
 };

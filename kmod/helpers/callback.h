@@ -28,7 +28,8 @@ struct callback_proto {
     bool counted = false; ///< the caller's r1 bounds the number of calls
     u64 map_types = 0;    ///< bit mask of the types of r1's map that it works on; 0: takes no map, or any
     s32 ret_min = 0, ret_max = 1; ///< what it may return
-    bool may_sleep = false;
+    bool may_sleep = false; ///< an asynchronous one; others may where their callers may
+    bool atomic = false;    ///< nothing may sleep in it, whoever calls
     const char *name = nullptr;   ///< of a kernel function
 };
 

@@ -163,9 +163,13 @@ u64 kfunc_dynptr_clone(u64 r1, u64 r2, u64, u64, u64) {
 u64 kfunc_dynptr_slice(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
     return slice(dynptr_at(r1), static_cast<u32>(r2), r3, static_cast<u32>(r4));
 }
-u64 kfunc_dynptr_slice_rdwr(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
-    const run_dynptr &d = dynptr_at(r1);
-    return d.rdonly ? 0 : slice(d, static_cast<u32>(r2), r3, static_cast<u32>(r4));
+/// Never the buffer: what the program does to its own stack meanwhile would show through the slice.
+u64 kfunc_dynptr_slice_in_place(u64 r1, u64 r2, u64, u64 r4, u64) {
+    return slice(dynptr_at(r1), static_cast<u32>(r2), 0, static_cast<u32>(r4));
+}
+/// Likewise: through it pointers that lie in the stack could be changed, and frames that were left.
+u64 kfunc_dynptr_slice_rdwr(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
+    return dynptr_at(r1).rdonly ? 0 : kfunc_dynptr_slice_in_place(r1, r2, r3, r4, r5);
 }
 
 /// (context, flags, dynptr; hidden: may the program not write to packets?)

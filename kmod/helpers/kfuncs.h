@@ -120,6 +120,7 @@ MODBPF_KFUNC(dynptr_is_rdonly);
 MODBPF_KFUNC(dynptr_size);
 MODBPF_KFUNC(dynptr_clone);
 MODBPF_KFUNC(dynptr_slice);
+MODBPF_KFUNC(dynptr_slice_in_place); ///< in its place, for programs that may not read the kernel's memory
 MODBPF_KFUNC(dynptr_slice_rdwr);
 MODBPF_KFUNC(dynptr_from_skb);
 MODBPF_KFUNC(dynptr_from_xdp);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "helpers/packet.h"
 
+#include "helpers/dynptr.h"
 #include "helpers/families.h"
 #include "helpers/helper.h"
+#include "helpers/kfuncs.h"
 
 #include <gtest/gtest.h>
 #include <vector>
@@ -82,6 +84,20 @@ TEST(packet, skb_load_bytes) {
     EXPECT_EQ(bpf_skb_pull_data(f.ctx(), 64, 0, 0, 0), 0u);
     EXPECT_EQ(bpf_skb_pull_data(f.ctx(), 0, 0, 0, 0), 0u);
     EXPECT_EQ(num(bpf_skb_pull_data(f.ctx(), 65, 0, 0, 0)), -ENOMEM);
+}
+
+/// What a program writes to its buffer, which is in its stack, must not show through a slice that it may write to.
+TEST(packet, slices_are_in_place) {
+    frame f(32);
+    run_dynptr d;
+    u64 buffer = 0, at = addr_of(&d);
+    ASSERT_EQ(kfunc_dynptr_from_xdp(f.ctx(), 0, at, 0, 0), 0u);
+    EXPECT_EQ(kfunc_dynptr_slice(at, 60, addr_of(&buffer), 8, 0), addr_of(&buffer));
+    EXPECT_EQ(buffer, 0x434241403f3e3d3cull);
+    EXPECT_EQ(kfunc_dynptr_slice_rdwr(at, 60, addr_of(&buffer), 8, 0), 0u);
+    EXPECT_EQ(kfunc_dynptr_slice_in_place(at, 60, addr_of(&buffer), 8, 0), 0u);
+    for (helper_fn fn : {kfunc_dynptr_slice, kfunc_dynptr_slice_rdwr, kfunc_dynptr_slice_in_place})
+        EXPECT_EQ(fn(at, 8, addr_of(&buffer), 8, 0), f.run.data + 8);
 }
 
 TEST(packet, xdp_bytes_cross_into_fragments) {

@@ -326,9 +326,11 @@ void put_arm(verifier_state &st, const insn_desc &d, const arm &x, const links &
     follow_all(st, l, d.dst);
 }
 
-/// src == dst, and one is a valid address: so is the other.
+/// src == dst, and one is a valid address: so is the other. Not by a kernel object: some that are trusted are NULL.
 void learn_equal_pointers(const insn_desc &d, const reg_state &dst, const reg_state &src, func_state &fall, func_state &jump) {
     if (!d.reg || d.alu32() || !dst.is_pointer() || !src.is_pointer() || (d.op != BPF_JEQ && d.op != BPF_JNE))
+        return;
+    if (dst.base() == reg_type::btf_ptr || src.base() == reg_type::btf_ptr)
         return;
     func_state &eq = d.op == BPF_JEQ ? jump : fall;
     if (not_null(dst) && src.may_be_null())

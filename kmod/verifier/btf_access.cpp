@@ -128,7 +128,13 @@ type_flag trust_of_load(env &e, const reg_state &r, const struct_walk &w) {
 
 /// An object of bpf_obj_new: the program's own memory but for its special fields. What it stores there is not trusted to be a pointer.
 status access_own_object(env &e, const reg_state &r, s32 off, u32 size, access t, s32 value) {
-    if (!r.ref_id && !has(r.type, type_flag::non_owning | type_flag::rcu))
+    bool gone = has(r.type, type_flag::untrusted); // its RCU section was left: a load finds it, or 0
+    if (gone && t == access::write) {
+        verbose(e, "only read is supported\n");
+        return fail(EACCES);
+    }
+    e.aux[e.insn].probes |= gone;
+    if (!gone && !r.ref_id && !has(r.type, type_flag::non_owning | type_flag::rcu))
         return verifier_bug(e, "object of bpf_obj_new without a reference");
     if (const field_table *table = TRY(fields_of(e, r)))
         for (const special_field &f : table->fields)

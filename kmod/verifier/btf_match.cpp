@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // See btf_match.h.
 #include "verifier/btf_match.h"
-
+#include "helpers/callback.h"
 #include "verifier/btf_walk.h"
 
 namespace modbpf {
@@ -88,7 +88,14 @@ bool is_trusted(const reg_state &r) {
     }
 }
 
-bool may_sleep_here(const env &e) { return (e.req.prog_flags & BPF_F_SLEEPABLE) || (e.cur && e.cur->modes.in_sleepable); }
+bool may_sleep_here(const env &e) {
+    if (!e.cur)
+        return e.req.prog_flags & BPF_F_SLEEPABLE;
+    bool may = e.cur->modes.in_sleepable;
+    for (u32 f = 1; may && f <= e.cur->curframe; f++)
+        may = !e.cur->frame[f]->callback || !e.cur->frame[f]->callback->atomic;
+    return may;
+}
 
 bool in_rcu_section(const env &e) {
     const path_modes &m = e.cur->modes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Targets of struct_ops programs: a member of a structure of operations; and of extensions: a function with the same prototype.
 #include "btf/format.h"
+#include "verifier/func_args.h"
 #include "verifier/btf_lists.h"
 #include "verifier/btf_match.h"
 #include "verifier/btf_target.h"
@@ -87,12 +88,36 @@ namespace {
 struct side {
     const btf &types;
     const char *name;
+    u32 id; ///< the function's
     const btf_type *proto;
     const btf_type *real(u32 id) const { return types.type(types.skip_modifiers(id)); }
     const btf_type *arg(u32 i) const { return real(types.tail<btf_param>(proto)[i].type); }
 };
 
 bool same_info(const btf_type *a, const btf_type *b) { return (a ? a->info : 0) == (b ? b->info : 0); }
+
+/// Is it named by the typedef by which BPF means a context?
+bool is_regs(const side &s, u32 i) {
+    const btf_type *t = s.arg(i);
+    for (t = s.types.type(t->size_or_type); t && t->is_modifier() && t->kind() != btf_kind::typedef_;)
+        t = s.types.type(t->size_or_type);
+    const char *name = t && t->kind() == btf_kind::typedef_ ? s.types.string(t->name_off) : nullptr;
+    return name && !strcmp(name, "bpf_user_pt_regs_t");
+}
+
+/// Structures of one name (Linux looks no further): what `a` takes for its argument is within what `b` is given, who may be called by
+/// either, and no more is claimed of it.
+status check_same_memory(env &e, const side &a, const side &b, u32 i) {
+    const btf_type *s = a.real(a.arg(i)->size_or_type), *t = b.real(b.arg(i)->size_or_type);
+    if (s->size_or_type > t->size_or_type) {
+        verbose(e, "arg%d in %s() has size %d while %s() has %d\n", i, a.name, s->size_or_type, b.name, t->size_or_type);
+        return fail(EINVAL);
+    }
+    if (is_regs(a, i) == is_regs(b, i) && TRY(takes_all(e, a.id, b.types, b.id, i)))
+        return {};
+    verbose(e, "arg%d in %s() is tagged for more than in %s()\n", i, a.name, b.name);
+    return fail(EINVAL);
+}
 
 status check_same_arg(env &e, const side &a, const side &b, u32 i) {
     const btf_type *s = a.arg(i), *t = b.arg(i);
@@ -117,7 +142,7 @@ status check_same_arg(env &e, const side &a, const side &b, u32 i) {
     }
     const char *x = a.types.string(s->name_off), *y = b.types.string(t->name_off);
     if (x && y && !strcmp(x, y))
-        return {};
+        return check_same_memory(e, a, b, i);
     verbose(e, "arg%d %s(struct %s *) doesn't match %s(struct %s *)\n", i, a.name, x ? x : "", b.name, y ? y : "");
     return fail(EINVAL);
 }
@@ -148,8 +173,8 @@ status check_replaced_prototype(env &e, const btf_type *replaced) {
     if (!mine || mine->kind() != btf_kind::func)
         return fail(EINVAL);
     const char *own_name = e.req.types->string(mine->name_off);
-    side a{*e.req.types, own_name ? own_name : "", e.req.types->type(mine->size_or_type)};
-    side b{*e.target.types, e.target.name, e.target.types->type(replaced->size_or_type)};
+    side a{*e.req.types, own_name ? own_name : "", e.req.funcs[0].type_id, e.req.types->type(mine->size_or_type)};
+    side b{*e.target.types, e.target.name, e.req.attach.btf_id, e.target.types->type(replaced->size_or_type)};
     if (mine->vlen() != BTF_FUNC_GLOBAL || replaced->vlen() != BTF_FUNC_GLOBAL) {
         verbose(e, "%s() is not a global function\n", mine->vlen() != BTF_FUNC_GLOBAL ? a.name : b.name);
         return fail(EINVAL);

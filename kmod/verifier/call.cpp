@@ -31,10 +31,7 @@ const char *attached_to(const env &e) { return e.target.name[0] ? e.target.name 
 /// The prototype for this program, or null.
 const helper_proto *visible_proto(const env &e, u32 id) {
     const verify_request &q = e.req;
-    u32 hook = q.expected_attach_type;
-    if (q.type->type == BPF_PROG_TYPE_STRUCT_OPS)
-        hook = static_cast<u32>(struct_ops_kind_of(e.target.ops ? e.target.ops : "", e.target.name));
-    const helper_proto *p = find_helper(id, q.type->type, hook);
+    const helper_proto *p = helper_at(e, id);
     if (!p || ((p->flags & helper_needs_perfmon) && !q.perfmon) || ((p->flags & helper_needs_bpf) && !q.bpf))
         return nullptr;
     // These rules choose the prototype; the others are told apart in check_place.
@@ -182,12 +179,9 @@ status result_pointer(env &e, reg_state &r, const call_meta &meta) {
     case ret_type::sock_common: r.set_pointer(reg_type::sock_common | flags); return {};
     case ret_type::tcp_sock: r.set_pointer(reg_type::tcp_sock | flags); return {};
     case ret_type::mem:
+    case ret_type::dynptr_mem: // the helper may take fewer bits of the size than the program gave
         r.set_pointer(reg_type::mem | flags);
         r.mem_size = meta.alloc_size <= max_record ? static_cast<u32>(meta.alloc_size) : 0;
-        return {};
-    case ret_type::dynptr_mem:
-        r.set_pointer(reg_type::mem | flags);
-        r.mem_size = static_cast<u32>(min<u64>(meta.alloc_size, max_record));
         return {};
     case ret_type::mem_or_btf_id: return result_percpu(e, r, flags, meta);
     case ret_type::btf_id:
@@ -374,7 +368,7 @@ status apply_call(env &e, call_meta &meta) {
     TRY(set_result(e, meta));
     TRY(check_map_type(e, meta));
     TRY(check_func_ip(e, p));
-    bool writes_packet = (p.flags & helper_writes_dynptr) && meta.dynptr.kind == dynptr_kind::skb;
+    bool writes_packet = (p.flags & helper_writes_dynptr) && may_be_packet(e, meta.dynptr);
     if ((p.flags & (helper_changes_pkt | helper_tail_call)) || writes_packet)
         clear_packet_pointers(e);
     note_use(e, p);
@@ -383,10 +377,18 @@ status apply_call(env &e, call_meta &meta) {
 
 }  // namespace
 
+const helper_proto *helper_at(const env &e, u32 id) {
+    u32 hook = e.req.expected_attach_type;
+    if (e.req.type->type == BPF_PROG_TYPE_STRUCT_OPS) // there it is the member's number, which says nothing without the structure
+        hook = static_cast<u32>(struct_ops_kind_of(e.target.ops ? e.target.ops : "", e.target.name));
+    return find_helper(id, e.req.type->type, hook);
+}
+
+bool leads_to_packet(const reg_state &r) {
+    return r.is_packet_any() || (r.base() == reg_type::mem && has(r.type, type_flag::dynptr_skb | type_flag::dynptr_xdp));
+}
+
 void clear_packet_pointers(env &e) {
-    auto leads_to_packet = [](const reg_state &r) {
-        return r.is_packet_any() || (r.base() == reg_type::mem && has(r.type, type_flag::dynptr_skb | type_flag::dynptr_xdp));
-    };
     e.cur->for_each_reg(leads_to_packet, [&](reg_state &r) { forget_pointer(e, r); });
 }
 

@@ -16,6 +16,8 @@ struct func_text {
     }
 };
 
+/// The prototype that the program's type has at its hook, or null.
+const helper_proto *helper_at(const env &e, u32 id);
 /// R[regno] points to the kernel's structure `want`. EACCES with a text.
 struct typed;
 status check_kernel_object(env &e, u32 regno, const typed &want, bool null_ok);

@@ -55,6 +55,8 @@ status set_arg(env &e, callback_arg a, const func_state &caller, reg_state &r) {
         return {};
     case callback_arg::map_value:
         set_of_map(r, reg_type::map_value, caller.regs[BPF_REG_1]);
+        if (tells_lock(e, r)) // each turn has another element, whose lock is another
+            r.id = ++e.id_gen;
         return {};
     case callback_arg::dynptr:
         r.set_pointer(reg_type::dynptr);

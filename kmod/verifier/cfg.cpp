@@ -2,10 +2,18 @@
 // Control flow: a depth-first walk without recursion that finds unreachable instructions and marks where states are compared
 // (prune points) and where Linux would record a jump (jmp points). With CAP_BPF back edges are fine: exploration decides about loops.
 #include "helpers/callback.h"
+#include "verifier/call.h"
 #include "verifier/env.h"
 #include "verifier/kfunc.h"
 
 namespace modbpf {
+
+bool makes_packet_dynptrs(const env &e) {
+    for (const kfunc_desc &k : e.kfuncs)
+        if (k.row && k.row->effect == kfunc_effect::dynptr_from_skb)
+            return true;
+    return false;
+}
 
 namespace {
 
@@ -63,13 +71,6 @@ struct walk {
     result<bool> visit_call(u32 t, const insn_desc &d);
 };
 
-bool makes_packet_dynptrs(const env &e) {
-    for (const kfunc_desc &k : e.kfuncs)
-        if (k.row && k.row->effect == kfunc_effect::dynptr_from_skb)
-            return true;
-    return false;
-}
-
 /// A path comes back here from a callback; or it would start the same asynchronous callback again and again.
 void mark_callback(env &e, u32 t, const callback_proto &c) {
     insn_aux &a = e.aux[t];
@@ -84,7 +85,7 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
     if (d.kind == insn_kind::call_helper) {
         if (const callback_proto *c = d.imm >= 0 ? find_callback(static_cast<u32>(d.imm)) : nullptr)
             mark_callback(e, t, *c);
-        const helper_proto *fn = d.imm >= 0 ? find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type) : nullptr;
+        const helper_proto *fn = d.imm >= 0 ? helper_at(e, static_cast<u32>(d.imm)) : nullptr;
         subprog_info &in = e.sub_of(t);
         // Whether the dynptr is the packet's is not known here.
         if (fn && ((fn->flags & (helper_changes_pkt | helper_tail_call)) || ((fn->flags & helper_writes_dynptr) && makes_packet_dynptrs(e))))

@@ -123,6 +123,12 @@ result<s32> object_slot(env &e, const reg_state &r, const char *what, u32 slots)
     return static_cast<u32>(slot) < frame_of(e, r).stack.size() ? slot : -1;
 }
 
+bool may_be_packet(const env &e, const dynptr_facts &d) {
+    if (d.kind == dynptr_kind::skb || !d.given)
+        return d.kind == dynptr_kind::skb;
+    return e.req.attach.extension || makes_packet_dynptrs(e);
+}
+
 status observe_object(env &e, const reg_state &r, u32 slot, u32 slots) {
     for (u32 i = 0; i < slots; i++)
         TRY(observe_read(e, r.frame, slot - i, false));
@@ -186,7 +192,7 @@ status check_dynptr_arg(env &e, u32 regno, arg_type t, u32 clone_ref, dynptr_fac
         return fail(EINVAL);
     }
     if (facts)
-        *facts = {d.dynptr, d.id, d.ref_id};
+        *facts = {d.dynptr, d.id, d.ref_id, r.type == reg_type::dynptr};
     return r.type == reg_type::dynptr ? status() : observe_object(e, r, static_cast<u32>(slot), dynptr_slots);
 }
 

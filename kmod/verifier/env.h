@@ -120,8 +120,8 @@ struct subprog_info {
     bool unreliable = true; ///< what BTF says of it may not be what it does
     // From func_info.
     bool global = false;
-    bool called = false;   ///< global: by code that was explored
-    bool verified = false;
+    bool called[2]{};      ///< global: by code that was explored, where nothing may sleep; where it may
+    bool verified[2]{};    ///< for the one; for the other
     const char *name = "";
     bool args_known = false;
     u32 arg_count = 0;
@@ -401,6 +401,8 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
 /// The pointer is not valid any more: just a number, or nothing that a program without CAP_PERFMON may read.
 void forget_pointer(env &e, reg_state &r);
 void clear_packet_pointers(env &e);
+bool leads_to_packet(const reg_state &r); ///< its memory is the packet's, which may move
+bool makes_packet_dynptrs(const env &e); ///< of socket buffers
 void clear_caller_saved(env &e, func_state &f);
 status check_reference_leak(env &e);
 // refs.cpp
@@ -424,6 +426,7 @@ struct dynptr_facts {
     dynptr_kind kind = dynptr_kind::none;
     u32 id = 0;
     u32 ref_id = 0;
+    bool given = false; ///< by who called the function: its kind is not known
 };
 
 /// What the arguments of a helper call told, for its effects.

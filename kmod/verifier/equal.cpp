@@ -53,13 +53,14 @@ bool scalar_covered(env &e, const reg_state &old, const reg_state &cur) {
 }
 
 inline bool same_value(const reg_state &a, const reg_state &b) {
-    return a.type == b.type && a.frame == b.frame && a.off == b.off && a.range == b.range && a.mem_size == b.mem_size &&
+    return a.type == b.type && a.frame == b.frame && a.off == b.off && (a.range == b.range || a.base() == reg_type::btf_ptr) && a.mem_size == b.mem_size &&
            a.map_ptr == b.map_ptr && a.dynptr == b.dynptr && a.first_slot == b.first_slot && a.iter == b.iter &&
            scalar_equal(a.var, b.var);
 }
 
 inline bool reg_identical(env &e, const reg_state &old, const reg_state &cur) {
-    return same_value(old, cur) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
+    return same_value(old, cur) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id) &&
+           (old.base() != reg_type::btf_ptr || match_ids(e, old.iter_ref, cur.iter_ref));
 }
 
 bool region_covered(env &e, const reg_state &old, const reg_state &cur) {
@@ -140,7 +141,7 @@ bool holds_ids(const stack_slot &s) {
     if (!s.is_spill() && !s.is_object())
         return false;
     const reg_state &r = s.spilled;
-    return r.id || r.ref_id || (r.base() == reg_type::mem && r.dynptr_id);
+    return r.id || r.ref_id || (r.base() == reg_type::mem && r.dynptr_id) || (r.base() == reg_type::btf_ptr && r.iter_ref);
 }
 
 /// Both states have this very page, and no ids are to be matched in it.

@@ -477,12 +477,13 @@ void free_checkpoints(env &e) {
     e.cur = {};
 }
 
-status enter(env &e, u32 sub) {
+status enter(env &e, u32 sub, bool in_sleepable) {
     e.prev_line = nullptr;
     e.cur = own<verifier_state>(e.frames.get_state());
     if (!e.cur)
         return error(ENOMEM);
     e.cur->frame[0] = TRY(make_frame(e, sub, func_state::no_callsite, 0));
+    e.cur->modes.in_sleepable = in_sleepable;
     e.insn = e.subs[sub].start;
     e.prev_insn = -1;
     e.history = 0;
@@ -504,8 +505,8 @@ status enter(env &e, u32 sub) {
     return {};
 }
 
-status explore_from(env &e, u32 sub) {
-    status st = enter(e, sub);
+status explore_from(env &e, u32 sub, bool in_sleepable) {
+    status st = enter(e, sub, in_sleepable);
     if (st)
         st = [&]() -> status { return run_paths(e); }();
     free_checkpoints(e);
@@ -605,20 +606,27 @@ status check_return_range(env &e, const reg_state &r, s32 lo, s32 hi, const char
     return fail(EINVAL);
 }
 
+/// A global function by itself. -> false: nobody calls it there, or it is known already.
+static result<bool> explore_global(env &e, u32 sub, bool in_sleepable) {
+    subprog_info &s = e.subs[sub];
+    if (!s.global || !s.called[in_sleepable] || s.verified[in_sleepable])
+        return false;
+    TRY(explore_from(e, sub, in_sleepable));
+    if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2))
+        verbose(e, "Func#%d ('%s') is safe for any args that match its prototype\n", sub, s.name);
+    s.verified[in_sleepable] = true;
+    return true;
+}
+
 status explore(env &e) {
-    TRY(explore_from(e, 0));
-    e.subs[e.exception_callback].called = true;
+    const bool sleeps = e.req.prog_flags & BPF_F_SLEEPABLE;
+    TRY(explore_from(e, 0, sleeps));
+    e.subs[e.exception_callback].called[sleeps] = true;
     for (bool again = true; again;) {
         again = false;
         for (u32 i = 1; i < e.subs.size(); i++) {
-            subprog_info &s = e.subs[i];
-            if (!s.global || !s.called || s.verified)
-                continue;
-            TRY(explore_from(e, i));
-            if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2))
-                verbose(e, "Func#%d ('%s') is safe for any args that match its prototype\n", i, s.name);
-            s.verified = true;
-            again = true;
+            again |= TRY(explore_global(e, i, sleeps));
+            again |= TRY(explore_global(e, i, !sleeps)); // called by a callback to which other rules apply
         }
     }
     return {};

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "verifier/call.h"
 #include "verifier/fastcall.h"
 
 #include "btf/btf.h"
@@ -16,7 +17,7 @@ struct call_effect {
 };
 
 call_effect effect_of_helper(const env &e, u32 id) {
-    const helper_proto *p = find_helper(id, e.req.type->type, e.req.expected_attach_type);
+    const helper_proto *p = helper_at(e, id);
     if (!p)
         return {};
     u32 changes = p->ret == ret_type::none ? 0 : 1;

@@ -3,6 +3,7 @@
 // accesses get the layout of the run-time context, map loads get addresses. Every change is one instruction for one, but for the calls that
 // expand.h replaces; then instructions are dropped. One table of new positions moves jumps, calls, subprograms and debug information.
 #include "maps/arena.h"
+#include "helpers/kfuncs.h"
 #include "verifier/arena.h"
 #include "verifier/context.h"
 #include "verifier/env.h"
@@ -246,7 +247,7 @@ result<code_kfunc> fixer::placed_function(u32 i) {
         kfunc_call c = find_kfunc_call(e, i);
         if (MODBPF_BUG_ON(!c.row || !c.row->fn))
             return error(EFAULT);
-        k.fn = c.row->fn;
+        k.fn = c.row->effect == kfunc_effect::dynptr_slice && !e.req.perfmon ? kfunc_dynptr_slice_in_place : c.row->fn;
         k.in_section = e.out->image.sleepable && kfunc_runs_in_section(*c.row);
         TRY(hide_argument(e, i, c, k));
     } else if (const helper_proto *p = run[i].src_reg ? nullptr : find_helper(static_cast<u32>(run[i].imm)); p && (p->flags & helper_calls_later)) {

@@ -26,7 +26,7 @@ status check_mem_param(env &e, const subprog_info &s, u32 i) {
         verbose(e, "arg#%d is expected to be non-NULL\n", i);
         return fail(EINVAL);
     }
-    if (r.is_packet() && s.changes_pkt_data) {
+    if (leads_to_packet(r) && s.changes_pkt_data) {
         verbose(e, "arg#%d is packet memory, which the function may invalidate\n", i);
         return fail(EINVAL);
     }
@@ -110,7 +110,7 @@ status call_global(env &e, u32 sub) {
     verbose(e, "Func#%d ('%s') is global and assumed valid.\n", sub, s.name);
     if (s.changes_pkt_data)
         clear_packet_pointers(e);
-    s.called = true;
+    s.called[may_sleep_here(e)] = true;
     clear_caller_saved(e, e.cur->cur());
     e.reg(BPF_REG_0).set_unknown();
     return {};

@@ -295,4 +295,9 @@ void set_func_arg(env &e, const subprog_info &s, u32 i) {
     }
 }
 
+result<bool> takes_all(env &e, u32 own, const btf &types, u32 target, u32 arg) {
+    u32 wants = TRY(arg_tags(e, *e.req.types, own, arg, true)), gets = TRY(arg_tags(e, types, target, arg, true));
+    return wants == gets || (wants | tag_nonnull) == gets || wants == (gets | tag_nullable);
+}
+
 }  // namespace modbpf

@@ -308,8 +308,12 @@ status check_sized_memory(env &e, u32 regno) {
 
 status check_memory_and_size(env &e, kfunc_call &c, u32 i, const kfunc_param &p) {
     u32 regno = i + 1;
+    bool null_ok = p.ends_with("__opt") || p.ends_with("__nullable");
     if (e.reg(regno).is_null() && p.ends_with("__opt")) {
         TRY(demand_unlogged(e, regno));
+    } else if (e.reg(regno).may_be_null() && !null_ok) {
+        verbose(e, "arg#%d is memory that may be NULL, which the kernel function would use\n", i);
+        return fail(EACCES);
     } else if (status s = without_null(e, regno, [&]() -> status { return check_sized_memory(e, regno); }); !s) {
         verbose(e, "arg#%d arg#%d memory, len pair leads to invalid memory access\n", i, i + 1);
         return s;

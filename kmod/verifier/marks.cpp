@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "verifier/call.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -188,7 +189,7 @@ void note_call(const env &e, u32 i, const insn_desc &d, insn_aux &a) {
         a.call_uses = static_cast<u16>((2u << kfunc_arg_count(e, i)) - 2);
     if (d.kind != insn_kind::call_helper)
         return;
-    const helper_proto *fn = find_helper(static_cast<u32>(d.imm), e.req.type->type, e.req.expected_attach_type);
+    const helper_proto *fn = helper_at(e, static_cast<u32>(d.imm));
     for (u32 r = 0; fn && r < 5 && fn->args[r] != arg_type::none; r++)
         a.call_uses |= reg_bit(r + 1);
     a.leaves_early = fn && (fn->flags & helper_tail_call);

@@ -283,6 +283,11 @@ status store_fixed(env &e, func_state &f, s32 off, u32 size, s32 value) {
         verbose(e, "cannot spill pointers to stack into stack frame of the caller\n");
         return fail(EINVAL);
     }
+    // What a callback is given may be gone when it has returned.
+    if (f.frameno < callback_frame(*e.cur) && (r.base() == reg_type::map_key || r.base() == reg_type::dynptr)) {
+        verbose(e, "cannot spill pointers to what a callback is given into stack frame of the caller\n");
+        return fail(EINVAL);
+    }
     put_spill(s, r, size);
     return note_spill(e, f, slot);
 }

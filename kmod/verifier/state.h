@@ -75,6 +75,7 @@ struct reg_state {
     union {
         s32 range = 0;  ///< of a packet pointer: bytes from base + var that are known to be there, or at/beyond_packet_end
         u32 iter_depth; ///< of an iterator: turns on this path
+        u32 iter_ref; ///< btf_ptr: the reference of the iterator that it is an element of and goes with, or 0
     };
     union { ///< by base
         u32 mem_size = 0;

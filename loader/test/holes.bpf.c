@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Programs that must be refused, since what they do goes wrong only when they run: bad_*, each beside one that is right: ok_*. holes.sh
+// says with what text. Some of them Linux 6.12 accepts.
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define kptr __attribute__((btf_type_tag("kptr")))
+#define map(name, kind, entries, k, v) \
+	struct { \
+		__uint(type, kind); \
+		__uint(max_entries, entries); \
+		__type(key, k); \
+		__type(value, v); \
+	} name SEC(".maps")
+
+struct task_struct {
+	int pid;
+} __attribute__((preserve_access_index));
+struct cgroup_subsys_state {
+	int unused;
+};
+struct cgroup {
+	struct cgroup_subsys_state self;
+} __attribute__((preserve_access_index));
+struct bpf_wq {
+	__u64 hidden[2];
+} __attribute__((aligned(8)));
+struct bpf_iter_css_task {
+	__u64 hidden[1];
+} __attribute__((aligned(8)));
+
+extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *d) __ksym;
+extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *d, __u32 offset, void *buffer, __u32 size) __ksym;
+extern int bpf_copy_from_user_str(void *to, __u32 size, const void *from, __u64 flags) __ksym;
+extern int bpf_wq_init(struct bpf_wq *wq, void *map, unsigned int flags) __ksym;
+extern int bpf_wq_set_callback_impl(struct bpf_wq *wq, int (*fn)(void *map, int *key, void *value), unsigned int flags, void *aux) __ksym;
+extern int bpf_wq_start(struct bpf_wq *wq, unsigned int flags) __ksym;
+extern void *bpf_obj_new_impl(__u64 type, void *meta) __ksym;
+extern void bpf_obj_drop_impl(void *object, void *meta) __ksym;
+extern void bpf_rcu_read_lock(void) __ksym;
+extern void bpf_rcu_read_unlock(void) __ksym;
+extern int bpf_iter_css_task_new(struct bpf_iter_css_task *it, struct cgroup_subsys_state *css, unsigned int flags) __ksym;
+extern struct task_struct *bpf_iter_css_task_next(struct bpf_iter_css_task *it) __ksym;
+extern void bpf_iter_css_task_destroy(struct bpf_iter_css_task *it) __ksym;
+extern struct task_struct *bpf_task_acquire(struct task_struct *t) __ksym;
+extern void bpf_task_release(struct task_struct *t) __ksym;
+extern struct cgroup *bpf_cgroup_from_id(__u64 id) __ksym;
+extern void bpf_cgroup_release(struct cgroup *c) __ksym;
+
+struct pair {
+	__u64 a, b;
+};
+struct locked {
+	struct bpf_spin_lock lock;
+	int n;
+};
+struct timed {
+	struct bpf_timer timer;
+};
+struct worked {
+	struct bpf_wq work;
+	struct pair kptr *p;
+};
+
+map(pairs, BPF_MAP_TYPE_ARRAY, 4, __u32, struct pair);
+map(hashed, BPF_MAP_TYPE_HASH, 4, __u32, __u64);
+map(locks, BPF_MAP_TYPE_ARRAY, 4, __u32, struct locked);
+map(timers, BPF_MAP_TYPE_ARRAY, 1, __u32, struct timed);
+map(works, BPF_MAP_TYPE_ARRAY, 1, __u32, struct worked);
+struct {
+	__uint(type, BPF_MAP_TYPE_USER_RINGBUF);
+	__uint(max_entries, 4096);
+} user_ring SEC(".maps");
+
+__u64 out, where;
+const union bpf_attr constant_attr = { .map_fd = 1 };
+
+/* The size of a slice has more bits than the helper looks at. */
+#define slice_of(size) \
+	struct bpf_dynptr d; \
+	__u32 key = 0; \
+	__u64 *p; \
+	struct pair *v = bpf_map_lookup_elem(&pairs, &key); \
+	if (!v) \
+		return 0; \
+	bpf_dynptr_from_mem(v, sizeof(*v), 0, &d); \
+	asm volatile("r1 = %[d]; r2 = 0; r3 = " size " ll; call 203; %[p] = r0" \
+		     : [p] "=r"(p) : [d] "r"(&d) : "r0", "r1", "r2", "r3", "r4", "r5", "memory"); \
+	if (p) \
+		out = p[1]; \
+	return 0
+
+SEC("raw_tp") int bad_slice_size(void *ctx) { slice_of("0x100000010"); }
+SEC("raw_tp") int ok_slice_size(void *ctx) { slice_of("0x10"); }
+
+/* What a callback is given, it keeps. */
+struct kept {
+	const void *p;
+};
+static long keep_dynptr(struct bpf_dynptr *d, void *ctx)
+{
+	((struct kept *)ctx)->p = d;
+	return 1;
+}
+static long read_dynptr(struct bpf_dynptr *d, void *ctx)
+{
+	bpf_dynptr_read(ctx, 8, d, 0, 0);
+	return 1;
+}
+SEC("syscall") int bad_dynptr_kept(void *ctx)
+{
+	struct kept k = {};
+
+	bpf_user_ringbuf_drain(&user_ring, keep_dynptr, &k, 0);
+	if (k.p)
+		bpf_dynptr_read(&out, 8, k.p, 0, 0);
+	return 0;
+}
+SEC("syscall") int ok_dynptr_kept(void *ctx)
+{
+	__u64 n = 0;
+
+	bpf_user_ringbuf_drain(&user_ring, read_dynptr, &n, 0);
+	return n != 0;
+}
+static long keep_key(void *m, __u32 *key, void *value, struct kept *k)
+{
+	k->p = key;
+	return 0;
+}
+static long read_key(void *m, __u32 *key, void *value, __u32 *sum)
+{
+	*sum += *key;
+	return 0;
+}
+SEC("raw_tp") int bad_key_kept(void *ctx)
+{
+	struct kept k = {};
+
+	bpf_for_each_map_elem(&hashed, keep_key, &k, 0);
+	if (k.p)
+		out = *(const __u32 *)k.p;
+	return 0;
+}
+SEC("raw_tp") int ok_key_kept(void *ctx)
+{
+	__u32 sum = 0;
+
+	bpf_for_each_map_elem(&hashed, read_key, &sum, 0);
+	out = sum;
+	return 0;
+}
+
+/* Memory for a kernel function, which does not ask whether it is there. */
+SEC("syscall") int bad_null_memory(void *ctx)
+{
+	__u32 key = 1;
+
+	return bpf_copy_from_user_str(bpf_map_lookup_elem(&hashed, &key), 8, (void *)where, 0);
+}
+SEC("syscall") int ok_null_memory(void *ctx)
+{
+	__u32 key = 1;
+	void *v = bpf_map_lookup_elem(&hashed, &key);
+
+	return v ? bpf_copy_from_user_str(v, 8, (void *)where, 0) : 0;
+}
+
+/* An object in a map, behind the RCU section: it may be another by then, and be read where it can be, but not written. */
+#define stale(use) \
+	__u32 key = 0; \
+	struct pair *p; \
+	struct worked *w = bpf_map_lookup_elem(&works, &key); \
+	if (!w) \
+		return 0; \
+	bpf_rcu_read_lock(); \
+	p = w->p; \
+	if (!p) { \
+		bpf_rcu_read_unlock(); \
+		return 0; \
+	} \
+	bpf_rcu_read_unlock(); \
+	use; \
+	return 0
+
+SEC("syscall") int bad_stale_object(void *ctx) { stale(p->a = 1); }
+SEC("syscall") int ok_stale_object(void *ctx) { stale(out = p->a); }
+
+/* A kernel object may be NULL though it is trusted, so it proves nothing of what equals it. */
+#define equal_to(object) \
+	__u32 key = 1; \
+	void *o = (void *)(object); \
+	__u64 *v = bpf_map_lookup_elem(&hashed, &key); \
+	asm volatile("if %[v] != %[o] goto +1; *(u64 *)(%[v] + 0) = 1" :: [v] "r"(v), [o] "r"(o) : "memory"); \
+	return 0
+
+SEC("tp_btf/sched_switch") int bad_equal_pointers(__u64 *ctx) { equal_to(ctx[1]); }
+SEC("tp_btf/sched_switch") int ok_equal_pointers(__u64 *ctx)
+{
+	__u32 other = 2;
+	void *there = bpf_map_lookup_elem(&hashed, &other);
+
+	if (!there)
+		return 0;
+	equal_to(there);
+}
+
+/* Work runs outside RCU, also in the global functions that it calls. */
+static __attribute__((noinline)) struct pair *first_pair(void)
+{
+	struct pair *p = bpf_obj_new_impl(__builtin_btf_type_id(*(struct pair *)0, 0), 0);
+
+	return p;
+}
+__attribute__((noinline)) int in_rcu_only(int n)
+{
+	__u32 key = 0;
+	struct worked *w = bpf_map_lookup_elem(&works, &key);
+	struct pair *p = w ? w->p : 0;
+
+	if (p)
+		p->a += n;
+	return 0;
+}
+__attribute__((noinline)) int anywhere(int n)
+{
+	__u32 key = 0;
+	struct pair *p = bpf_map_lookup_elem(&pairs, &key);
+
+	if (p)
+		p->a += n;
+	return 0;
+}
+static int work_in_rcu_only(void *m, int *key, void *value) { return in_rcu_only(1); }
+static int work_anywhere(void *m, int *key, void *value) { return anywhere(1); }
+static __always_inline int start(int (*fn)(void *, int *, void *))
+{
+	__u32 key = 0;
+	struct worked *w = bpf_map_lookup_elem(&works, &key);
+
+	if (!w || bpf_wq_init(&w->work, &works, 0))
+		return 0;
+	bpf_wq_set_callback_impl(&w->work, fn, 0, 0);
+	return bpf_wq_start(&w->work, 0);
+}
+SEC("tc") int bad_work(struct __sk_buff *skb)
+{
+	in_rcu_only(1);
+	return start(work_in_rcu_only);
+}
+SEC("tc") int ok_work(struct __sk_buff *skb)
+{
+	struct pair *p = first_pair();
+
+	if (p)
+		bpf_obj_drop_impl(p, 0);
+	in_rcu_only(1);
+	return start(work_anywhere);
+}
+
+/* A timer's callback does not sleep, whatever set it. */
+static int sleeps(void *m, __u32 *key, struct timed *t)
+{
+	char b[8];
+
+	bpf_copy_from_user(b, sizeof(b), (void *)where);
+	return 0;
+}
+static int counts(void *m, __u32 *key, struct timed *t)
+{
+	out++;
+	return 0;
+}
+__attribute__((noinline)) int global_sleeps(int n)
+{
+	char b[8];
+
+	return bpf_copy_from_user(b, sizeof(b), (void *)where) + n;
+}
+static int sleeps_below(void *m, __u32 *key, struct timed *t)
+{
+	global_sleeps(1);
+	return 0;
+}
+#define set_timer(fn) \
+	__u32 key = 0; \
+	struct timed *t = bpf_map_lookup_elem(&timers, &key); \
+	if (!t) \
+		return 0; \
+	bpf_timer_init(&t->timer, &timers, 1); \
+	bpf_timer_set_callback(&t->timer, fn); \
+	return bpf_timer_start(&t->timer, 0, 0)
+
+SEC("syscall") int bad_timer(void *ctx) { set_timer(sleeps); }
+SEC("syscall") int bad_timer_below(void *ctx) { set_timer(sleeps_below); }
+SEC("syscall") int ok_timer(void *ctx)
+{
+	global_sleeps(1);
+	set_timer(counts);
+}
+
+/* Nor does the callback for a mapping, while the address space is locked; one for numbers may. */
+static long vma_sleeps(struct task_struct *t, void *vma, void *ctx)
+{
+	char b[8];
+
+	return bpf_copy_from_user(b, sizeof(b), (void *)where) != 0;
+}
+static long vma_counts(struct task_struct *t, void *vma, void *ctx)
+{
+	out++;
+	return 0;
+}
+static long turn_sleeps(__u32 i, void *ctx)
+{
+	char b[8];
+
+	return bpf_copy_from_user(b, sizeof(b), (void *)where) != 0;
+}
+SEC("syscall") int bad_find_vma(void *ctx)
+{
+	return bpf_find_vma(bpf_get_current_task_btf(), where, vma_sleeps, 0, 0);
+}
+SEC("syscall") int ok_find_vma(void *ctx)
+{
+	char b[8];
+	long n = bpf_find_vma(bpf_get_current_task_btf(), where, vma_counts, 0, 0);
+
+	bpf_copy_from_user(b, sizeof(b), (void *)where);
+	return n + bpf_loop(2, turn_sleeps, 0, 0);
+}
+
+/* The iterator's element goes with the iterator. */
+#define tasks_of(inside, behind) \
+	struct bpf_iter_css_task it; \
+	struct task_struct *t, *held; \
+	struct cgroup *c = bpf_cgroup_from_id(1); \
+	if (!c) \
+		return 0; \
+	bpf_iter_css_task_new(&it, &c->self, 0); \
+	t = bpf_iter_css_task_next(&it); \
+	inside; \
+	bpf_iter_css_task_destroy(&it); \
+	bpf_cgroup_release(c); \
+	behind; \
+	return 0
+#define use_task \
+	do { \
+		held = t ? bpf_task_acquire(t) : 0; \
+		if (held) \
+			bpf_task_release(held); \
+	} while (0)
+
+SEC("syscall") int bad_element(void *ctx) { tasks_of(, use_task); }
+SEC("syscall") int bad_element_before(void *ctx) { tasks_of(bpf_iter_css_task_next(&it); use_task, ); }
+SEC("syscall") int ok_element(void *ctx) { tasks_of(use_task, ); }
+
+/* Each turn's element has a lock of its own. */
+struct before {
+	struct locked *v;
+};
+static long unlock_other(void *m, __u32 *key, struct locked *v, struct before *b)
+{
+	struct locked *p = b->v;
+
+	if (p) {
+		bpf_spin_lock(&p->lock);
+		p->n++;
+		bpf_spin_unlock(&v->lock);
+	}
+	b->v = v;
+	return 0;
+}
+static long unlock_same(void *m, __u32 *key, struct locked *v, struct before *b)
+{
+	bpf_spin_lock(&v->lock);
+	v->n++;
+	bpf_spin_unlock(&v->lock);
+	return 0;
+}
+#define each_lock(fn) \
+	struct before b = {}; \
+	bpf_for_each_map_elem(&locks, fn, &b, 0); \
+	return 0
+
+SEC("tc") int bad_lock(struct __sk_buff *skb) { each_lock(unlock_other); }
+SEC("tc") int ok_lock(struct __sk_buff *skb) { each_lock(unlock_same); }
+
+/* A packet moves: through a function, and through a dynptr that somebody else made. */
+__attribute__((noinline)) int moves(struct __sk_buff *skb, struct pair *p)
+{
+	if (!p)
+		return 0;
+	bpf_skb_pull_data(skb, 0);
+	p->a = 1;
+	return 0;
+}
+__attribute__((noinline)) int stays(struct __sk_buff *skb, struct pair *p)
+{
+	if (p)
+		p->a = skb->len;
+	return 0;
+}
+#define pass_slice(fn) \
+	struct pair buffer = {}, *p; \
+	struct bpf_dynptr d; \
+	if (bpf_dynptr_from_skb(skb, 0, &d)) \
+		return 0; \
+	p = bpf_dynptr_slice_rdwr(&d, 0, &buffer, sizeof(buffer)); \
+	return p ? fn(skb, p) : 0
+
+SEC("tc") int bad_slice_passed(struct __sk_buff *skb) { pass_slice(moves); }
+SEC("tc") int ok_slice_passed(struct __sk_buff *skb) { pass_slice(stays); }
+
+__attribute__((noinline)) int slice_then_pull(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p = bpf_dynptr_slice_rdwr(d, 0, &buffer, sizeof(buffer));
+
+	if (!p)
+		return 0;
+	bpf_skb_pull_data(skb, 0);
+	p->a = 1;
+	return 0;
+}
+__attribute__((noinline)) int write_then_packet(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	__u64 n = 5, *data = (void *)(long)skb->data;
+
+	if ((void *)(data + 1) > (void *)(long)skb->data_end)
+		return 0;
+	bpf_dynptr_write(d, 0, &n, sizeof(n), 0);
+	*data = 1;
+	return 0;
+}
+__attribute__((noinline)) int pull_then_slice(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p;
+
+	bpf_skb_pull_data(skb, 0);
+	p = bpf_dynptr_slice_rdwr(d, 0, &buffer, sizeof(buffer));
+	if (p)
+		p->a = 1;
+	return 0;
+}
+#define pass_dynptr(fn) \
+	struct bpf_dynptr d; \
+	if (bpf_dynptr_from_skb(skb, 0, &d)) \
+		return 0; \
+	fn(skb, &d); \
+	return 0
+
+SEC("tc") int bad_given_slice(struct __sk_buff *skb) { pass_dynptr(slice_then_pull); }
+SEC("tc") int bad_given_write(struct __sk_buff *skb) { pass_dynptr(write_then_packet); }
+SEC("tc") int ok_given_slice(struct __sk_buff *skb) { pass_dynptr(pull_then_slice); }
+
+/* A command writes into its attributes. */
+SEC("syscall") int bad_constant_attr(void *ctx) { return bpf_sys_bpf(BPF_MAP_FREEZE, (void *)&constant_attr, sizeof(constant_attr)); }
+SEC("syscall") int ok_constant_attr(void *ctx)
+{
+	union bpf_attr attr = { .map_fd = 1 };
+
+	return bpf_sys_bpf(BPF_MAP_FREEZE, &attr, sizeof(attr));
+}

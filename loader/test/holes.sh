@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Programs that would do harm when they run are refused, and those beside them that are right are accepted (holes.bpf.c). BINARY=PATH:
+# another build of the command.
+cd "$(dirname "$0")/../.." || exit 1
+m=${BINARY:-build/asan/modbpf} fails=0 dir=build/test/holes
+unset MODBPF_BACKEND LD_PRELOAD
+[ -n "${BINARY:-}" ] || make -s build/asan/modbpf || exit 1
+mkdir -p $dir
+clang-19 -O2 -g -target bpf -Wall -Werror -I/usr/include/x86_64-linux-gnu -c loader/test/holes.bpf.c -o $dir/holes.o || exit 1
+declare -A says=(
+	[bad_slice_size]="invalid access to memory, mem_size=0"
+	[bad_dynptr_kept]="cannot spill pointers to what a callback is given"
+	[bad_key_kept]="cannot spill pointers to what a callback is given"
+	[bad_null_memory]="arg#0 is memory that may be NULL"
+	[bad_stale_object]="only read is supported"
+	[bad_equal_pointers]="invalid mem access 'map_value_or_null'"
+	[bad_work]="only read is supported"
+	[bad_timer]="helper call might sleep"
+	[bad_timer_below]="helper call might sleep"
+	[bad_find_vma]="helper call might sleep"
+	[bad_element]="R1 must be a rcu pointer"
+	[bad_element_before]="R1 must be a rcu pointer"
+	[bad_lock]="bpf_spin_unlock of different lock"
+	[bad_slice_passed]="is packet memory, which the function may invalidate"
+	[bad_given_slice]="invalid mem access 'scalar'"
+	[bad_given_write]="invalid mem access 'scalar'"
+	[bad_constant_attr]="write into map forbidden"
+)
+for p in $(llvm-nm-19 --defined-only -f posix $dir/holes.o | awk '$2 == "T" && $1 ~ /^(ok|bad)_/ {print $1}'); do
+	out=$($m verify -p "$p" $dir/holes.o 2>&1)
+	got=$?
+	case $p in
+	ok_*) [ $got = 0 ] ;;
+	*) [ $got = 1 ] && [[ "$out" == *"${says[$p]:?}"* ]] ;;
+	esac && echo "ok: $p" && unset "says[$p]" && continue
+	echo "FAILED: $p: status $got, or another reason than '${says[$p]:-}':"
+	echo "$out" | tail -12
+	fails=1
+done
+[ ${#says[@]} = 0 ] || { echo "FAILED: not there: ${!says[*]}"; fails=1; }
+exit $fails
