@@ -7,7 +7,7 @@
 //     [tail-call pointer: 8 bytes]      only if tail calls can be reached: address of the run's counter
 //     [tail-call counter: 8 bytes]      likewise; the live one is in the frame that was entered from outside
 //     [may_goto counter: 8 bytes]       only with may_goto: the turns that are left
-//     [anchor and context: 16 bytes]    only of the entry of a program that throws: the run's anchor before (throw.cpp)
+//     [anchor and r1: 16 bytes]         only of the entry of a program that throws: the run's anchor before (throw.cpp)
 //     [scratch word: 8 bytes]           only with packet loads or tail calls of its own, but for those in place
 //     BPF stack                      <- r10 = rbp - below_rbp (r10 is never in a register of its own then)
 //     padding to 16 bytes
@@ -44,7 +44,7 @@ struct jit_frame {
     bool dead_end = false;           ///< ends with a call of what always throws
     bool catches = false;            ///< the entry of a program that throws (throw.cpp)
     bool present = false;            ///< has a native frame
-    s32 anchor_slot = 0;             ///< from rbp; the word below is the context's
+    s32 anchor_slot = 0;             ///< from rbp; the word below is r1's
     s32 turns_slot = 0;              ///< of the may_goto counter, from rbp
     u32 below_rbp = 0;               ///< r10 = rbp - below_rbp
     u32 size = 0;                    ///< bytes between rbp and the saved registers

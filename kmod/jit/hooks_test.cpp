@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Hooks of functions, on every machine: what stands there gets arguments and rax as they were, and goes on into the function.
+#include "helpers/kfuncs.h"
 #include "jit/engines_test.h"
 #include "jit/trampoline.h"
 
@@ -94,6 +95,54 @@ TEST(hooks, another_program_in_its_place) {
         ASSERT_TRUE(r.ok());
         h.at[1].text = reinterpret_cast<const void *>(r->entry());
         EXPECT_EQ(h.run(), static_cast<u64>(-1 * 10 - 1)) << m.name;
+    }
+}
+
+/// As C functions may leave the registers that they need not keep.
+void *spoil_registers(void *anchor) {
+    void *old = exchange_anchor(anchor);
+    asm volatile("mov $-1, %%rsi\n mov %%rsi, %%rdx\n mov %%rsi, %%rcx\n mov %%rsi, %%r8\n mov %%rsi, %%rdi" ::: "rsi", "rdx", "rcx", "r8", "rdi");
+    return old;
+}
+u64 spoiling(u64 fn) { return fn == reinterpret_cast<u64>(exchange_anchor) ? reinterpret_cast<u64>(spoil_registers) : fn; }
+u64 spoiling_nearby(u64 fn) { return stub_of(spoiling(fn)); }
+
+/// One that may throw is entered with all five arguments, too.
+TEST(hooks, another_program_that_throws_in_its_place) {
+    program_text calls; // sub(3, 4, 5, 6, 7) + 1
+    for (u8 r = 1; r <= 5; r++)
+        calls.add(mov_k(r, r + 2));
+    calls.add(call_off(2)).add(alu64_k(BPF_ADD, 0, 1)).add(exit_insn()).add(mov_k(0, 0)).add(exit_insn());
+    program_text p; // (((a * 31 + b) * 31 + c) * 31 + d) * 31 + e; throws a where that is above the limit
+    for (s32 limit : {100, 2}) {
+        p = {jmp_k(BPF_JLE, 1, limit, 1), make_insn(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_KFUNC_CALL, 0, 0), mov_r(0, 1)};
+        for (u8 r = 2; r <= 5; r++)
+            p.add(alu64_k(BPF_MUL, 0, 31)).add(alu64_r(BPF_ADD, 0, r));
+        p.add(exit_insn());
+        code other = make_code(p, {}, 0);
+        code_kfunc k{};
+        k.fn = kfunc_throw;
+        k.throws = true;
+        ASSERT_TRUE(other.kfuncs.push(k).ok());
+        std::vector<interp_frame> frames(max_call_frames);
+        interp_env env{};
+        env.frames = frames.data(), env.frame_count = max_call_frames;
+        u64 want = interpret_function(other, addr_of(other.insns.data()), {3, 4, 5, 6, 7}, env);
+        EXPECT_EQ(want, limit == 2 ? 3u : (((3 * 31 + 4) * 31 + 5) * 31 + 6) * 31 + 7);
+        for (const machine &m : machines()) {
+            hooked h(m, make_code(calls, {8}, 0));
+            jit_options o = m.env.rel32 ? nearby({}) : jit_options{};
+            o.near = m.env.rel32 ? spoiling_nearby : spoiling;
+            o.env = &m.env;
+            result<jit_image> r = jit_compile(other, o);
+            ASSERT_TRUE(r.ok());
+            check_image(*r, &m.env);
+            h.at[1].text = reinterpret_cast<const void *>(r->entry());
+            run_ctx run{};
+            run_scope scope(run);
+            EXPECT_EQ(h.run(), want + 1) << m.name;
+            EXPECT_EQ(run.anchor, nullptr);
+        }
     }
 }
 

@@ -14,15 +14,20 @@ u64 near_address(const jit_options &o, u64 fn) { return o.near ? o.near(fn) : fn
 
 } // namespace
 
-/// Behind the entry's saved registers, where r1 is the context.
+/// Behind the entry's saved registers. r1 is the context, or that and the others are the arguments of the function that an extension replaces.
 void lowering::set_anchor() {
+    constexpr reg kept[] = {reg::rsi, reg::rdx, reg::rcx, reg::r8}; // an even number: the stack stays aligned
     x86::encoder &e = out_.e;
-    x86::mem context{reg::rbp, frame_->anchor_slot - 8};
-    e.store(8, context, reg::rdi);
+    x86::mem first{reg::rbp, frame_->anchor_slot - 8};
+    e.store(8, first, reg::rdi);
+    for (reg r : kept)
+        e.push(r);
     e.mov(true, reg::rdi, reg::rbp);
     call_address(near_address(options_, reinterpret_cast<uptr>(exchange_anchor)));
     e.store(8, {reg::rbp, frame_->anchor_slot}, reg::rax);
-    e.load(8, false, reg::rdi, context);
+    for (u32 i = count_of(kept); i--;)
+        e.pop(kept[i]);
+    e.load(8, false, reg::rdi, first);
 }
 
 /// Before the entry's registers come back. rax and rdi keep their values: the program's result, and of a tail call target and context.
