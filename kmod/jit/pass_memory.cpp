@@ -5,7 +5,8 @@
 // r = *m; r op= b; *m = r     ->  *m op= b     likewise
 // r += i << n; *(r + c)       ->  *(r + (i << n) + c), of the four kinds of access above and of stores, likewise
 //
-// The load moves down to its use: nothing between them writes memory, calls, or writes the base register, and nothing enters there.
+// The load moves down to its use: nothing between them reads or writes memory, calls, or writes the base register, and nothing enters
+// there. Behind another load it would see what other CPUs stored later than what that one saw.
 #include "jit/liveness.h"
 #include "jit/passes.h"
 
@@ -18,6 +19,8 @@ constexpr u32 window = 4; ///< operations that are looked at behind a load
 bool is_foldable(u8 op) {
     return op == BPF_ADD || op == BPF_SUB || op == BPF_AND || op == BPF_OR || op == BPF_XOR;
 }
+
+bool reads_memory(const jit_op &d) { return d.is(insn_kind::load) || d.form == jit_form::from_memory; }
 
 struct folder {
     jit_facts &facts;
@@ -49,7 +52,7 @@ struct folder {
                 return true;
             }
             u16 touched = d.uses | d.defs;
-            if (d.ends_block() || !d.is_pure() || (touched & reg_bit(load.dst)) || (d.defs & reg_bit(load.src)))
+            if (d.ends_block() || !d.is_pure() || reads_memory(d) || (touched & reg_bit(load.dst)) || (d.defs & reg_bit(load.src)))
                 return false;
         }
         return false;

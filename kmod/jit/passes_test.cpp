@@ -164,6 +164,35 @@ TEST(jit_passes, do_what_they_are_there_for) {
     EXPECT_EQ(count_of(text_of(call, pass_bit(jit_pass::inline_), {3}), "call"), 0u);
 }
 
+/// Loads stay in their order, also where one becomes an operand: another CPU's stores are seen in theirs.
+TEST(jit_passes, loads_stay_in_order) {
+    const struct {
+        program_text between; ///< the load of r2 and its use
+        bool folded;
+    } rows[] = {
+        {{mov_k(4, 3)}, true},
+        {{mov_k(4, 3), alu64_r(BPF_ADD, 4, 3)}, true},
+        {{ldx(BPF_DW, 3, 1, 8)}, false},
+        {{mov_k(4, 3), ldx(BPF_B, 4, 1, 8)}, false},
+        {{ldsx(BPF_W, 4, 1, 8)}, false},
+    };
+    for (const auto &r : rows) {
+        program_text p = {mov_k(3, 5), mov_k(4, 9), ldx(BPF_DW, 2, 1, 0)};
+        p.insert(p.end(), r.between.begin(), r.between.end());
+        p.add(alu64_r(BPF_SUB, 3, 2)).add(mov_r(0, 3)).add(alu64_r(BPF_ADD, 0, 4)).add(exit_insn());
+        for (u32 passes : {pass_bit(jit_pass::memory), all_passes}) {
+            std::string text = text_of(p, passes);
+            size_t first = text.find("ptr [rdi]"), second = text.find("ptr [rdi + 8]");
+            EXPECT_EQ(text.find("sub rdx, qword ptr [rdi]") != std::string::npos, r.folded) << text;
+            ASSERT_NE(first, std::string::npos) << text;
+            EXPECT_TRUE(r.folded || first < second) << text;
+        }
+        u64 words[2] = {0x123456789abcdef0, 0xfedcba9876543211};
+        code c = make_code(p, {}, 0);
+        expect_passes(c, run_interp(c, words), all_passes, 0, false, words);
+    }
+}
+
 /// A loop that is entered behind its test: the test goes behind the loop, and one jump a turn goes.
 TEST(jit_passes, loops_with_their_test_at_the_start) {
     program_text loop = {mov_k(0, 0), ldx(BPF_DW, 2, 1, 0), jump_to(3),
