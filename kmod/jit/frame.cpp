@@ -296,9 +296,11 @@ status jit_analyse(const code &c, jit_facts &out) {
     }
     if (MODBPF_BUG_ON(at == 0 || at != c.insns.size()))
         return error(EFAULT);
-    for (jit_frame &f : out.frames)
+    for (jit_frame &f : out.frames) {
+        port_cond_resched();
         if (bool sound = TRY(scan(c, out, f)); MODBPF_BUG_ON(!sound))
             return error(EFAULT);
+    }
     out.op_of[c.insns.size()] = static_cast<u32>(out.ops.size());
     TRY(out.targets.resize_zeroed(out.ops.size()));
     for (jit_frame &f : out.frames)

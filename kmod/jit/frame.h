@@ -64,6 +64,17 @@ struct jit_facts {
     scratch_vec<u8> targets;        ///< by operation: 1 where a jump lands
     bool checks_index = false; ///< index checks of look-ups stand among the operations
     bool blind = false;     ///< jit_options::blind: constants that are operands take r11
+#ifdef MODBPF_DEBUG
+    mutable u64 steps = 0; ///< dead operations that skips() saw; for tests
+#endif
+
+    /// Is the operation at `i` dead? Asked by walks from where jumps lead to what emits something.
+    bool skips(u32 i) const {
+#ifdef MODBPF_DEBUG
+        steps += ops[i].dead;
+#endif
+        return ops[i].dead;
+    }
 
     /// The operation behind `at` and before `last` that emits something, where nothing jumps to it or to what is between; `last`: there is none.
     u32 next_in_block(u32 at, u32 last) const {

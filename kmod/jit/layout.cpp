@@ -7,21 +7,22 @@ namespace {
 
 constexpr u32 longest_test = 4; ///< operations
 
-u32 first_live(const jit_facts &facts, const op_run &r) {
-    u32 i = r.from;
-    while (i < r.to && facts.ops[i].dead)
-        i++;
-    return i;
+op_run make_run(const jit_facts &facts, u32 from, u32 to) {
+    u32 live = from;
+    while (live < to && facts.skips(live))
+        live++;
+    return {from, to, false, false, live};
 }
 
-/// The test at the start of the run that ends at `to`, whose last operation goes back there: one past its branch, or 0.
-u32 test_of(const jit_facts &facts, u32 from, u32 to) {
+/// The test at the start of a run whose last operation goes back there: one past its branch, or 0.
+u32 test_of(const jit_facts &facts, const op_run &r) {
+    u32 from = r.from, to = r.to;
     const jit_op &back = facts.ops[to - 1];
     auto start = static_cast<u32>(back.target);
-    if (!back.is(insn_kind::jump) || start < from || start > first_live(facts, {from, to}))
+    if (!back.is(insn_kind::jump) || start < from || start > r.live)
         return 0;
     u32 left = longest_test;
-    for (u32 i = from; i < to - 1 && left; i++) {
+    for (u32 i = r.live; i < to - 1 && left; i++) {
         const jit_op &d = facts.ops[i];
         if (d.dead)
             continue;
@@ -38,20 +39,21 @@ status find_runs(const jit_facts &facts, const jit_frame &f, scratch_vec<op_run>
     u32 from = f.first;
     for (u32 i = f.first; i < f.last; i++)
         if (!facts.ops[i].dead && !facts.ops[i].falls_through) {
-            u32 behind = from == f.first ? 0 : test_of(facts, from, i + 1);
+            op_run r = make_run(facts, from, i + 1);
+            u32 behind = from == f.first ? 0 : test_of(facts, r);
             if (behind)
-                TRY(runs.push({from, behind, true, false}));
-            TRY(runs.push({behind ? behind : from, i + 1}));
+                TRY(runs.push({from, behind, true, false, r.live}));
+            TRY(runs.push(behind ? make_run(facts, behind, i + 1) : r));
             from = i + 1;
         }
     if (runs.empty())
-        return runs.push({f.first, f.last});
+        return runs.push(make_run(facts, f.first, f.last));
     runs.back().to = f.last; // what is behind the last one is dead
     return {};
 }
 
 /// The run that begins at operation `target`; runs.size() when it lies inside one.
-u32 run_at(const jit_facts &facts, const scratch_vec<op_run> &runs, u32 target) {
+u32 run_at(const scratch_vec<op_run> &runs, u32 target) {
     size_t low = 0, high = runs.size();
     while (high - low > 1) {
         size_t mid = (low + high) / 2;
@@ -60,7 +62,7 @@ u32 run_at(const jit_facts &facts, const scratch_vec<op_run> &runs, u32 target) 
         else
             high = mid;
     }
-    return target <= first_live(facts, runs[low]) ? static_cast<u32>(low) : static_cast<u32>(runs.size());
+    return target <= runs[low].live ? static_cast<u32>(low) : static_cast<u32>(runs.size());
 }
 
 /// Where the jump at the end of a run goes, or the turned branch; -1 when it ends otherwise.
@@ -89,7 +91,7 @@ status order_runs(const jit_facts &facts, const jit_frame &f, bool reorder, scra
             r.turned = r.tests && placed[at + 1];
             TRY(out.push(r));
             s64 target = leads_to(facts, r);
-            at = r.tests && !r.turned ? at + 1 : target < 0 ? none : run_at(facts, runs, static_cast<u32>(target));
+            at = r.tests && !r.turned ? at + 1 : target < 0 ? none : run_at(runs, static_cast<u32>(target));
         }
     return {};
 }

@@ -15,6 +15,7 @@ struct op_run {
     u32 from, to; ///< to: one past
     bool tests = false;  ///< ends with the test of a loop: a branch
     bool turned = false; ///< which is turned
+    u32 live = 0; ///< its first operation that is not dead
 };
 
 /// The runs of `f` in the order in which they are emitted; with `reorder` false, as they stand. ENOMEM.

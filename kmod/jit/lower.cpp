@@ -463,6 +463,7 @@ status lowering::subprogram(u32 sub) {
 
 status lowering::run() {
     for (u32 sub = 0; sub < facts_.frames.size(); sub++) {
+        port_cond_resched();
         TRY(subprogram(sub));
         out_.bind(end_label(sub));
     }

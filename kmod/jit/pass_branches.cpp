@@ -11,6 +11,7 @@ namespace modbpf {
 namespace {
 
 constexpr u32 max_hops = 8; ///< jumps to jumps that are followed
+constexpr u32 longest_walk = 8; ///< over dead operations, before it pays to know where they end
 
 u8 opposite(u8 op) {
     switch (op) {
@@ -42,12 +43,42 @@ u8 opposite(u8 op) {
 struct straightener {
     jit_facts &facts;
     jit_frame &f;
+    scratch_vec<u32> behind; ///< of a dead operation: one further on, up to which all are dead. Made for the first long walk
+    status made;
 
     /// The first operation from `i` on that emits anything; f.last when there is none.
-    u32 live_from(u32 i) const {
-        while (i < f.last && facts.ops[i].dead)
-            i++;
+    u32 live_from(u32 i) { return i < f.last && facts.skips(i) ? live_behind(i) : i; }
+    [[gnu::noinline]] u32 live_behind(u32 i) {
+        for (u32 end = i + longest_walk; i < f.last && facts.skips(i); i++)
+            if (i == end)
+                return live_far_behind(i);
         return i;
+    }
+    /// The same for a walk that is long: the next one that comes here takes a few steps. What dies meanwhile makes those more.
+    u32 live_far_behind(u32 i) {
+        if (behind.empty() && made.ok())
+            made = find_behind();
+        if (!made.ok())
+            return f.last;
+        u32 live = i;
+        while (live < f.last && facts.skips(live))
+            live = behind[live - f.first];
+        while (i < live) {
+            u32 &next = behind[i - f.first];
+            i = next;
+            next = live;
+        }
+        return live;
+    }
+    status find_behind() {
+        TRY(behind.resize(f.last - f.first));
+        u32 live = f.last;
+        for (u32 i = f.last; i-- > f.first;) {
+            behind[i - f.first] = live;
+            if (!facts.ops[i].dead)
+                live = i;
+        }
+        return {};
     }
     void thread(jit_op &d) {
         for (u32 hop = 0; hop < max_hops; hop++) {
@@ -119,8 +150,10 @@ struct straightener {
 
 } // namespace
 
-void pass_branches(jit_facts &facts, jit_frame &f) {
-    straightener{facts, f}.run();
+status pass_branches(jit_facts &facts, jit_frame &f) {
+    straightener p{facts, f, {}, {}};
+    p.run();
+    return p.made;
 }
 
 } // namespace modbpf

@@ -10,13 +10,16 @@ const char *const jit_pass_names[jit_pass_count] = {"inline", "branches", "rotat
                                                     "hashes", "helpers",  "direct", "tails", "layout", "ranges"};
 
 status run_passes(jit_facts &facts, const jit_context &ctx) {
-    auto on = [&](jit_pass p) { return (ctx.passes & pass_bit(p)) != 0; };
+    auto on = [&](jit_pass p) {
+        port_cond_resched();
+        return (ctx.passes & pass_bit(p)) != 0;
+    };
     TRY(pass_calls(facts, ctx));
     if (on(jit_pass::inline_))
         TRY(pass_inline(facts));
     for (jit_frame &f : facts.frames) {
         if (on(jit_pass::branches))
-            pass_branches(facts, f);
+            TRY(pass_branches(facts, f));
         if (on(jit_pass::rotate))
             TRY(pass_rotate(facts, f));
         summarise(facts, f);

@@ -53,7 +53,7 @@ status run_passes(jit_facts &facts, const jit_context &ctx);
 // The passes over operations. `facts.targets` is right when one is called; one that changes jumps makes it right again.
 status pass_calls(jit_facts &facts, const jit_context &ctx); ///< maps, hashes, helpers, direct, tails
 status pass_inline(jit_facts &facts);
-void pass_branches(jit_facts &facts, jit_frame &f);
+status pass_branches(jit_facts &facts, jit_frame &f);
 status pass_rotate(jit_facts &facts, jit_frame &f);
 status pass_slots(jit_facts &facts, jit_frame &f);
 status pass_ranges(jit_facts &facts, jit_frame &f);

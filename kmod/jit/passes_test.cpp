@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Every pass alone, all but each, none and all: random programs do what the interpreter does, and each pass does what it is there for.
 #include "jit/divide.h"
+#include "jit/layout.h"
 #include "jit/passes.h"
 #include "jit/random_program_test.h"
+#include "port/user/user.h"
 
 #include <algorithm>
 
@@ -407,6 +409,45 @@ TEST(jit_passes, signed_division_by_constants) {
                                   static_cast<u64>(v), static_cast<u64>(-v), static_cast<u64>(v - 1)})
                         ASSERT_EQ(image->entry()(&x), run_interp(c, &x)) << static_cast<s64>(x) << (op == BPF_DIV ? " / " : " % ") << v << " wide " << wide;
                 }
+}
+
+/// Many jumps to the head of many dead operations: where one leads is found in few steps, however many others lead there.
+TEST(jit_passes, many_jumps_to_what_is_dead) {
+    constexpr u32 jumps = 2000, dead = 3000;
+    auto make = [](bool runs) {
+        program_text p = {mov_r(6, 1), mov_k(0, 0)};
+        std::vector<size_t> there;
+        for (u32 i = 0; i < jumps; i++) {
+            p.add(jmp_k(BPF_JGT, 6, static_cast<s32>(i), runs ? 2 : 0));
+            if (runs)
+                p.add(alu64_k(BPF_ADD, 0, 1));
+            there.push_back(p.size());
+            p.add(runs ? jump_to(0) : jmp_k(BPF_JEQ, 6, static_cast<s32>(i), 0));
+        }
+        p.add(mov_k(0, 1)).add(exit_insn());
+        for (size_t at : there)
+            p[at].off = static_cast<s16>(p.size() - at - 1);
+        for (u32 i = 0; i < dead; i++)
+            p.add(mov_k(1, static_cast<s32>(i)));
+        return p.add(alu64_k(BPF_ADD, 0, 5)).add(exit_insn());
+    };
+    for (bool runs : {false, true}) {
+        code c = make_code(make(runs), {}, 0);
+        const machine &m = machines()[0];
+        jit_facts facts;
+        ASSERT_TRUE(jit_analyse(c, facts).ok());
+        for (u32 i = 0; i < facts.ops.size(); i++)
+            if (facts.ops[i].is(insn_kind::mov) && facts.ops[i].dst == BPF_REG_1)
+                facts.ops[i].kill();
+        u64 resched = port_user_resched_count();
+        ASSERT_TRUE(run_passes(facts, {c, m.env, pass_bit(jit_pass::branches), false}).ok());
+        EXPECT_GT(port_user_resched_count(), resched);
+        scratch_vec<op_run> order;
+        ASSERT_TRUE(order_runs(facts, facts.frames[0], true, order).ok());
+        EXPECT_LT(facts.steps, 32 * facts.ops.size()) << runs;
+        for (u64 i : {0u, 1u, jumps - 1, jumps, jumps + 1})
+            expect_passes(c, run_interp(c, reinterpret_cast<const void *>(i)), all_passes, 0, false, reinterpret_cast<const void *>(i));
+    }
 }
 
 TEST(jit_passes, lists_of_names) {
