@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Callbacks: what they get and may return, that every number of turns is explored, and that loops through them converge.
 #include "btf/btf_builder_test.h"
+#include "jit/jit.h"
 #include "verifier/asm_test.h"
 
 namespace modbpf::test {
@@ -47,8 +48,8 @@ struct callback_row {
     u32 type = raw_tp;
 };
 
-outcome run(const callback_row &r, options o = {}) {
-    o.verify_only = true;
+outcome run(const callback_row &r, options o = {}, bool verify_only = true) {
+    o.verify_only = verify_only;
     prog p = r.main;
     std::vector<u32> starts{0};
     for (const prog &s : r.subs) {
@@ -259,6 +260,43 @@ TEST(Callback, Rows) {
         auto out = run(r);
         EXPECT_EQ(out.err, r.err) << r.name << "\n" << out.log;
         EXPECT_NE(out.log.find(r.text), std::string::npos) << r.name << "\n" << out.log;
+    }
+}
+
+/// C code that calls back passes no counter of tail calls on: a program whose callbacks make them is safe, as in Linux, and does not run.
+TEST(Callback, TailCalls) {
+    verifier_maps::get();
+    const prog go_on = ld_map(r2, prog_array_fd) + prog{mov(r3, 0), call(BPF_FUNC_tail_call)};
+    const prog of_context = prog{ldx(BPF_DW, r1, r2, 0)} + go_on + ret0; // the callback's context is a slot with the program's
+    const prog never = {mov(r3, 0), jmp(BPF_JEQ, r3, 0, static_cast<s16>(go_on.size()))};
+    auto main = [](const prog &calls) { return prog{stx(BPF_DW, r10, r1, -8), mov_x(r6, r1)} + calls; };
+    auto each = ld_map(r1, hash_fd) + callback_ptr(r2) + prog{mov_x(r3, r10), add(r3, -8), mov(r4, 0), call(BPF_FUNC_for_each_map_elem)} + ret0;
+    const struct {
+        callback_row row;
+        bool runs;
+    } rows[] = {
+        {{"in a callback", main(loop(3) + ret0), {of_context}}, false},
+        {{"in a callback of any number of turns", main(loop(any_turns) + ret0), {of_context}}, false},
+        {{"in a callback of elements", main(each), {prog{ldx(BPF_DW, r1, r4, 0)} + go_on + ret0}}, false},
+        {{"in a function that a callback calls", main(loop(3) + ret0), {prog{ldx(BPF_DW, r1, r2, 0), call_pc(2)} + ret0, go_on + ret0}}, false},
+        {{"in a callback of a function", main(prog{call_pc(1)} + ret0), {prog{stx(BPF_DW, r10, r1, -8)} + loop(3, 2) + ret0, of_context}}, false},
+        {{"behind callbacks", main(loop(3) + prog{mov_x(r1, r6)} + go_on + ret0), {ret0}}, true},
+        {{"in a function that calls with callbacks", main(prog{call_pc(1)} + ret0),
+          {prog{mov_x(r6, r1)} + zero_slot + loop(3, 2) + prog{mov_x(r1, r6)} + go_on + ret0, ret0}}, true},
+        {{"in a function beside callbacks", main(loop(3) + prog{mov_x(r1, r6), call_pc(2)} + ret0), {ret0, go_on + ret0}}, true},
+        {{"where no path of the callback leads", main(loop(3) + ret0), {never + go_on + ret0}}, true},
+        {{"in a callback that is never called", main(loop(0) + ret0), {of_context}}, true},
+    };
+    for (const auto &r : rows) {
+        auto safe = run(r.row);
+        ASSERT_TRUE(safe.program) << r.row.name << "\n" << safe.log;
+        EXPECT_STREQ(safe.program->absent, r.runs ? "" : "tail call in a callback") << r.row.name;
+        if (r.runs) {
+            EXPECT_TRUE(jit_compile(safe.program->image).ok()) << r.row.name;
+        }
+        auto out = run(r.row, {}, false);
+        EXPECT_EQ(out.err, r.runs ? 0 : ENOTSUPP) << r.row.name << "\n" << out.log;
+        EXPECT_EQ(out.log.find("tail call in a callback is not supported by modbpf") == std::string::npos, r.runs) << r.row.name << "\n" << out.log;
     }
 }
 

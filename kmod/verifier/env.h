@@ -303,6 +303,8 @@ status find_subprogs(env &e);
 status check_subprogs(env &e);
 status bind_func_info(env &e);
 status check_stack_depth(env &e);
+/// C code that calls a function back passes no counter of tail calls on (jit/frame.h): what may run there and makes one is noted. ENOMEM.
+status note_tail_calls(env &e);
 /// Index of the subprogram that starts at an instruction, or -1. Of the one that contains it: env::sub_of().
 s32 find_start(const env &e, s64 insn);
 

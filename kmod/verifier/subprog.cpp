@@ -51,12 +51,13 @@ status add_subprog(env &e, s64 at) {
 
 bool is_pseudo_call(const bpf_insn &i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == BPF_PSEUDO_CALL; }
 bool is_pseudo_func(const bpf_insn &i) { return i.code == (BPF_LD | BPF_IMM | BPF_DW) && i.src_reg == BPF_PSEUDO_FUNC; }
+bool is_tail_call(const bpf_insn &i) { return i.code == (BPF_JMP | BPF_CALL) && i.src_reg == 0 && i.imm == BPF_FUNC_tail_call; }
 bool is_jump_class(const bpf_insn &i) { return bpf_class(i.code) == BPF_JMP || bpf_class(i.code) == BPF_JMP32; }
 
 status check_subprog(env &e, subprog_info &s) {
     for (u32 i = s.start; i < s.end; i++) {
         const bpf_insn &in = e.insns[i];
-        if (in.code == (BPF_JMP | BPF_CALL) && in.src_reg == 0 && in.imm == BPF_FUNC_tail_call)
+        if (is_tail_call(in))
             s.has_tail_call = s.tail_call_reachable = true;
         if (bpf_class(in.code) == BPF_LD && (bpf_mode(in.code) == BPF_ABS || bpf_mode(in.code) == BPF_IND))
             s.has_ld_abs = true;
@@ -290,6 +291,50 @@ status check_stack_depth(env &e) {
     for (u32 sub = static_cast<u32>(e.subs.size()); sub--;)
         if (!sub || e.subs[sub].is_async)
             TRY(check_chains(e, fits, sub));
+    return {};
+}
+
+namespace {
+
+/// Functions of the program, each once.
+struct sub_set {
+    scratch_vec<u32> all;
+    scratch_vec<u8> has;
+
+    status add(u32 sub) {
+        if (has[sub])
+            return {};
+        has[sub] = 1;
+        return all.push(sub);
+    }
+};
+
+} // namespace
+
+status note_tail_calls(env &e) {
+    bool taken = false;
+    for (const subprog_info &s : e.subs)
+        taken |= s.is_callback;
+    if (!taken)
+        return {};
+    sub_set from_outside;
+    TRY(from_outside.has.resize_zeroed(e.subs.size()));
+    auto named = [&e](u32 i) { return static_cast<u32>(find_start(e, static_cast<s64>(i) + e.insns[i].imm + 1)); };
+    for (u32 i = 0; i < e.count(); i++)
+        if (e.aux[i].seen && is_pseudo_func(e.insns[i]))
+            TRY(from_outside.add(named(i)));
+    for (u32 n = 0; n < from_outside.all.size(); n++) {
+        const subprog_info &s = e.subs[from_outside.all[n]];
+        port_cond_resched();
+        for (u32 i = s.start; i < s.end; i++) {
+            if (!e.aux[i].seen)
+                continue;
+            if (is_tail_call(e.insns[i]))
+                note_absent(e, "tail call in", "a callback");
+            else if (is_pseudo_call(e.insns[i]))
+                TRY(from_outside.add(named(i)));
+        }
+    }
     return {};
 }
 

@@ -58,6 +58,7 @@ status run_stages(env &e) {
     TRY(build_marks(e));
     TRY(explore(e));
     TRY(check_stack_depth(e));
+    TRY(note_tail_calls(e));
     note_absent_maps(e);
     if (e.req.type->verify_only && !(e.req.type->runs_attach && in_attach_set(e.req.type->runs_attach, e.req.expected_attach_type)))
         note_absent(e, "program type", e.req.type->name);
