@@ -12,13 +12,8 @@ using namespace modbpf::test;
 std::vector<port_event *> modbpf::test::events;
 
 namespace {
-constexpr u32 tp_id = 300, tp_size = 24;
 constexpr char run_end[] = "bpf_test_finish"; ///< a tracepoint whose first argument points at an int that may be written
 
-struct no_preempt {
-    no_preempt() { port_preempt_disable(); }
-    ~no_preempt() { port_preempt_enable(); }
-};
 }  // namespace
 
 int port_kprobe_attach(const port_kprobe_spec *s, port_kprobe_fn fn, void *priv, port_event **out) {

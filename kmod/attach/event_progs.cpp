@@ -93,6 +93,14 @@ void perf_event_clear_prog(perf_event *e) {
     port_module_unpin();
 }
 
+status perf_events_show_records(const program &p) {
+    mutex_guard g(core->event_lock);
+    for (perf_event *e = tracepoint_events; e; e = e->next)
+        if (e->prog == &p && e->bare)
+            TRY(tracepoint_show_record(e));
+    return {};
+}
+
 u32 perf_event_prog_id(perf_event *e) {
     mutex_guard g(core->event_lock);
     return e->prog ? e->prog->id : 0;

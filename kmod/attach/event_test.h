@@ -30,8 +30,13 @@ struct port_event {
 
 namespace modbpf::test {
 
-inline constexpr u32 kprobe_type = 8, uprobe_type = 9;
+inline constexpr u32 kprobe_type = 8, uprobe_type = 9, tp_id = 300, tp_size = 24;
 extern std::vector<port_event *> events;
+
+struct no_preempt {
+    no_preempt() { port_preempt_disable(); }
+    ~no_preempt() { port_preempt_enable(); }
+};
 
 struct perf_attr {
     u32 type, size;

@@ -38,6 +38,7 @@ struct perf_event : perf_sink, refcounted<perf_event> {
     program *prog = nullptr; ///< RCU; written under event_lock; holds a reference
     u64 cookie = 0;
     bool regs_read = false;  ///< counter: its program, or one that it may go on to, can see registers
+    bool bare = false;       ///< tracepoint: its hook passes no record, which nobody looks at. Atomic
     port_event *hook = nullptr;
     perf_event *next = nullptr; ///< in the list of tracepoint events with programs
     u64 addr = 0, offset = 0;   ///< kprobe; uprobe: offset in the file
@@ -75,6 +76,9 @@ status perf_event_set_prog(perf_event *e, program *p, u64 cookie);
 /// Ends what perf_event_set_prog began; afterwards no run for this event is under way, but that of a program that sleeps in user space's
 /// task, which can end later. Task context.
 void perf_event_clear_prog(perf_event *e);
+/// Functions of `p`, whose hooks are made, are about to be traced or replaced: tracepoints pass it their records from here on. ENOMEM.
+/// Task context.
+status perf_events_show_records(const program &p);
 /// The id of its program; 0: it has none. Task context.
 u32 perf_event_prog_id(perf_event *e);
 /// PERF_EVENT_IOC_QUERY_BPF.
@@ -85,6 +89,7 @@ status kprobe_open(perf_event *e, u64 ufunc, u64 addr_or_offset);
 status uprobe_open(perf_event *e, u64 upath, u64 offset, s32 pid);
 status tracepoint_open(perf_event *e); ///< its hook is there only while it has a program, since how it is made depends on that
 status tracepoint_hook(perf_event *e, const program &p);
+status tracepoint_show_record(perf_event *e); ///< of one that is bare; under event_lock. ENOMEM: it is yet
 status counter_open(perf_event *e, port_perf_spec &spec);
 
 }  // namespace modbpf

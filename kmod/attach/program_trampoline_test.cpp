@@ -469,6 +469,51 @@ TEST_P(programs_at_programs, ExtensionsReachNoFartherThanTheirProgram) {
     EXPECT_TRUE(also.ok()) << also.get() << log;
 }
 
+/// Who traces a program at a tracepoint sees the record, also where that program does not look at it.
+TEST_P(programs_at_programs, RecordsOfTracepoints) {
+    u32 record[8] = {0x5eed};
+    auto fire = [&] {
+        no_preempt here;
+        for (port_event *e : std::vector<port_event *>(events))
+            e->on_tracepoint(e->priv, e->bare ? std::vector<u32>(8).data() : record, e->bare ? 0 : tp_size, nullptr);
+    };
+    auto open = [] {
+        perf_attr a = attr_of(2, tp_id);
+        return fd(open_perf(a));
+    };
+    fd counts = make_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1);
+    constexpr u8 fp = 10;
+    insns first = word(r3, r1, 0) + mov(r1, fp) + alu_imm(BPF_ADD, r1, -8) + imm(r2, 4) + call(BPF_FUNC_probe_read_kernel) +
+                  insns{{BPF_LDX | BPF_MEM | BPF_W, r6, fp, -8, 0}};
+    fd target = load_parts(BPF_PROG_TYPE_TRACEPOINT, {{t->main, store_r6(counts, imm(r6, 7))}});
+    fd tracer = tracer_of(target, t->main, BPF_TRACE_FENTRY, first);
+    ASSERT_TRUE(target.ok() && tracer.ok()) << log;
+    {
+        fd event = open();
+        ASSERT_EQ(set_bpf(event, target), 0);
+        ASSERT_EQ(events.size(), 1u);
+        EXPECT_TRUE(events[0]->bare);
+        fire();
+        EXPECT_EQ(stored(counts), 7u);
+        fd link = attach(tracer);
+        ASSERT_TRUE(link.ok());
+        ASSERT_EQ(events.size(), 1u);
+        EXPECT_FALSE(events[0]->bare);
+        store(counts, 0);
+        fire();
+        EXPECT_EQ(stored(seen), 0x5eedu);
+        EXPECT_EQ(stored(counts), 7u);
+    }
+    store(seen, 0);
+    fd again = tracer_of(target, t->main, BPF_TRACE_FENTRY, first);
+    fd link = attach(again), event = open(); // what comes later has it from the start
+    ASSERT_TRUE(link.ok()) << log;
+    ASSERT_EQ(set_bpf(event, target), 0);
+    EXPECT_FALSE(events.back()->bare);
+    fire();
+    EXPECT_EQ(stored(seen), 0x5eedu);
+}
+
 TEST_P(programs_at_programs, NoChainsOfTracers) {
     fd target = adder();
     fd first = tracer_of(target, t->add, BPF_TRACE_FENTRY, see(false));

@@ -8,9 +8,11 @@ namespace modbpf {
 namespace {
 
 /// Any context, preemption off. The program may read up to its highest verified offset: a record that is shorter (the
-/// tracepoint was replaced by another with its id, say) is not shown to it.
-void on_record(void *priv, void *record, size_t size, void *regs) {
+/// tracepoint was replaced by another with its id, say) is not shown to it. While an event has two hooks one of them runs it.
+template <bool bare> void on_record(void *priv, void *record, size_t size, void *regs) {
     auto *e = static_cast<perf_event *>(priv);
+    if (__atomic_load_n(&e->bare, __ATOMIC_RELAXED) != bare)
+        return;
     preempt_off_read_guard readers;
     program *p = __atomic_load_n(&e->prog, __ATOMIC_ACQUIRE);
     if (!p)
@@ -41,9 +43,27 @@ status tracepoint_open(perf_event *e) {
     return {};
 }
 
-status tracepoint_hook(perf_event *e, const program &p) {
-    int rc = port_tracepoint_attach(static_cast<u32>(e->config), !reads_context(p.verified->image), on_record, e, &e->hook);
+namespace {
+status make_hook(perf_event *e, bool bare, port_event **out) {
+    int rc = port_tracepoint_attach(static_cast<u32>(e->config), bare, bare ? on_record<true> : on_record<false>, e, out);
     return rc ? status(error(rc == -ENOENT ? EINVAL : -rc)) : status();
+}
+}  // namespace
+
+status tracepoint_hook(perf_event *e, const program &p) {
+    // Who traces or replaces its functions may read the record.
+    bool bare = !__atomic_load_n(&p.published_hooks, __ATOMIC_ACQUIRE) && !reads_context(p.verified->image);
+    __atomic_store_n(&e->bare, bare, __ATOMIC_RELAXED);
+    return make_hook(e, bare, &e->hook);
+}
+
+/// The old hook goes when the new one is there: of an event that is on its way meanwhile the program may run twice, or not.
+status tracepoint_show_record(perf_event *e) {
+    port_event *old = e->hook;
+    TRY(make_hook(e, false, &e->hook));
+    __atomic_store_n(&e->bare, false, __ATOMIC_RELAXED);
+    port_event_detach(old);
+    return {};
 }
 
 }  // namespace modbpf

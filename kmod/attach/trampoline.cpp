@@ -10,6 +10,7 @@
 // (prog/hooks.h): a program that throws goes past its trampolines.
 #include "attach/trampoline.h"
 
+#include "attach/perf_event.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "btf/format.h"
@@ -363,8 +364,10 @@ result<trampoline *> trampoline_at(const ref<program> &target, u32 btf_id) {
     for (trampoline *t = table->all.front(); t; t = table->all.next(t))
         if (t->target.get() == target.get() && t->sub == static_cast<u32>(sub))
             return t;
-    if (target->runs())
+    if (target->runs()) {
         TRY(make_hooks(target.get()));
+        TRY(perf_events_show_records(*target));
+    }
     own<trampoline> t(make<trampoline>(PORT_SLEEPING));
     if (!t)
         return error(ENOMEM);
