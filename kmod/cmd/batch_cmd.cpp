@@ -188,8 +188,10 @@ long batch(const attr_view &v, batch_kind k) {
     long rc = -EPERM;
     if ((!reads || f->readable()) && (!writes || (f->writable() && !map_frozen(m))))
         rc = run({v, a, m, m->params.key_size, m->user_value_size()}, k);
-    if (writes)
+    if (writes) {
+        map_change_settle(m); // whatever was done of it
         map_write_end(m);
+    }
     return rc;
 }
 

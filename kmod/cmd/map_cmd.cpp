@@ -51,6 +51,13 @@ private:
     map *m_;
 };
 
+/// The result of a change, of which programs see the end.
+long settled(const map *m, long rc) {
+    if (!rc)
+        map_change_settle(m);
+    return rc;
+}
+
 bool may_read(const held_map &f) { return f.readable(); }
 bool may_write(const held_map &f) { return f.writable() && !map_frozen(f.get()); }
 
@@ -291,7 +298,7 @@ long cmd_map_update(const attr_view &v) {
         return rc;
     if (long rc = value.fill(a.value, m->user_value_size()))
         return rc;
-    return m->ops->update_user ? m->ops->update_user(m, key.get(), value.get(), a.flags) : -EOPNOTSUPP;
+    return m->ops->update_user ? settled(m, m->ops->update_user(m, key.get(), value.get(), a.flags)) : -EOPNOTSUPP;
 }
 
 long cmd_map_delete(const attr_view &v) {
@@ -306,7 +313,7 @@ long cmd_map_delete(const attr_view &v) {
     user_copy key;
     if (long rc = copy_key(key, m, a.key))
         return rc;
-    return m->ops->remove_user ? m->ops->remove_user(m, key.get()) : -EOPNOTSUPP;
+    return m->ops->remove_user ? settled(m, m->ops->remove_user(m, key.get())) : -EOPNOTSUPP;
 }
 
 long cmd_map_next_key(const attr_view &v) {

@@ -258,6 +258,47 @@ TEST_F(map_cmd, batch_array_and_errors) {
     EXPECT_EQ(bpf(BPF_MAP_LOOKUP_BATCH, r.a), -ENOTSUPP);
 }
 
+/// A program that was running when a map left its map has ended when the command returns; other maps' commands do not wait.
+TEST_F(map_cmd, changes_of_a_map_of_maps_wait_for_programs) {
+    for (u32 type : {BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS}) {
+        fd inner = make_map(BPF_MAP_TYPE_ARRAY, 4, 4, 1), plain = make_map(BPF_MAP_TYPE_HASH, 4, 4, 4);
+        map_create_attr a = map_attr(type, 4, 4, 4);
+        a.inner_map_fd = inner.u();
+        fd outer(bpf(BPF_MAP_CREATE, a));
+        ASSERT_TRUE(outer.ok());
+        u32 key = 1, absent = 99, value = inner.u(), id = 0;
+        std::vector<u32> keys{0, 1}, values{inner.u(), inner.u()};
+        auto batch = [&](const fd &m, u32 cmd) {
+            batch_attr b{};
+            b.map_fd = m.u(), b.count = 2, b.keys = addr_of(keys.data()), b.values = addr_of(values.data());
+            return bpf(cmd, b);
+        };
+        /// Does the command wait for the end of what runs?
+        auto waits = [](auto command) {
+            std::atomic<bool> returned{false};
+            port_rcu_read_lock();
+            std::thread t([&] {
+                command();
+                returned = true;
+            });
+            for (u32 ms = 0; ms < 50 && !returned; ms++)
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            bool waited = !returned;
+            port_rcu_read_unlock();
+            t.join();
+            return waited;
+        };
+        EXPECT_TRUE(waits([&] { EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, outer, &key, &value), 0); }));
+        EXPECT_FALSE(waits([&] { EXPECT_EQ(elem(BPF_MAP_LOOKUP_ELEM, outer, &key, &id), 0); }));
+        EXPECT_TRUE(waits([&] { EXPECT_EQ(elem(BPF_MAP_DELETE_ELEM, outer, &key, nullptr), 0); }));
+        EXPECT_FALSE(waits([&] { EXPECT_LT(elem(BPF_MAP_DELETE_ELEM, outer, &absent, nullptr), 0); }));
+        EXPECT_TRUE(waits([&] { EXPECT_EQ(batch(outer, BPF_MAP_UPDATE_BATCH), 0); }));
+        EXPECT_TRUE(waits([&] { (void)batch(outer, BPF_MAP_DELETE_BATCH); }));
+        EXPECT_FALSE(waits([&] { EXPECT_EQ(elem(BPF_MAP_UPDATE_ELEM, plain, &key, &value), 0); }));
+        EXPECT_FALSE(waits([&] { EXPECT_EQ(batch(plain, BPF_MAP_UPDATE_BATCH), 0); }));
+    }
+}
+
 TEST_F(map_cmd, fdinfo_keys) {
     fd m = make_map(BPF_MAP_TYPE_PERCPU_HASH, 4, 12, 33, BPF_F_NO_PREALLOC);
     std::string text = fdinfo(m.get());

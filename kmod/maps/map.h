@@ -195,6 +195,12 @@ constexpr bool is_map_in_map(u32 type) { return type == BPF_MAP_TYPE_ARRAY_OF_MA
 /// What maps like `m` have in common, for the slots of a map of maps: a map without elements, with one reference. EINVAL: `m` has maps
 /// in it itself; ENOTSUPP: a type that cannot be inside a map; ENOMEM.
 result<map *> make_inner_template(map *m);
+/// A change of the map by user space is done: when this returns, no program that does not sleep has a map that a map of maps has no more.
+/// Task context, outside RCU.
+inline void map_change_settle(const map *m) {
+    if (is_map_in_map(m->params.type))
+        port_rcu_synchronize();
+}
 /// May `m` be put in a slot whose maps are like `meta`?
 bool map_meta_equal(const map *meta, const map *m);
 /// Waits until every map whose last reference is gone has been freed. Task context; for the module's exit and for tests.
