@@ -110,6 +110,7 @@ long lookup_by_bucket(const batch_job &j, bool remove) {
     u32 bucket = 0;
     if (j.a.in_batch && port_copy_from_user(&bucket, j.a.in_batch, sizeof(bucket)))
         return -EFAULT;
+    const u32 begin = bucket;
     u64 element = static_cast<u64>(j.key_size) + j.value_size;
     u32 fits = static_cast<u32>(max<u64>(1, 65536 / element)); // a few pages to begin with
     u32 piece = min(j.a.count, min<u32>(64, fits)), done = 0;
@@ -137,6 +138,8 @@ long lookup_by_bucket(const batch_job &j, bool remove) {
     }
     if (rc == -ENOSPC && done) // the next bucket waits for the next call
         rc = 0;
+    if (rc == -ENOENT && bucket == begin) // it began behind the last one: nothing is written
+        return rc;
     if (rc && rc != -ENOENT && rc != -ENOSPC)
         return rc;
     if (port_copy_to_user(j.a.out_batch, &bucket, sizeof(bucket)) || j.set_count(done))

@@ -258,6 +258,18 @@ TEST_F(map_cmd, batch_array_and_errors) {
     EXPECT_EQ(bpf(BPF_MAP_LOOKUP_BATCH, r.a), -ENOTSUPP);
 }
 
+/// Of a hash map: where the walk has ended, nothing is written.
+TEST_F(map_cmd, batch_behind_the_last_bucket) {
+    fd m = make_map(BPF_MAP_TYPE_HASH, 4, 8, 8);
+    for (u32 cmd : {BPF_MAP_LOOKUP_BATCH, BPF_MAP_LOOKUP_AND_DELETE_BATCH})
+        for (u32 token : {8u, ~0u}) {
+            batch_io b(m, 4);
+            b.a.in_batch = addr_of(&token); // and no out_batch
+            EXPECT_EQ(bpf(cmd, b.a), -ENOENT) << token;
+            EXPECT_EQ(b.a.count, 0u);
+        }
+}
+
 /// A program that was running when a map left its map has ended when the command returns; other maps' commands do not wait.
 TEST_F(map_cmd, changes_of_a_map_of_maps_wait_for_programs) {
     for (u32 type : {BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS}) {
