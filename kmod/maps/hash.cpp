@@ -250,10 +250,12 @@ long update_percpu_locked(hash_map *m, hash_bucket &b, u32 cpu, const void *key,
     if (r)
         return r;
     if (i != hash_map::none) {
-        if (all)
+        if (all) {
             m->write_cpu_values(i, cpu, value, true, false);
-        else
+        } else {
             store_value(m, m->pool.value(i, cpu), value, m->params.value_size);
+            release_value(m, m->pool.value(i, cpu));
+        }
         return 0;
     }
     r = take_new(m, cpu);
@@ -360,6 +362,8 @@ void hash_map::write_cpu_values(u32 i, u32 cpu, const void *value, bool all, boo
             store_value(this, v, value, params.value_size);
         else if (fresh)
             clear_value(this, v, params.value_size);
+        if (all || (c == cpu && !fresh))
+            release_value(this, v); // of what was overwritten
     }
 }
 

@@ -75,7 +75,8 @@ struct hash_map : map {
     void unlink(hash_bucket &b, u32 before, u32 i);
     /// Key and hash of element i, whose value is complete, and the link that makes it visible. Bucket lock held.
     void publish(hash_bucket &b, u32 i, const void *key, u32 hash);
-    /// Per-CPU values of element i. all: `value` holds every CPU's, as user space gives it; else this CPU's. fresh: the others become 0.
+    /// Per-CPU values of element i. all: `value` holds every CPU's, as user space gives it; else this CPU's. fresh: the others become 0. What the
+    /// special fields of the overwritten values own is let go.
     void write_cpu_values(u32 i, u32 cpu, const void *value, bool all, bool fresh);
     /// Lets go what the special fields of an unlinked element own. Before it may be taken again.
     void release_elem(u32 i) {

@@ -309,6 +309,34 @@ TEST_F(release, with_an_update) {
     }
 }
 
+/// A program changes its CPU's value, user space those of all.
+TEST_F(release, with_an_update_in_place) {
+    for (u32 t : {BPF_MAP_TYPE_PERCPU_HASH, BPF_MAP_TYPE_LRU_PERCPU_HASH, BPF_MAP_TYPE_PERCPU_ARRAY}) {
+        map *m = make_map(t);
+        u32 key = 1;
+        std::vector<value> all(port_cpu_count());
+        EXPECT_EQ(m->ops->update_user(m, &key, all.data(), BPF_ANY), 0);
+        auto each_cpu = [&](auto fn) {
+            for (u32 cpu = 0; cpu < port_cpu_count(); cpu++)
+                fn(static_cast<value *>(m->ops->lookup_percpu(m, &key, cpu)));
+        };
+        each_cpu([&](value *v) { v->own = make_thing(); });
+        {
+            program_section p;
+            EXPECT_EQ(m->ops->update(m, &key, all.data(), BPF_EXIST), 0);
+            EXPECT_EQ(find(m, key)->own, nullptr) << t;
+        }
+        u32 left = 0;
+        each_cpu([&](value *v) { left += v->own != nullptr; });
+        EXPECT_EQ(left, port_cpu_count() - 1) << t;
+        EXPECT_EQ(m->ops->update_user(m, &key, all.data(), BPF_EXIST), 0);
+        each_cpu([&](value *v) { EXPECT_EQ(v->own, nullptr) << t; });
+        grave_barrier();
+        EXPECT_EQ(cache_pieces_out(), 0u) << t;
+        drop(m);
+    }
+}
+
 TEST_F(release, with_an_eviction) {
     map *m = make_map(BPF_MAP_TYPE_LRU_HASH);
     for (u32 key = 0; key < 100; key++)
