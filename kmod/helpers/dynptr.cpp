@@ -80,9 +80,9 @@ u64 bpf_dynptr_read(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
     const run_dynptr &d = dynptr_at(r3);
     u32 len = static_cast<u32>(r2), off = static_cast<u32>(r4);
     if (!d.data || r5)
-        return helper_errno(-EINVAL);
+        return failed_read(r1, len, -EINVAL);
     if (!d.holds(off, len))
-        return helper_errno(-E2BIG);
+        return failed_read(r1, len, -E2BIG);
     if (!d.in_memory())
         return helper_errno(copy_packet(d, d.offset + off, r1, len, false));
     memmove(ptr_of(r1), ptr_of(d.at(off)), len); // they may overlap

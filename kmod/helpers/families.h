@@ -171,5 +171,10 @@ MODBPF_HELPER(xdp_adjust_tail);
 constexpr u64 helper_errno(long e) {
     return static_cast<u64>(static_cast<s64>(e));
 }
+/// The same, of a helper whose `n` bytes at dst were given to it uninitialised: the program may read them, whatever happened.
+inline u64 failed_read(u64 dst, u32 n, long e) {
+    memset(ptr_of(dst), 0, n);
+    return helper_errno(e);
+}
 
 }  // namespace modbpf

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The table, and the families that need no map.
+#include "helpers/dynptr.h"
 #include "helpers/families.h"
 #include "isa/code.h"
 #include "helpers/helper.h"
@@ -355,6 +356,25 @@ TEST(attached_runs, words_before_a_context) {
         c.sleepable = true;
         EXPECT_NE(function_of(c, *p), p->fn) << id;
     }
+}
+
+/// Memory that a program gives uninitialised it may read after the call, also when that failed.
+TEST(uninitialized, nothing_is_left_as_it_was_by_a_failure) {
+    u64 b[2];
+    run_dynptr null{}, d{};
+    EXPECT_EQ(bpf_dynptr_from_mem(addr_of(b), 8, 0, addr_of(&d), 0), 0u);
+    const u64 traced[] = {0, 2}, *ctx = traced + 1; // no argument, a result
+    auto zeroed = [&](auto call) {
+        b[0] = b[1] = 7;
+        return static_cast<s64>(call()) < 0 && !b[0];
+    };
+    EXPECT_TRUE(zeroed([&] { return bpf_dynptr_read(addr_of(b), 8, addr_of(&null), 0, 0); }));
+    EXPECT_TRUE(zeroed([&] { return bpf_dynptr_read(addr_of(b), 8, addr_of(&d), 0, 1); }));
+    EXPECT_TRUE(zeroed([&] { return bpf_dynptr_read(addr_of(b), 8, addr_of(&d), 1, 0); }));
+    EXPECT_TRUE(zeroed([&] { return bpf_copy_from_user_task(addr_of(b), 8, 0, 0, 1); }));
+    EXPECT_TRUE(zeroed([&] { return bpf_get_func_arg(addr_of(ctx), 0, addr_of(b), 0, 0); }));
+    EXPECT_TRUE(zeroed([&] { return bpf_get_func_ret_at_entry(addr_of(ctx), addr_of(b), 0, 0, 0); }));
+    EXPECT_EQ(b[1], 7u);
 }
 
 }  // namespace

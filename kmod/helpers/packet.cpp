@@ -91,10 +91,8 @@ u64 bpf_csum_diff(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
 u64 bpf_skb_load_bytes(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
     const packet_run &p = *ptr_of<const packet_run>(r1);
     u32 off = static_cast<u32>(r2), len = static_cast<u32>(r4);
-    if (static_cast<u64>(off) + len > linear_size(p)) {
-        memset(ptr_of(r3), 0, len);
-        return helper_errno(-EFAULT);
-    }
+    if (static_cast<u64>(off) + len > linear_size(p))
+        return failed_read(r3, len, -EFAULT);
     memmove(ptr_of(r3), ptr_of<const void>(p.data + off), len);
     return 0;
 }
@@ -103,10 +101,8 @@ u64 bpf_skb_load_bytes_relative(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
     const packet_run &p = *ptr_of<const packet_run>(r1);
     u32 off = static_cast<u32>(r2), len = static_cast<u32>(r4), from = static_cast<u32>(r5);
     u64 at = from == 0 ? p.mac_header : p.net_header;  // BPF_HDR_START_MAC, BPF_HDR_START_NET
-    if (off > 0xffff || from > 1 || at + off + len > p.data_end) {
-        memset(ptr_of(r3), 0, len);
-        return helper_errno(-EFAULT);
-    }
+    if (off > 0xffff || from > 1 || at + off + len > p.data_end)
+        return failed_read(r3, len, -EFAULT);
     memmove(ptr_of(r3), ptr_of<const void>(at + off), len);
     return 0;
 }
@@ -122,7 +118,8 @@ u64 bpf_xdp_get_buff_len(u64 r1, u64, u64, u64, u64) {
 }
 
 u64 bpf_xdp_load_bytes(u64 r1, u64 r2, u64 r3, u64 r4, u64) {
-    return helper_errno(xdp_copy(r1, r2, r3, r4, false));
+    long err = xdp_copy(r1, r2, r3, r4, false);
+    return err ? failed_read(r3, static_cast<u32>(r4), err) : 0;
 }
 
 u64 bpf_xdp_store_bytes(u64 r1, u64 r2, u64 r3, u64 r4, u64) {

@@ -13,12 +13,6 @@ struct ns_ids {
     u32 pid, tgid;
 };
 
-/// What counts as initialised after the call is zero after a failure.
-u64 failed_read(u64 dst, u32 n, long err) {
-    memset(ptr_of(dst), 0, n);
-    return helper_errno(err);
-}
-
 }  // namespace
 
 u64 bpf_get_current_cgroup_id(u64, u64, u64, u64, u64) { return port_current_cgroup_id(); }
@@ -50,7 +44,7 @@ u64 bpf_copy_from_user(u64 r1, u64 r2, u64 r3, u64, u64) {
 u64 bpf_copy_from_user_task(u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) {
     u32 n = static_cast<u32>(r2);
     if (r5)
-        return helper_errno(-EINVAL);
+        return failed_read(r1, n, -EINVAL);
     if (!n)
         return 0;
     long got = port_read_task_memory(r4, ptr_of(r1), r3, n);

@@ -19,6 +19,7 @@ u64 bpf_get_attach_cookie_traced(u64 ctx, u64, u64, u64, u64) { return words(ctx
 u64 bpf_get_func_arg_cnt(u64 ctx, u64, u64, u64, u64) { return words(ctx)[traced_arg_count]; }
 
 u64 bpf_get_func_arg(u64 ctx, u64 n, u64 value, u64, u64) {
+    out(value) = 0; // also where it fails
     if (static_cast<u32>(n) >= words(ctx)[traced_arg_count])
         return failure(EINVAL);
     out(value) = words(ctx)[static_cast<u32>(n)];
@@ -31,6 +32,9 @@ u64 bpf_get_func_ret(u64 ctx, u64 value, u64, u64, u64) {
 }
 
 /// Where there is no result yet.
-u64 bpf_get_func_ret_at_entry(u64, u64, u64, u64, u64) { return failure(EOPNOTSUPP); }
+u64 bpf_get_func_ret_at_entry(u64, u64 value, u64, u64, u64) {
+    out(value) = 0;
+    return failure(EOPNOTSUPP);
+}
 
 }  // namespace modbpf
