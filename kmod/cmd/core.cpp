@@ -127,6 +127,9 @@ void modbpf_core_exit(void) {
     core = nullptr;
 }
 
+const port_file_ops *const modbpf_core_program_files = &modbpf::prog_file_ops;
+const port_file_ops *const modbpf_core_perf_event_files = &modbpf::perf_file_ops;
+
 long modbpf_core_perf_event_adopt(const void *attr, u32 size, s32 pid, s32 cpu) {
     return modbpf::perf_event_adopt_fd(attr, size, pid, cpu);
 }

@@ -22,6 +22,10 @@ long modbpf_core_perf_event_open(u64 uattr, s32 pid, s32 cpu, s32 group_fd, u64 
  * where what is behind those that modbpf knows must be 0.
  */
 long modbpf_core_perf_event_adopt(const void *attr, u32 size, s32 pid, s32 cpu);
+/* The classes of files that programs and perf events are. */
+struct port_file_ops;
+extern const struct port_file_ops *const modbpf_core_program_files;
+extern const struct port_file_ops *const modbpf_core_perf_event_files;
 /* Machine-readable list of what this build and this kernel support, as JSON, into user memory; bytes that it needs. */
 long modbpf_core_features(u64 ubuf, u32 size);
 

@@ -158,15 +158,18 @@ static int adopt(struct file *file, unsigned int fd)
 	struct perf_event *event = file->private_data;
 	struct task_struct *target = event->hw.target;
 	struct perf_event_attr attr = event->attr;
+	pid_t pid = target ? task_pid_vnr(target) : -1;
 	struct file *ours;
 	int new, ret;
 
+	if (!pid) /* it is gone, or not in the caller's namespace; to the core 0 is the caller */
+		return -ESRCH;
 #ifdef MODBPF_HAVE_PERF_ORIG_TYPE
 	attr.type = event->orig_type; /* clocks have got another from the kernel */
 #endif
 	attr.disabled = READ_ONCE(event->state) <= PERF_EVENT_STATE_OFF;
 	attr.size = sizeof(attr);
-	new = modbpf_core_perf_event_adopt(&attr, sizeof(attr), target ? task_pid_vnr(target) : -1, event->cpu);
+	new = modbpf_core_perf_event_adopt(&attr, sizeof(attr), pid, event->cpu);
 	if (new < 0)
 		return new;
 	ours = fget(new);
@@ -269,7 +272,7 @@ static asmlinkage long redirected_compat_open(const struct pt_regs *regs)
 static bool is_program_of_ours(int fd)
 {
 	struct file *file = fget(fd);
-	bool ours = file && file->f_op->owner == THIS_MODULE;
+	bool ours = file && file->f_op == modbpf_class_fops(modbpf_core_program_files);
 
 	if (file)
 		fput(file);
@@ -292,7 +295,8 @@ static long redirected_perf_ioctl(struct file *file, unsigned int cmd, unsigned 
 	ours = fget(fd);
 	if (!ours)
 		return -EBADF;
-	ret = ours->f_op->owner == THIS_MODULE ? ours->f_op->unlocked_ioctl(ours, cmd, arg) : -EBADF;
+	/* Another thread may have put any file there meanwhile. */
+	ret = ours->f_op == modbpf_class_fops(modbpf_core_perf_event_files) ? ours->f_op->unlocked_ioctl(ours, cmd, arg) : -EBADF;
 	fput(ours);
 	return ret;
 }

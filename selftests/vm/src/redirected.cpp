@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -149,7 +150,19 @@ void sampling() {
     l.link_create.attach_type = BPF_PERF_EVENT;
     int link = static_cast<int>(call(BPF_LINK_CREATE, l));
     ok(link >= 0 && burn_until_hit(map), "redirect: a link to a counter that runs samples");
-    close(link), close(event), close(linked), close(prog), close(map);
+    close(link), close(event), close(linked), close(map);
+    int gone = fork();
+    if (!gone) {
+        pause();
+        _exit(0);
+    }
+    a = clock_ticks();
+    event = open_event(a, gone, -1);
+    kill(gone, SIGKILL);
+    waitpid(gone, nullptr, 0);
+    ok(event >= 0 && ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) < 0 && errno == ESRCH,
+       "redirect: a counter of a task that is gone does not become the caller's: errno %d", errno);
+    close(event), close(prog);
     map = new_map("counters", BPF_MAP_TYPE_PERF_EVENT_ARRAY, 4);
     a = clock_ticks();
     a.sample_period = 0;
