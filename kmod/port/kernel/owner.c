@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Owners of local storage, and what tells of their end: of tasks and control groups tracepoints, of inodes and sockets the functions
- * where Linux frees what it keeps with them.
+ * where Linux frees what it keeps with them. Where an owner may end untold, the function that is called at an owner's beginning, before
+ * anybody knows of it, tells of the end of what was there before.
  *
  * A task is dead (EXIT_DEAD) before its last but one reference is dropped; the tracepoint is hit a grace period after that, and only
- * then is the reference dropped that keeps its memory. A control group's reference count is killed, which takes a grace period, before
+ * then is the reference dropped that keeps its memory. The exceptions are tasks of forks that failed: copy_creds() is the first function
+ * of a fork that gets the new task. A control group's reference count is killed, which takes a grace period, before
  * it can reach zero and the tracepoint is hit; its memory goes another grace period later.
  *
  * An inode is marked (I_FREEING) before security_inode_free() is called, and a socket's reference count is zero before
- * bpf_sk_storage_free() is; the exceptions are those that were never in use, and for them the function that is called at an owner's
- * beginning, before anybody knows of it, tells of the end of what was there before. All of these are called from other files than their
+ * bpf_sk_storage_free() is; the exceptions are those that were never in use. All of these functions are called from other files than their
  * own, so no call of them is inlined away. A hit is passed over only inside a handler of the function tracer's own in the same context,
- * and none of those frees inodes or sockets.
+ * and none of those forks, or frees inodes or sockets.
  */
 #include "port/kernel/internal.h"
 
@@ -30,13 +31,13 @@
 enum { COPY = 2, FUNCTIONS = 3 }; /* of a watch: two that mean gone(), one that means copied() */
 
 static struct watch {
-	const char *tracepoint;
-	const char *functions[FUNCTIONS]; /* where there is no tracepoint */
+	const char *tracepoint; /* or NULL */
+	const char *functions[FUNCTIONS];
 	u64 copy;                         /* the third one's address */
 	const struct port_owner_events *events;
-	struct port_event *event;
+	struct port_event *end, *calls; /* of the tracepoint and the functions, or NULL */
 } watches[PORT_OWNER_KINDS] = {
-	[PORT_OWNER_TASK] = { .tracepoint = "sched_process_free" },
+	[PORT_OWNER_TASK] = { .tracepoint = "sched_process_free", .functions = { "copy_creds" } },
 	[PORT_OWNER_CGROUP] = { .tracepoint = "cgroup_release" },
 	[PORT_OWNER_INODE] = { .functions = { "security_inode_free", "security_inode_alloc" } },
 	[PORT_OWNER_SOCKET] = { .functions = { "bpf_sk_storage_free", "security_sk_alloc", "bpf_sk_storage_clone" } },
@@ -73,7 +74,14 @@ static int watch_functions(struct watch *w)
 		spec.count++;
 	}
 	w->copy = spec.count > COPY ? addrs[COPY] : 0;
-	return port_functions_attach(&spec, on_call, w, &w->event);
+	return spec.count ? port_functions_attach(&spec, on_call, w, &w->calls) : 0;
+}
+
+static int watch_end(struct watch *w)
+{
+	int ret = w->tracepoint ? port_raw_tp_attach(w->tracepoint, 0, (port_raw_tp_fn)(void *)on_end, w, &w->end) : 0;
+
+	return ret == -ENOENT ? -EOPNOTSUPP : ret;
 }
 
 int port_owner_watch(enum port_owner_kind kind, const struct port_owner_events *events)
@@ -82,16 +90,21 @@ int port_owner_watch(enum port_owner_kind kind, const struct port_owner_events *
 	int ret;
 
 	w->events = events;
-	if (!w->tracepoint)
-		return watch_functions(w);
-	ret = port_raw_tp_attach(w->tracepoint, 0, (port_raw_tp_fn)(void *)on_end, w, &w->event);
-	return ret == -ENOENT ? -EOPNOTSUPP : ret;
+	ret = watch_end(w);
+	if (!ret)
+		ret = watch_functions(w);
+	if (ret)
+		port_owner_unwatch(kind);
+	return ret;
 }
 
 void port_owner_unwatch(enum port_owner_kind kind)
 {
-	port_event_detach(watches[kind].event);
-	watches[kind].event = NULL;
+	struct watch *w = &watches[kind];
+
+	port_event_detach(w->calls);
+	port_event_detach(w->end);
+	w->calls = w->end = NULL;
 }
 
 notrace bool port_owner_alive(enum port_owner_kind kind, u64 owner)

@@ -83,10 +83,18 @@ struct {
 } sockets_alone SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tag);
+} unborn SEC(".maps");
+
+struct {
 	__u64 hits, wrong, none, group_hits, group_wrong, group_none, deleted, fresh, same_cpu, other_cpu, no_cpu;
 	__s64 own_chain, kernel_chain;
 	__u64 inode_hits, inode_wrong, inode_none, inode_deleted, sock_made, sock_stale, sock_none, sock_released, sock_deleted, sock_bad_delete;
 	__u64 chain[16];
+	__u64 begun, begun_stale;
 } out;
 
 static __always_inline __u64 name_of(struct task_struct *t)
@@ -154,6 +162,19 @@ int on_free(__u64 *ctx)
 
 	if (bpf_task_storage_get(&tasks, t, &init, BPF_LOCAL_STORAGE_GET_F_CREATE))
 		__sync_fetch_and_add(&out.deleted, 1); /* the value is that of its life */
+	return 0;
+}
+
+/* The beginning of a task: what a fork that failed left here must be gone. */
+SEC("fentry/security_task_alloc")
+int on_begin(__u64 *ctx)
+{
+	struct task_struct *t = (struct task_struct *)ctx[0];
+
+	if (bpf_task_storage_get(&unborn, t, 0, 0))
+		__sync_fetch_and_add(&out.begun_stale, 1);
+	else if (bpf_task_storage_get(&unborn, t, 0, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		__sync_fetch_and_add(&out.begun, 1);
 	return 0;
 }
 

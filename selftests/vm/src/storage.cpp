@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@ struct shared {
     long own_chain, kernel_chain;
     unsigned long inode_hits, inode_wrong, inode_none, inode_deleted, sock_made, sock_stale, sock_none, sock_released, sock_deleted, sock_bad_delete;
     unsigned long chain[16];
+    unsigned long begun, begun_stale;
 };
 
 static bpf_object *open_object(const char *path) { return bpf_object__open(path); }
@@ -85,6 +87,16 @@ static void task_commands(int map) {
     ok(bpf_map_lookup_elem(map, &fd, &t) < 0 && (errno == ENOENT || errno == ESRCH), "storage: of a task that is gone: errno %d", errno);
     ok(bpf_map_update_elem(map, &fd, &given, BPF_ANY) < 0 && (errno == ENOENT || errno == ESRCH), "storage: nothing is kept for it: errno %d", errno);
     close(fd), close(bad);
+}
+
+/// Forks that fail when their task has a value: nobody is told of the end of such a task, and the next one has its memory.
+static void failing_forks(volatile shared *out) {
+    unsigned long begun = out->begun;
+    int failed = 0;
+    for (int i = 0; i < 300; i++)
+        failed += syscall(__NR_clone, CLONE_PIDFD | SIGCHLD, 0, 8 /* no place for the pidfd */, 0, 0) < 0 && errno == EFAULT;
+    ok(failed == 300 && out->begun >= begun + 300 && !out->begun_stale, "storage: %lu tasks begin, %lu with another's value", out->begun,
+       out->begun_stale);
 }
 
 static void group_commands(int map, const std::string &folder) {
@@ -262,13 +274,14 @@ int main(int argc, char **argv) {
     std::vector<bpf_link *> links;
     bpf_program *p;
     bpf_object__for_each_program(p, obj) if (bpf_link *l = bpf_program__attach(p)) links.push_back(l);
-    ok(links.size() == 9, "storage: %zu programs attach", links.size());
+    ok(links.size() == 10, "storage: %zu programs attach", links.size());
     syscall(__NR_getpgid, 0);
     ok(out->same_cpu == 1 && out->other_cpu == 1 && out->no_cpu == 1, "ksym: the run queues of this CPU and of the other: %lu %lu %lu",
        out->same_cpu, out->other_cpu, out->no_cpu);
     ok(out->kernel_chain > 0 && out->own_chain > 0, "chains: of the current task: %ld, %ld", out->kernel_chain, out->own_chain);
     short_lives(turns(300));
     task_commands(bpf_object__find_map_fd_by_name(obj, "tasks"));
+    failing_forks(out);
     group_commands(bpf_object__find_map_fd_by_name(obj, "groups"), folder);
     inode_commands(bpf_object__find_map_fd_by_name(obj, "inodes"), out);
     socket_commands(bpf_object__find_map_fd_by_name(obj, "sockets"), bpf_object__find_map_fd_by_name(obj, "sockets_alone"), out);
