@@ -72,12 +72,12 @@ int port_uprobe_path(port_event *e, char *buf, u32 size) {
     return static_cast<int>(n);
 }
 u32 port_uprobe_pid(port_event *e) { return static_cast<u32>(e->pid); }
-int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv, port_event **out) {
+int port_tracepoint_attach(u32 id, port_record_use use, port_tracepoint_fn fn, void *priv, port_event **out) {
     if (id != tp_id)
         return -ENOENT;
     *out = new port_event{port_event::tracepoint, priv};
     (*out)->on_tracepoint = fn;
-    (*out)->bare = bare;
+    (*out)->use = use;
     (*out)->id = id;
     events.push_back(*out);
     return 0;
@@ -431,14 +431,15 @@ TEST_F(attach, tracepoint_record_bounds) {
     EXPECT_EQ(set_bpf(e2, beyond), -EACCES);
     EXPECT_TRUE(events.empty()); // no program, no hook
     EXPECT_EQ(set_bpf(e, ok), 0);
-    EXPECT_FALSE(events.back()->bare);
+    EXPECT_EQ(events.back()->use, PORT_RECORD_USED);
     fire_tracepoints(20); // a record that is shorter than announced is not shown
     EXPECT_EQ(total_stats(p.get()).misses, 1u);
     fire_tracepoints(24);
     EXPECT_EQ(total_stats(p.get()).misses, 1u);
 }
 
-/// A record is left out where its program cannot see it: not itself, and not by what it hands its context on to.
+/// A record is left out where its program cannot see it: not itself, and not by what it hands its context on to. What it goes on to may
+/// read more than the record has.
 TEST_F(attach, tracepoint_without_record) {
     fd array = make_map(BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1);
     const bpf_insn keeps{BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0}, reads{BPF_LDX | BPF_MEM | BPF_W, 0, 1, 8, 0},
@@ -446,21 +447,21 @@ TEST_F(attach, tracepoint_without_record) {
         cookie{BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_get_attach_cookie}, over{BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1, 7};
     const struct {
         std::vector<bpf_insn> insns;
-        bool bare;
+        port_record_use use;
     } rows[] = {
-        {return_zero(), true},
-        {{mov_imm(1, 0), mov_imm(0, 0), exit_insn()}, true},
-        {{keeps, mov_imm(0, 0), exit_insn()}, false},
-        {{reads, mov_imm(0, 0), exit_insn()}, false},
-        {{cookie, exit_insn()}, false},
-        {{mov_imm(0, 3), over, reads, mov_imm(0, 0), exit_insn()}, false},
-        {{first, {0, 0, 0, 0, 0}, mov_imm(3, 0), tail_call, mov_imm(0, 0), exit_insn()}, false},
+        {return_zero(), PORT_RECORD_UNUSED},
+        {{mov_imm(1, 0), mov_imm(0, 0), exit_insn()}, PORT_RECORD_UNUSED},
+        {{keeps, mov_imm(0, 0), exit_insn()}, PORT_RECORD_USED},
+        {{reads, mov_imm(0, 0), exit_insn()}, PORT_RECORD_USED},
+        {{cookie, exit_insn()}, PORT_RECORD_USED},
+        {{mov_imm(0, 3), over, reads, mov_imm(0, 0), exit_insn()}, PORT_RECORD_USED},
+        {{first, {0, 0, 0, 0, 0}, mov_imm(3, 0), tail_call, mov_imm(0, 0), exit_insn()}, PORT_RECORD_ANY},
     };
     for (const auto &row : rows) {
         fd p = load(BPF_PROG_TYPE_TRACEPOINT, row.insns), e = open_tracepoint();
         ASSERT_TRUE(p.ok()) << p.get();
         ASSERT_EQ(set_bpf(e, p), 0);
-        EXPECT_EQ(events.back()->bare, row.bare) << &row - rows;
+        EXPECT_EQ(events.back()->use, row.use) << &row - rows;
     }
 }
 

@@ -17,7 +17,7 @@ struct port_event {
     bool enabled = false;
     u32 id = 0;
     bool retprobe = false;
-    bool bare = false;
+    port_record_use use = PORT_RECORD_USED;
     std::string name{};
     port_uprobe_scope scope = PORT_UPROBE_ALL;
     s32 pid = 0;

@@ -44,8 +44,10 @@ status tracepoint_open(perf_event *e) {
 }
 
 namespace {
-status make_hook(perf_event *e, bool bare, port_event **out) {
-    int rc = port_tracepoint_attach(static_cast<u32>(e->config), bare, bare ? on_record<true> : on_record<false>, e, out);
+status make_hook(perf_event *e, const program &p, bool bare, port_event **out) {
+    // Of the programs that one goes on to nobody checks here what they read.
+    port_record_use use = bare ? PORT_RECORD_UNUSED : p.verified->image.makes_tail_calls() ? PORT_RECORD_ANY : PORT_RECORD_USED;
+    int rc = port_tracepoint_attach(static_cast<u32>(e->config), use, bare ? on_record<true> : on_record<false>, e, out);
     return rc ? status(error(rc == -ENOENT ? EINVAL : -rc)) : status();
 }
 }  // namespace
@@ -54,13 +56,13 @@ status tracepoint_hook(perf_event *e, const program &p) {
     // Who traces or replaces its functions may read the record.
     bool bare = !__atomic_load_n(&p.published_hooks, __ATOMIC_ACQUIRE) && !reads_context(p.verified->image);
     __atomic_store_n(&e->bare, bare, __ATOMIC_RELAXED);
-    return make_hook(e, bare, &e->hook);
+    return make_hook(e, p, bare, &e->hook);
 }
 
 /// The old hook goes when the new one is there: of an event that is on its way meanwhile the program may run twice, or not.
 status tracepoint_show_record(perf_event *e) {
     port_event *old = e->hook;
-    TRY(make_hook(e, false, &e->hook));
+    TRY(make_hook(e, *e->prog, false, &e->hook));
     __atomic_store_n(&e->bare, false, __ATOMIC_RELAXED);
     port_event_detach(old);
     return {};

@@ -513,10 +513,12 @@ struct port_kprobe_spec {
 int port_kprobe_attach(const struct port_kprobe_spec *spec, port_kprobe_fn fn, void *priv, struct port_event **out);
 u64 port_kprobe_addr(struct port_event *e); /* where it is: behind the endbr64 of a function that has one */
 
-/* record: as laid out in events/<category>/<name>/format; size in bytes. id: tracefs events/.../id. bare: fn looks at neither record nor
- * registers, so that they may be missing: zeros and a size of 0, and NULL. */
+/* record: as laid out in events/<category>/<name>/format; size in bytes. id: tracefs events/.../id. */
 typedef void (*port_tracepoint_fn)(void *priv, void *record, size_t size, void *regs);
-int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv, struct port_event **out);
+/* fn looks at neither record nor registers, so that they may be missing: zeros and a size of 0, and NULL; at `size` bytes; or at as many as
+ * any record has, behind it whatever is there. */
+enum port_record_use { PORT_RECORD_UNUSED, PORT_RECORD_USED, PORT_RECORD_ANY };
+int port_tracepoint_attach(u32 id, enum port_record_use use, port_tracepoint_fn fn, void *priv, struct port_event **out);
 /* 0 and its name ("category:name" cut to size) when the id exists, else -ENOENT. */
 int port_tracepoint_name(u32 id, char *buf, size_t size);
 

@@ -225,6 +225,7 @@ struct syscall_place {
 };
 unsigned long modbpf_syscall_probe(bool exit); /* the function at all entries or exits, which calls the programs */
 bool modbpf_syscall_tp(const struct trace_event_call *call, struct syscall_place *place);
-int modbpf_syscall_tp_attach(const struct syscall_place *place, port_tracepoint_fn fn, void *priv, struct port_event **out);
+int modbpf_syscall_tp_attach(const struct syscall_place *place, enum port_record_use use, port_tracepoint_fn fn, void *priv,
+			     struct port_event **out);
 
 #endif

@@ -297,7 +297,7 @@ static int attach_bare(struct tracepoint *tp, port_tracepoint_fn fn, void *priv,
 	return 0;
 }
 
-int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv, struct port_event **out)
+int port_tracepoint_attach(u32 id, enum port_record_use use, port_tracepoint_fn fn, void *priv, struct port_event **out)
 {
 	struct place place = {};
 	int ret = with_event(id, find_place, &place);
@@ -305,8 +305,8 @@ int port_tracepoint_attach(u32 id, bool bare, port_tracepoint_fn fn, void *priv,
 	if (ret)
 		return ret;
 	if (place.is_syscall)
-		return modbpf_syscall_tp_attach(&place.syscall, fn, priv, out);
-	if (bare && place.own)
+		return modbpf_syscall_tp_attach(&place.syscall, use, fn, priv, out);
+	if (use == PORT_RECORD_UNUSED && place.own)
 		return attach_bare(place.own->tp, fn, priv, out);
 	if (place.own && modbpf_record_can(place.own))
 		return modbpf_record_attach(place.own, place.record_size, fn, priv, out);

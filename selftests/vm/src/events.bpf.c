@@ -6,8 +6,10 @@
 #include <bpf/bpf_tracing.h>
 
 #define NR_GETPGID 121
+#define NR_GETPGRP 111
+#define LONGEST_RECORD 8192 /* what any program may read of a record */
 
-enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, SYSCALL_EXIT, SIX_ARGS, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, COUNTERS };
+enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, SYSCALL_EXIT, SIX_ARGS, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, LONGEST, COUNTERS };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -102,6 +104,31 @@ int on_tracepoint(struct sys_enter_record *ctx)
 	if (bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, data, sizeof(data)) == 0)
 		count(PERF);
 	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} jumps SEC(".maps");
+
+SEC("tracepoint/syscalls/sys_enter_getpgrp")
+int on_jump(struct sys_enter_record *ctx)
+{
+	if (ours())
+		bpf_tail_call(ctx, &jumps, 0);
+	return 0;
+}
+
+/* Attached nowhere: it reads more than its event's record has. */
+SEC("tracepoint/syscalls/sys_enter_getpgrp")
+int jumped_to(struct sys_enter_record *ctx)
+{
+	count(LONGEST);
+	if ((__s32)ctx->nr != NR_GETPGRP)
+		count(BAD_ARGS);
+	return *(volatile __u64 *)((char *)ctx + LONGEST_RECORD - 8) & 1;
 }
 
 struct sys_exit_record {

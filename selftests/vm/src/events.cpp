@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,7 +15,7 @@
 
 #include "tap.h"
 
-enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, SYSCALL_EXIT, SIX_ARGS, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, COUNTERS };
+enum { KPROBE, KRETPROBE, TRACEPOINT, RAW_TP, SYSCALL_EXIT, SIX_ARGS, BAD_ARGS, RING, PERF, COOKIE, FUNC_IP, LONGEST, COUNTERS };
 static const char *const names[] = {"kprobe", "kretprobe", "tracepoint", "raw_tp", "exit of a system call"};
 
 constexpr int calls_per_cpu = 500;
@@ -84,6 +85,11 @@ int main(int argc, char **argv) {
     bpf_program *p;
     bpf_object__for_each_program(p, obj) {
         bpf_link *l;
+        if (!strcmp(bpf_program__name(p), "jumped_to")) {
+            int fd = bpf_program__fd(p), slot = 0;
+            ok(!bpf_map_update_elem(bpf_object__find_map_fd_by_name(obj, "jumps"), &slot, &fd, 0), "events: a program to go on to");
+            continue;
+        }
         if (!strcmp(bpf_program__name(p), "on_kprobe")) {
             LIBBPF_OPTS(bpf_kprobe_opts, opts, .bpf_cookie = test_cookie);
             l = bpf_program__attach_kprobe_opts(p, "__x64_sys_getpgid", &opts);
@@ -96,6 +102,11 @@ int main(int argc, char **argv) {
     call_everywhere();
     syscall(SYS_mmap, 0x1000, 2, 3, 4, 5, 6); // an offset within a page: refused
     ok(counter(counts, SIX_ARGS) == 1, "events: six arguments of a system call");
+    if (!getenv("MODBPF_BACKEND")) { // on Linux they read the stack, and beyond it
+        for (int i = 0; i < 100; i++)
+            syscall(SYS_getpgrp);
+        ok(counter(counts, LONGEST) == 100, "events: programs that others go on to read as much as any record has");
+    }
     for (int i = 0; i < 5; i++) {
         unsigned long n = counter(counts, i);
         ok(n == expected, "events: %s hit %lu times, expected %lu", names[i], n, expected);
