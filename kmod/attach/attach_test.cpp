@@ -72,12 +72,13 @@ int port_uprobe_path(port_event *e, char *buf, u32 size) {
     return static_cast<int>(n);
 }
 u32 port_uprobe_pid(port_event *e) { return static_cast<u32>(e->pid); }
-int port_tracepoint_attach(u32 id, port_record_use use, port_tracepoint_fn fn, void *priv, port_event **out) {
+int port_tracepoint_attach(u32 id, port_record_use use, port_tracepoint_fn fn, void *priv, port_kernel_counts *counts, port_event **out) {
     if (id != tp_id)
         return -ENOENT;
     *out = new port_event{port_event::tracepoint, priv};
     (*out)->on_tracepoint = fn;
     (*out)->use = use;
+    (*out)->counts = counts;
     (*out)->id = id;
     events.push_back(*out);
     return 0;
@@ -436,6 +437,22 @@ TEST_F(attach, tracepoint_record_bounds) {
     EXPECT_EQ(total_stats(p.get()).misses, 1u);
     fire_tracepoints(24);
     EXPECT_EQ(total_stats(p.get()).misses, 1u);
+}
+
+/// What the kernel leaves out by itself, because a program of its own runs, is the program's miss.
+TEST_F(attach, tracepoint_misses_of_the_kernel) {
+    fd p = load(BPF_PROG_TYPE_TRACEPOINT, {mov_imm(0, 0), exit_insn()}), e = open_tracepoint();
+    ASSERT_EQ(set_bpf(e, p), 0);
+    ASSERT_TRUE(events.back()->counts);
+    for (u32 cpu = 0; cpu < port_cpu_count(); cpu++)
+        static_cast<port_kernel_counts *>(port_percpu_ptr(events.back()->counts, cpu))->missed = 2;
+    bpf_prog_info info{};
+    ASSERT_EQ(get_info(p, info), 0);
+    EXPECT_EQ(info.recursion_misses, 2 * port_cpu_count());
+    e.close();
+    info = {};
+    ASSERT_EQ(get_info(p, info), 0);
+    EXPECT_EQ(info.recursion_misses, 2 * port_cpu_count()); // they stay when the event goes
 }
 
 /// A record is left out where its program cannot see it: not itself, and not by what it hands its context on to. What it goes on to may

@@ -18,6 +18,7 @@ struct port_event {
     u32 id = 0;
     bool retprobe = false;
     port_record_use use = PORT_RECORD_USED;
+    port_kernel_counts *counts = nullptr;
     std::string name{};
     port_uprobe_scope scope = PORT_UPROBE_ALL;
     s32 pid = 0;

@@ -47,7 +47,7 @@ namespace {
 status make_hook(perf_event *e, const program &p, bool bare, port_event **out) {
     // Of the programs that one goes on to nobody checks here what they read.
     port_record_use use = bare ? PORT_RECORD_UNUSED : p.verified->image.makes_tail_calls() ? PORT_RECORD_ANY : PORT_RECORD_USED;
-    int rc = port_tracepoint_attach(static_cast<u32>(e->config), use, bare ? on_record<true> : on_record<false>, e, out);
+    int rc = port_tracepoint_attach(static_cast<u32>(e->config), use, bare ? on_record<true> : on_record<false>, e, &p.stats->kernel, out);
     return rc ? status(error(rc == -ENOENT ? EINVAL : -rc)) : status();
 }
 }  // namespace

@@ -518,7 +518,14 @@ typedef void (*port_tracepoint_fn)(void *priv, void *record, size_t size, void *
 /* fn looks at neither record nor registers, so that they may be missing: zeros and a size of 0, and NULL; at `size` bytes; or at as many as
  * any record has, behind it whatever is there. */
 enum port_record_use { PORT_RECORD_UNUSED, PORT_RECORD_USED, PORT_RECORD_ANY };
-int port_tracepoint_attach(u32 id, enum port_record_use use, port_tracepoint_fn fn, void *priv, struct port_event **out);
+/* What the kernel counts of fn by itself, where it leaves out the calls that come upon another program's run. By CPU. */
+struct port_kernel_counts {
+	u64 runs, ns; /* while its own statistics are on: not for us */
+	u64 missed;
+};
+/* counts: from port_percpu_alloc; it lives as long as the event. */
+int port_tracepoint_attach(u32 id, enum port_record_use use, port_tracepoint_fn fn, void *priv, struct port_kernel_counts *counts,
+			   struct port_event **out);
 /* 0 and its name ("category:name" cut to size) when the id exists, else -ENOENT. */
 int port_tracepoint_name(u32 id, char *buf, size_t size);
 

@@ -22,6 +22,7 @@ struct prog_stats {
     u64 ns;
     u64 misses; ///< runs skipped by the recursion guard
     u32 active; ///< where the guard is the program's own: it is running on this CPU
+    port_kernel_counts kernel; ///< of its events (port_tracepoint_attach)
 };
 
 struct prog_tag {

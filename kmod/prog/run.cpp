@@ -134,7 +134,7 @@ prog_stats total_stats(const program *p) {
         auto *st = static_cast<prog_stats *>(port_percpu_ptr(p->stats, cpu));
         sum.runs += __atomic_load_n(&st->runs, __ATOMIC_RELAXED);
         sum.ns += __atomic_load_n(&st->ns, __ATOMIC_RELAXED);
-        sum.misses += __atomic_load_n(&st->misses, __ATOMIC_RELAXED);
+        sum.misses += __atomic_load_n(&st->misses, __ATOMIC_RELAXED) + __atomic_load_n(&st->kernel.missed, __ATOMIC_RELAXED);
     }
     return sum;
 }

@@ -216,7 +216,8 @@ extern u8 modbpf_no_record[];
  * `size` bytes. Where it can.
  */
 bool modbpf_record_can(const struct trace_event_call *call);
-int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tracepoint_fn fn, void *priv, struct port_event **out);
+int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tracepoint_fn fn, void *priv, struct port_kernel_counts *counts,
+			 struct port_event **out);
 int modbpf_trace_line_event(void); /* trace.c: the id of the event that carries trace_printk's lines */
 /* syscall_tp.c: which system call's entry or exit an event of the kernel's is. False: none. */
 struct syscall_place {

@@ -297,7 +297,8 @@ static int attach_bare(struct tracepoint *tp, port_tracepoint_fn fn, void *priv,
 	return 0;
 }
 
-int port_tracepoint_attach(u32 id, enum port_record_use use, port_tracepoint_fn fn, void *priv, struct port_event **out)
+int port_tracepoint_attach(u32 id, enum port_record_use use, port_tracepoint_fn fn, void *priv, struct port_kernel_counts *counts,
+			   struct port_event **out)
 {
 	struct place place = {};
 	int ret = with_event(id, find_place, &place);
@@ -309,7 +310,7 @@ int port_tracepoint_attach(u32 id, enum port_record_use use, port_tracepoint_fn 
 	if (use == PORT_RECORD_UNUSED && place.own)
 		return attach_bare(place.own->tp, fn, priv, out);
 	if (place.own && modbpf_record_can(place.own))
-		return modbpf_record_attach(place.own, place.record_size, fn, priv, out);
+		return modbpf_record_attach(place.own, place.record_size, fn, priv, counts, out);
 	return attach_counters(id, fn, priv, out);
 }
 

@@ -37,7 +37,6 @@ static DEFINE_MUTEX(lock);
 static struct perf_event *buffers;
 static unsigned int users;
 static DEFINE_PER_CPU(struct hlist_head, no_counters);
-static DEFINE_PER_CPU(struct bpf_prog_stats, unread); /* what the kernel counts of our objects */
 
 /* A bpf_func of the kernel's: `insns` are the program's, of which ours has none. The record begins with the registers. */
 static notrace unsigned int on_record(const void *record, const struct bpf_insn *insns)
@@ -112,20 +111,31 @@ static void detach(struct port_event *event)
 	free_event(e);
 }
 
-static int fill(struct record_event *e)
+/* Where the kernel counts what it knows of `program`: the numbers are the core's. */
+static struct bpf_prog_stats __percpu *stats_at(struct port_kernel_counts *counts)
+{
+	BUILD_BUG_ON(offsetof(struct bpf_prog_stats, cnt) != offsetof(struct port_kernel_counts, runs));
+	BUILD_BUG_ON(offsetof(struct bpf_prog_stats, nsecs) != offsetof(struct port_kernel_counts, ns));
+	BUILD_BUG_ON(offsetof(struct bpf_prog_stats, misses) != offsetof(struct port_kernel_counts, missed));
+	BUILD_BUG_ON(sizeof(u64_stats_t) != sizeof(u64) || sizeof(struct u64_stats_sync));
+	return (__force struct bpf_prog_stats __percpu *)counts;
+}
+
+static int fill(struct record_event *e, struct port_kernel_counts *counts)
 {
 	e->programs = modbpf_fail_nth() ? NULL : kzalloc(struct_size(e->programs, items, 2), GFP_KERNEL_ACCOUNT);
 	if (!e->programs)
 		return -ENOMEM;
 	e->program.bpf_func = on_record;
-	e->program.stats = &unread;
+	e->program.stats = stats_at(counts);
 	e->programs->items[0].prog = &e->program;
 	e->call.perf_events = &no_counters;
 	RCU_INIT_POINTER(e->call.prog_array, e->programs);
 	return 0;
 }
 
-int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tracepoint_fn fn, void *priv, struct port_event **out)
+int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tracepoint_fn fn, void *priv, struct port_kernel_counts *counts,
+			 struct port_event **out)
 {
 	struct record_event *e;
 	int ret;
@@ -137,7 +147,7 @@ int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tra
 	e->fn = fn;
 	e->priv = priv;
 	e->size = size;
-	ret = fill(e);
+	ret = fill(e, counts);
 	if (!ret)
 		ret = get_buffers();
 	if (!ret) {
@@ -160,7 +170,8 @@ bool modbpf_record_can(const struct trace_event_call *call)
 
 #else /* the kernel makes records for perf only: its counters carry them */
 
-int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tracepoint_fn fn, void *priv, struct port_event **out)
+int modbpf_record_attach(const struct trace_event_call *call, u32 size, port_tracepoint_fn fn, void *priv, struct port_kernel_counts *counts,
+			 struct port_event **out)
 {
 	return -EOPNOTSUPP;
 }

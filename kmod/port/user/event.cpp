@@ -24,7 +24,7 @@ int port_functions_attach(const port_functions_spec *, port_functions_fn, void *
 int port_function_find(const char *, u64 *) { return -ESRCH; }
 int port_uprobe_path(port_event *, char *, u32) { return -EOPNOTSUPP; }
 u32 port_uprobe_pid(port_event *) { return 0; }
-int port_tracepoint_attach(u32, port_record_use, port_tracepoint_fn, void *, port_event **) { return refuse("a tracepoint"); }
+int port_tracepoint_attach(u32, port_record_use, port_tracepoint_fn, void *, port_kernel_counts *, port_event **) { return refuse("a tracepoint"); }
 int port_raw_tp_attach(const char *, u32, port_raw_tp_fn, void *, port_event **) {
     return refuse("a raw tracepoint");
 }

@@ -280,7 +280,7 @@ TEST(machine, events_are_refused_with_a_reason) {
     port_event *e = nullptr;
     EXPECT_EQ(port_kprobe_attach(&spec, nullptr, nullptr, &e), -EOPNOTSUPP);
     EXPECT_NE(last_log.find("kprobe"), std::string::npos);
-    EXPECT_EQ(port_tracepoint_attach(1, PORT_RECORD_USED, nullptr, nullptr, &e), -EOPNOTSUPP);
+    EXPECT_EQ(port_tracepoint_attach(1, PORT_RECORD_USED, nullptr, nullptr, nullptr, &e), -EOPNOTSUPP);
     EXPECT_EQ(port_raw_tp_attach("sys_enter", 0, nullptr, nullptr, &e), -EOPNOTSUPP);
     port_user_set_log_hook(nullptr);
 }
