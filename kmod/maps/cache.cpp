@@ -68,7 +68,8 @@ result<object_cache *> object_cache::of_size(u32 size) {
     u32 elem = rounded + static_cast<u32>(sizeof(header));
     TRY(fresh->pool_.init({.elem_size = elem, .value_size = 0, .capacity = static_cast<u32>(max<u64>(max_bytes / elem, min_reserve)), .spares = false,
                            .prefilled = false,
-                           .reserve = static_cast<u32>(max<u64>(min<u64>(reserve_bytes / elem, max_reserve), min_reserve))}));
+                           .reserve = static_cast<u32>(max<u64>(min<u64>(reserve_bytes / elem, max_reserve), min_reserve)),
+                           .shared = true}));
     object_cache *none = nullptr;
     if (!__atomic_compare_exchange_n(&all.of[c], &none, fresh.get(), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return none; // another was faster

@@ -383,6 +383,21 @@ TEST(hash, reserve_without_preallocation) {
     EXPECT_GT(m.ops->memory(m.m), memory);
 }
 
+/// Whoever makes the map grow: here deferred work and interrupts do.
+TEST(hash, memory_that_comes_later_is_charged_to_the_maps_creator) {
+    constexpr u32 n = 20000;
+    test_map m(params_of(hash, 8, 8, n, BPF_F_NO_PREALLOC));
+    u64 memory = m.ops->memory(m.m), paid = port_user_paid();
+    {
+        program_section p;
+        for (u64 k = 0; k < n; k++)
+            ASSERT_EQ(m.ops->update(m.m, &k, &k, BPF_ANY), 0) << k;
+    }
+    u64 grown = m.ops->memory(m.m) - memory; // a chunk counts when it is there, and is paid for before
+    EXPECT_GT(grown, 0u);
+    EXPECT_GE(port_user_paid() - paid, grown);
+}
+
 /// Keys as they come (counters, strides, addresses) spread like random ones: short chains, with a seed and without.
 TEST(hash, spread) {
     constexpr u32 n = 1 << 14;

@@ -33,6 +33,7 @@ elem_pool::~elem_pool() {
         port_free(chunks_);
     }
     port_free(cpus_memory_);
+    port_payer_put(payer_);
 }
 
 status elem_pool::alloc_tables(const shape &s) {
@@ -64,6 +65,7 @@ status elem_pool::init(const shape &s) {
     value_size_ = s.value_size;
     capacity_ = s.capacity;
     prefilled_ = s.prefilled;
+    payer_ = s.prefilled || s.shared ? nullptr : port_payer_get();
     u64 size = static_cast<u64>(elem_size_) + static_cast<u64>(value_size_) * cpu_count_;
     reserve_ = s.reserve ? s.reserve : static_cast<u32>(max<u64>(min<u64>(reserve_bytes / size, reserve_elems), 4));
     total_ = s.capacity + (s.spares ? cpu_count_ : 0);
@@ -98,9 +100,11 @@ bool elem_pool::add_chunk(port_alloc_ctx ctx) {
     if (first >= total_)
         return true;
     u64 count = min<u64>(static_cast<u64>(mask_) + 1, total_ - first);
+    port_payer *before = port_payer_set(payer_);
     chunk c{static_cast<u8 *>(port_alloc(count * elem_size_, ctx)), nullptr};
     if (c.elems && value_size_)
         c.values = static_cast<u8 *>(port_alloc(cpu_stride_ * cpu_count_, ctx));
+    port_payer_set(before);
     bool whole = c.elems && (c.values || !value_size_), added = false;
     if (whole) {
         spin_guard g(limit_lock_);

@@ -6,7 +6,8 @@
 // memory. A prefilled pool has all its memory from the start, in one piece where it fits (the flat case, the fast one).
 // The other kind starts with a reserve and grows by chunks: ahead of need through deferred work, or at once by
 // user-side operations; it keeps what it has until it goes. When the reserve ends before the work has run, an interrupt
-// adds what the kernel has at hand: a pool is found empty only where interrupts stay off, or memory is short.
+// adds what the kernel has at hand: a pool is found empty only where interrupts stay off, or memory is short. All of it is charged to who
+// made the pool, whoever makes it grow.
 //
 // Each CPU has a stack of free elements, linked through the u32 at offset `link_offset` of the element; any CPU may
 // pop from any stack. The stacks' heads carry a counter, so that an element that was popped and pushed between a pop's
@@ -39,6 +40,7 @@ public:
         bool spares;     ///< one more element a CPU, kept aside
         bool prefilled;  ///< all memory at once
         u32 reserve = 0; ///< never-used elements to keep at hand; 0: as the pool finds right
+        bool shared = false; ///< it is nobody's in particular: who makes it grow is charged
     };
 
     elem_pool() = default;
@@ -161,6 +163,7 @@ private:
     u32 reserve_ = 0;  ///< never-used elements to keep at hand at least
     u64 bytes_ = 0;    ///< atomic
     void *cpus_memory_ = nullptr;
+    port_payer *payer_ = nullptr;
     mutex grow_lock_{"map_pool"};          ///< one task at a time adds memory
     spinlock limit_lock_{"map_pool_limit"};  ///< the end of chunks_ (limit_ when it grows). Task, hard interrupt
     refill_work refill_{};

@@ -49,6 +49,12 @@ void port_free(void *p); /* task or atomic context; NULL is allowed */
  * size. Small blocks are kept for whoever comes next. */
 void *port_scratch_alloc(size_t size);
 void port_scratch_free(void *p, size_t size);
+/* Who pays for memory beside the caller: a memory cgroup. get: the caller's own, held, or NULL where there are none; put: NULL is allowed; both
+ * in task context. set: what this task or interrupt allocates from here on is p's, NULL: its own; -> what was set before. */
+struct port_payer;
+struct port_payer *port_payer_get(void);
+void port_payer_put(struct port_payer *p);
+struct port_payer *port_payer_set(struct port_payer *p);
 u64 port_memory_bytes(void); /* task: that can be had now; what needs more is refused before the first piece is taken */
 
 /* One copy per possible CPU, zeroed, `align` a power of two <= 4096. Indexed by 0 <= cpu < port_cpu_count(). Every CPU has one distance, from the

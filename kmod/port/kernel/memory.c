@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory: kvzalloc'ed objects and per-CPU storage, charged to the caller's memory cgroup.
+ * Memory: kvzalloc'ed objects and per-CPU storage, charged to the caller's memory cgroup, or to one that is set for it.
  *
  * Scratch memory comes in powers of two of bytes, and some of each size is kept: the kernel's way to a block, which clears it, costs more than
  * many of them are used for. What is kept stays charged to who had it made.
@@ -12,8 +12,10 @@
 
 #include <linux/kprobes.h>
 #include <linux/llist.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -187,6 +189,21 @@ void port_free(void *p)
 	modbpf_count_deferred();
 	if (llist_add(p, &dying))
 		queue_work(modbpf_wq, &dying_work);
+}
+
+struct port_payer *port_payer_get(void)
+{
+	return (struct port_payer *)get_mem_cgroup_from_mm(current->mm);
+}
+
+void port_payer_put(struct port_payer *p)
+{
+	mem_cgroup_put((struct mem_cgroup *)p);
+}
+
+struct port_payer *port_payer_set(struct port_payer *p)
+{
+	return (struct port_payer *)set_active_memcg((struct mem_cgroup *)p);
 }
 
 u64 port_memory_bytes(void)

@@ -76,9 +76,26 @@ void *keep_large(void *p) {
 
 } // namespace
 
+struct port_payer {
+    u64 bytes; ///< atomic
+};
+static port_payer the_payer; ///< there is one
+static PORT_USER_TLS port_payer *paying;
+
+port_payer *port_payer_get(void) { return &the_payer; }
+void port_payer_put(port_payer *) {}
+port_payer *port_payer_set(port_payer *p) {
+    port_payer *before = paying;
+    paying = p;
+    return before;
+}
+u64 port_user_paid(void) { return __atomic_load_n(&the_payer.bytes, __ATOMIC_RELAXED); }
+
 void *port_alloc(size_t size, port_alloc_ctx) {
     if (inject_failure() || size == 0 || size > PORT_ALLOC_MAX)
         return nullptr;
+    if (paying)
+        __atomic_fetch_add(&paying->bytes, size, __ATOMIC_RELAXED);
     if (size < large) { // malloc() has a list of free blocks for each thread, which calloc() does not look at
         void *p = malloc(size);
         asm("" : "+r"(p)); // or the compiler makes a calloc() of the two

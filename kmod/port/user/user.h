@@ -64,6 +64,8 @@ void port_user_copy_socket(u64 from, u64 to);
 enum : u64 { port_user_small_socket = 0x51f0 };
 /* Addresses of user space from `start` on are in a file with this build id of 20 bytes: borrowed; NULL: in none. */
 void port_user_set_build_id(const u8 *id, u64 start);
+/* Bytes that were allocated while a payer was set (port_payer_set). */
+u64 port_user_paid(void);
 /* How often port_bug() was reached. */
 u64 port_user_bug_count(void);
 /* Receives trace lines (NULL: standard error when MODBPF_TRACE is set). */
