@@ -475,7 +475,7 @@ TEST_P(programs_at_programs, RecordsOfTracepoints) {
     auto fire = [&] {
         no_preempt here;
         for (port_event *e : std::vector<port_event *>(events))
-            e->on_tracepoint(e->priv, e->bare ? std::vector<u32>(8).data() : record, e->bare ? 0 : tp_size, nullptr);
+            e->on_tracepoint(e->priv, e->use == PORT_RECORD_UNUSED ? std::vector<u32>(8).data() : record, e->use == PORT_RECORD_UNUSED ? 0 : tp_size, nullptr);
     };
     auto open = [] {
         perf_attr a = attr_of(2, tp_id);
@@ -492,13 +492,13 @@ TEST_P(programs_at_programs, RecordsOfTracepoints) {
         fd event = open();
         ASSERT_EQ(set_bpf(event, target), 0);
         ASSERT_EQ(events.size(), 1u);
-        EXPECT_TRUE(events[0]->bare);
+        EXPECT_EQ(events[0]->use, PORT_RECORD_UNUSED);
         fire();
         EXPECT_EQ(stored(counts), 7u);
         fd link = attach(tracer);
         ASSERT_TRUE(link.ok());
         ASSERT_EQ(events.size(), 1u);
-        EXPECT_FALSE(events[0]->bare);
+        EXPECT_EQ(events[0]->use, PORT_RECORD_USED);
         store(counts, 0);
         fire();
         EXPECT_EQ(stored(seen), 0x5eedu);
@@ -509,7 +509,7 @@ TEST_P(programs_at_programs, RecordsOfTracepoints) {
     fd link = attach(again), event = open(); // what comes later has it from the start
     ASSERT_TRUE(link.ok()) << log;
     ASSERT_EQ(set_bpf(event, target), 0);
-    EXPECT_FALSE(events.back()->bare);
+    EXPECT_EQ(events.back()->use, PORT_RECORD_USED);
     fire();
     EXPECT_EQ(stored(seen), 0x5eedu);
 }

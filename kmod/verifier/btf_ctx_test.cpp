@@ -23,6 +23,12 @@ struct typed_row {
     bool perfmon = true;
 };
 
+/// tcp_send_ack(the operation's socket, 0); `spoilt`: or of a number, on the way that is explored last.
+prog send_ack(bool spoilt) {
+    return {mov_x(6, 1), call(BPF_FUNC_get_prandom_u32), ldx(BPF_DW, 1, 6, 0), jmp(BPF_JEQ, 0, 0, 1), ja(1), mov(static_cast<u8>(spoilt ? 1 : 2), 0x4141),
+            mov(2, 0), call(BPF_FUNC_tcp_send_ack), mov(0, 0), exit_()};
+}
+
 const small_kernel &k() { return kernel_of_tests(); }
 
 std::vector<typed_row> target_rows() {
@@ -117,6 +123,8 @@ std::vector<typed_row> argument_rows() {
         {"hook's object is trusted", lsm, BPF_LSM_MAC, k().hook_int, arg(0) + leave, 0, "R2_w=trusted_ptr_task_struct()"},
         {"but not half gone", lsm, BPF_LSM_MAC, k().hook_untrusted, arg(0) + exit_(), 0, "R2_w=ptr_task_struct()"},
         {"hook's result so far", lsm, BPF_LSM_MAC, k().hook_int, prog{ldx(BPF_DW, r0, r1, 8), exit_()}},
+        {"argument of an operation's helper", ops, 0, k().tcp_ops, send_ack(false)},
+        {"on every way", ops, 0, k().tcp_ops, send_ack(true), EACCES, "R1 type=scalar expected="},
         {"tcp operations get tcp sockets", ops, 0, k().tcp_ops, arg(0) + leave, 0, "R2_w=trusted_ptr_tcp_sock()"},
         {"operation's argument may be NULL", ops, 0, k().dummy_ops, arg(0) + leave, 0, "R2_w=trusted_ptr_or_null_bpf_dummy_ops_state(id=1)"},
         {"where its stub says so", ops, 1, k().dummy_ops, arg(0) + leave, 0, "R2_w=trusted_ptr_bpf_dummy_ops_state()"},
