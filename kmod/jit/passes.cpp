@@ -9,9 +9,14 @@ const char *const jit_pass_names[jit_pass_count] = {"inline", "branches", "rotat
                                                     "divide", "address",  "flags",  "extension", "leaf",   "maps",
                                                     "hashes", "helpers",  "direct", "tails", "layout", "ranges"};
 
+/// Operations from which on a pass takes so long (a quarter of a millisecond) that others are let in before it.
+constexpr u32 long_program = 10000;
+
 status run_passes(jit_facts &facts, const jit_context &ctx) {
+    const bool is_long = facts.ops.size() > long_program;
     auto on = [&](jit_pass p) {
-        port_cond_resched();
+        if (is_long)
+            port_cond_resched();
         return (ctx.passes & pass_bit(p)) != 0;
     };
     TRY(pass_calls(facts, ctx));
