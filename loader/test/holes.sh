@@ -6,6 +6,11 @@ cd "$(dirname "$0")/../.." || exit 1
 m=${BINARY:-build/asan/modbpf} fails=0 dir=build/test/holes
 unset MODBPF_BACKEND LD_PRELOAD
 [ -n "${BINARY:-}" ] || make -s build/asan/modbpf || exit 1
+for name in bpf_copy_from_user_str bpf_iter_css_task_new bpf_wq_init; do
+	grep -q "$name" /sys/kernel/btf/vmlinux 2>/dev/null && continue
+	echo "ok - holes # SKIP this kernel's types have no $name"
+	exit 0
+done
 mkdir -p $dir
 clang-19 -O2 -g -target bpf -Wall -Werror -I/usr/include/x86_64-linux-gnu -c loader/test/holes.bpf.c -o $dir/holes.o || exit 1
 declare -A says=(
