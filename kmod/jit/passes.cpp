@@ -9,8 +9,8 @@ const char *const jit_pass_names[jit_pass_count] = {"inline", "branches", "rotat
                                                     "divide", "address",  "flags",  "extension", "leaf",   "maps",
                                                     "hashes", "helpers",  "direct", "tails", "layout", "ranges"};
 
-/// Operations from which on a pass takes so long (a quarter of a millisecond) that others are let in before it.
-constexpr u32 long_program = 10000;
+/// Operations from which on a pass takes so long (some ten microseconds) that others are let in before it.
+constexpr u32 long_program = 1000;
 
 status run_passes(jit_facts &facts, const jit_context &ctx) {
     const bool is_long = facts.ops.size() > long_program;

@@ -28,6 +28,8 @@ int main(int argc, char **argv) {
         bpf_program *p;
         if (cycles % 8 == 0)
             bpf_object__for_each_program(p, obj) {
+                if (!bpf_program__autoload(p))
+                    continue;
                 bpf_link *l = bpf_program__attach(p);
                 failures += l == nullptr;
                 if (l)

@@ -121,8 +121,8 @@ int on_jump(struct sys_enter_record *ctx)
 	return 0;
 }
 
-/* Attached nowhere: it reads more than its event's record has. */
-SEC("tracepoint/syscalls/sys_enter_getpgrp")
+/* Attached nowhere, and loaded where it is asked for: it reads more than its event's record has. */
+SEC("?tracepoint/syscalls/sys_enter_getpgrp")
 int jumped_to(struct sys_enter_record *ctx)
 {
 	count(LONGEST);

@@ -73,6 +73,7 @@ int main(int argc, char **argv) {
     unsigned *target = static_cast<unsigned *>(const_cast<void *>(bpf_map__initial_value(rodata, &size)));
     target[0] = getpid();
     target[1] = getpgid(0);
+    bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "jumped_to"), true);
     if (!ok(bpf_object__load(obj) == 0, "events: programs load"))
         return tap_exit();
     int counts = bpf_object__find_map_fd_by_name(obj, "counts");
