@@ -9,9 +9,15 @@ namespace {
 
 void detach_and_free(reap_item *item) { destroy(owner_of(item, &bpf_link::reap)); }
 
+reaper &reaper_of(const bpf_link *l) {
+    return l->type == BPF_LINK_TYPE_UPROBE_MULTI || (l->event && l->event->in_user_space()) ? core->dead_uprobes : core->dead;
+}
+
 void release(void *obj) {
-    static_cast<bpf_link *>(obj)->put();
-    core->dead.flush(); // close() returns when the program runs no more
+    bpf_link *l = static_cast<bpf_link *>(obj);
+    reaper &r = reaper_of(l);
+    l->put();
+    r.flush(); // close() returns when the program runs no more
 }
 
 /// A name into the user's room of `room` bytes; ENOSPC after cutting it. Both room and address, or neither (EINVAL).
@@ -166,7 +172,7 @@ bpf_link::~bpf_link() {
 
 void bpf_link::dispose(bpf_link *l) {
     core->links.remove(l->id);
-    core->dead.push(&l->reap, detach_and_free);
+    reaper_of(l).push(&l->reap, detach_and_free);
 }
 
 constinit const port_file_ops link_file_ops = {

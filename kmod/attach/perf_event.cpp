@@ -22,7 +22,7 @@ void free_event(reap_item *item) { destroy(owner_of(item, &perf_event::reap)); }
 
 void after_grace_period(port_rcu_head *head) {
     perf_event *e = owner_of(head, &perf_event::rcu);
-    core->dead.push(&e->reap, free_event);
+    e->reaper_of().push(&e->reap, free_event);
 }
 
 void unhook(reap_item *item) {
@@ -37,11 +37,12 @@ void unhook(reap_item *item) {
 void release(void *obj) {
     perf_event *e = event_of(obj);
     bool hooked = e->hook != nullptr;
+    reaper &r = e->reaper_of();
     e->put();
     if (hooked)
-        core->dead.flush(); // close() returns when the probe is gone
+        r.flush(); // close() returns when the probe is gone
     else
-        core->dead.pace();
+        r.pace();
 }
 
 void free_ring(port_rcu_head *head) { destroy(owner_of(head, &perf_ring::rcu)); }
@@ -241,7 +242,9 @@ perf_event::~perf_event() {
         port_waitq_destroy(waitq);
 }
 
-void perf_event::dispose(perf_event *e) { core->dead.push(&e->reap, unhook); }
+reaper &perf_event::reaper_of() const { return in_user_space() ? core->dead_uprobes : core->dead; }
+
+void perf_event::dispose(perf_event *e) { e->reaper_of().push(&e->reap, unhook); }
 
 constinit const port_file_ops perf_file_ops = {
     .name = "[perf_event]",

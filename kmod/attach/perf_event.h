@@ -52,6 +52,7 @@ struct perf_event : perf_sink, refcounted<perf_event> {
     reap_item reap{};
 
     bool in_user_space() const { return what == kind::uprobe || what == kind::uretprobe; }
+    reaper &reaper_of() const;
     bool tracing() const { return what != kind::output; }
     static void dispose(perf_event *e);
 };

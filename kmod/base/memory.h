@@ -22,6 +22,18 @@ template <class T> void destroy(T *p) {
     }
 }
 
+/// The same in scratch memory, for what goes within one call into the core: a member without an initialiser holds anything.
+template <class T, class... A> T *make_scratch(A &&...a) {
+    void *p = port_scratch_alloc(sizeof(T));
+    return p ? new (place, p) T(forward<A>(a)...) : nullptr;
+}
+template <class T> void destroy_scratch(T *p) {
+    if (p) {
+        p->~T();
+        port_scratch_free(p, sizeof(T));
+    }
+}
+
 template <class T> class own {
 public:
     constexpr own() = default;
@@ -59,7 +71,7 @@ public:
     void get() { __atomic_fetch_add(&refs_, 1, __ATOMIC_RELAXED); }
     /// For look-ups under RCU: false when the object is already on its way out.
     bool try_get() {
-        u32 r = __atomic_load_n(&refs_, __ATOMIC_RELAXED);
+        u64 r = __atomic_load_n(&refs_, __ATOMIC_RELAXED);
         while (r)
             if (__atomic_compare_exchange_n(&refs_, &r, r + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
                 return true;
@@ -71,10 +83,10 @@ public:
     }
     /// For who cannot dispose where it puts: true when the caller must have it done.
     [[nodiscard]] bool drop_ref() { return __atomic_fetch_sub(&refs_, 1, __ATOMIC_ACQ_REL) == 1; }
-    u32 refs() const { return __atomic_load_n(&refs_, __ATOMIC_RELAXED); }
+    u64 refs() const { return __atomic_load_n(&refs_, __ATOMIC_RELAXED); }
 
 private:
-    u32 refs_ = 1;
+    u64 refs_ = 1; ///< 64 bits: slots of maps of maps hold references, and memory has room for more than 2^32 of them
 };
 
 struct adopt_t {};

@@ -79,16 +79,22 @@ status start(state &s) {
     return files;
 }
 
+/// What a probe in user space lets go of may be pushed behind it.
+void flush_dead() {
+    core->dead_uprobes.flush();
+    core->dead.flush();
+}
+
 /// Objects whose last fd is closed may still be on their way out, and each may hold others.
 void wait_for_objects() {
     for (u32 turn = 0; turn < 1000; turn++) {
-        core->dead.flush();
+        flush_dead();
         port_rcu_barrier();
-        core->dead.flush();
+        flush_dead();
         map_free_barrier();
         grave_barrier();
         if (!__atomic_load_n(&core->live, __ATOMIC_ACQUIRE)) {
-            core->dead.flush();
+            flush_dead();
             port_rcu_barrier();
             return;
         }

@@ -148,7 +148,7 @@ struct map : refcounted<map> {
     const map_ops *ops;
     map_params params;
     u32 id = 0;               ///< in the map id registry
-    u32 user_refs = 0;        ///< fds; atomic
+    u64 user_refs = 0;        ///< fds; atomic
     bool frozen = false;      ///< MAP_FREEZE: no more writes from user space. Under freeze_lock
     u32 writers = 0;          ///< writable mappings and user updates in flight, atomic; freeze gives EBUSY while > 0
     mutex freeze_lock{"map_freeze"}; ///< frozen against new writable mappings; task context

@@ -21,6 +21,7 @@ constexpr u32 known_prog_flags = BPF_F_STRICT_ALIGNMENT | BPF_F_ANY_ALIGNMENT | 
                                  BPF_F_TEST_RND_HI32 | BPF_F_XDP_HAS_FRAGS | BPF_F_XDP_DEV_BOUND_ONLY |
                                  BPF_F_TEST_REG_INVARIANTS | BPF_F_TOKEN_FD;
 constexpr u32 unprivileged_max_insns = 4096; // BPF_MAXINSNS
+constexpr u32 tag_insns = 32; ///< hashed at a time
 
 constexpr u64 net_admin_types =
     bit(BPF_PROG_TYPE_SCHED_CLS) | bit(BPF_PROG_TYPE_SCHED_ACT) | bit(BPF_PROG_TYPE_XDP) | bit(BPF_PROG_TYPE_LWT_IN) |
@@ -237,12 +238,9 @@ status tag_subprogs(program &p) {
         return {};
     span<const bpf_insn> xlated = p.verified->xlated.view();
     for (const code_subprog &s : c.subprogs) {
-        bool ok = s.end <= xlated.size() && s.start <= s.end;
-        if (MODBPF_BUG_ON(!ok))
+        if (MODBPF_BUG_ON(s.end > xlated.size() || s.start > s.end))
             return error(EFAULT);
-        TRY(p.func_tags.push(tag_of(xlated.sub(s.start, s.end - s.start), &ok)));
-        if (!ok)
-            return error(ENOMEM);
+        TRY(p.func_tags.push(tag_of(xlated.sub(s.start, s.end - s.start))));
     }
     return {};
 }
@@ -292,10 +290,7 @@ status fill(load_job &j) {
         return error(EINVAL);
     j.p.load_time_ns = port_ktime_boot_ns();
     TRY(copy_name(j.p.name, a.prog_name));
-    bool ok = true;
-    j.p.tag = tag_of(j.insns.view(), &ok);
-    if (!ok)
-        return error(ENOMEM);
+    j.p.tag = tag_of(j.insns.view());
     TRY(verify_with_log(j));
     TRY(translate(j.p));
     return core->progs.add(&j.p, &j.p.id);
@@ -303,27 +298,29 @@ status fill(load_job &j) {
 
 }  // namespace
 
-prog_tag tag_of(span<const bpf_insn> insns, bool *ok) {
-    prog_tag tag{};
-    vec<bpf_insn> copy;
-    *ok = copy.resize_zeroed(insns.size()).ok();
-    if (!*ok)
-        return tag;
+prog_tag tag_of(span<const bpf_insn> insns) {
+    MODBPF_UNINITIALIZED bpf_insn some[tag_insns];
+    u32 count = 0;
     bool second_half = false; // of a map load: numbers that differ from load to load are left out
-    for (size_t i = 0; i < insns.size(); i++) {
-        bpf_insn &in = copy[i];
-        in = insns[i];
+    sha1 hash;
+    for (const bpf_insn &in : insns) {
+        bpf_insn &copy = some[count++];
+        copy = in;
         bool map_load = in.code == (BPF_LD | BPF_IMM | BPF_DW) &&
                         (in.src_reg == BPF_PSEUDO_MAP_FD || in.src_reg == BPF_PSEUDO_MAP_VALUE);
         bool tail = second_half && in.code == 0 && in.dst_reg == 0 && in.src_reg == 0 && in.off == 0;
         if (tail || (!second_half && map_load))
-            in.imm = 0;
+            copy.imm = 0;
         second_half = !second_half && map_load;
+        if (count == tag_insns) {
+            hash.update(some, sizeof(some));
+            count = 0;
+        }
     }
+    hash.update(some, count * sizeof(bpf_insn));
     u8 digest[sha1::digest_size];
-    sha1 hash;
-    hash.update(copy.data(), copy.size() * sizeof(bpf_insn));
     hash.finish(digest);
+    prog_tag tag;
     memcpy(tag.bytes, digest, sizeof(tag.bytes));
     return tag;
 }

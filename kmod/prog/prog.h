@@ -151,6 +151,6 @@ bool may_see_addresses();
 status check_user_tail(u64 uaddr, u32 known, u32 actual);
 /// Name of an object: letters, digits, '_' and '.', NUL inside. EINVAL.
 status copy_name(char (&dst)[obj_name_len], const char (&src)[obj_name_len]);
-prog_tag tag_of(span<const bpf_insn> insns, bool *ok);
+prog_tag tag_of(span<const bpf_insn> insns);
 
 }  // namespace modbpf

@@ -18,6 +18,7 @@ struct state {
     id_table<bpf_link> links{"link_ids"};
     id_table<btf> btfs{"btf_ids"};
     reaper dead;
+    reaper dead_uprobes; ///< apart: taking one out waits for programs that may sleep for as long as a user's memory lets them
     mutex kernel_btf_lock{"kernel_btf"}; ///< giving ids to the kernel's types and its modules'; task context
     void *active = nullptr;         ///< per-CPU u32: a kprobe or tracepoint program is running on this CPU
     mutex event_lock{"perf_events"}; ///< programs of perf events: set, cleared, listed

@@ -322,7 +322,7 @@ status resolve_target(env &e) {
 status check_new_target(const verify_request &req, span<const u8> func_flags) {
     verifier_log silent;
     TRY(silent.init(0, 0, 0));
-    own<verifier_env> e(make<verifier_env>(PORT_SLEEPING, req, silent));
+    own<verifier_env> e(make_scratch<verifier_env>(req, silent));
     if (!e)
         return error(ENOMEM);
     TRY(e->subs.resize(func_flags.size()));

@@ -286,6 +286,8 @@ struct verifier_env {
     void scratch_slot(u32 s) { scratched_slots |= 1ull << s; }
 };
 using env = verifier_env;
+/// own<verifier_env> ends in this one.
+inline void destroy(verifier_env *e) { destroy_scratch(e); }
 
 /// The program is safe, but modbpf cannot run "<what> <name>". The first such thing is kept.
 [[gnu::cold]] void note_absent(env &e, const char *what, const char *name);

@@ -79,11 +79,11 @@ status func_state::copy_from(const func_state &o) {
 state_pool::~state_pool() {
     while (func_state *f = kept_) {
         kept_ = f->next_kept;
-        destroy(f);
+        destroy_scratch(f);
     }
     while (verifier_state *st = kept_states_) {
         kept_states_ = st->next_kept;
-        destroy<verifier_state>(st);
+        destroy_scratch(st);
     }
     while (slab *s = slabs_) {
         slabs_ = s->next;
@@ -94,7 +94,7 @@ state_pool::~state_pool() {
 func_state *state_pool::get_frame() {
     func_state *f = kept_;
     if (!f) {
-        f = make<func_state>(PORT_SLEEPING);
+        f = make_scratch<func_state>();
         if (f)
             f->stack.pool = this;
         return f;
@@ -107,7 +107,7 @@ func_state *state_pool::get_frame() {
 void state_pool::put_frame(func_state *f) {
     f->stack.clear();
     if (count_ == max_kept)
-        return destroy(f);
+        return destroy_scratch(f);
     f->next_kept = kept_;
     kept_ = f;
     count_++;
@@ -119,7 +119,7 @@ verifier_state *state_pool::get_state() {
         kept_states_ = st->next_kept;
         state_count_--;
     } else {
-        st = make<verifier_state>(PORT_SLEEPING);
+        st = make_scratch<verifier_state>();
         if (st)
             st->pool = this;
     }
@@ -128,7 +128,7 @@ verifier_state *state_pool::get_state() {
 
 void state_pool::put_state(verifier_state *st) {
     if (state_count_ == max_kept)
-        return destroy<verifier_state>(st);
+        return destroy_scratch(st);
     st->clear();
     st->next_kept = kept_states_;
     kept_states_ = st;
@@ -166,7 +166,7 @@ void verifier_state::drop_frame(u32 f) {
     if (pool)
         pool->put_frame(frame[f]);
     else
-        destroy(frame[f]);
+        destroy_scratch(frame[f]);
     frame[f] = nullptr;
 }
 
@@ -195,7 +195,7 @@ status verifier_state::copy_from(const verifier_state &o) {
         drop_frame(f);
     curframe = o.curframe;
     for (u32 f = 0; f <= o.curframe; f++) {
-        if (!frame[f] && !(frame[f] = pool ? pool->get_frame() : make<func_state>(PORT_SLEEPING)))
+        if (!frame[f] && !(frame[f] = pool ? pool->get_frame() : make_scratch<func_state>()))
             return error(ENOMEM);
         TRY(frame[f]->copy_from(*o.frame[f]));
     }

@@ -350,7 +350,7 @@ inline void destroy(verifier_state *st) {
     if (st && st->pool)
         st->pool->put_state(st);
     else
-        destroy<verifier_state>(st);
+        destroy_scratch(st);
 }
 
 }  // namespace modbpf

@@ -120,7 +120,7 @@ result<own<verified_program>> verify(const verify_request &req, verifier_log &lo
     if (req.insns.empty() || req.insns.size() > max_insns_privileged)
         return error(E2BIG);
     own<verified_program> out(make<verified_program>(PORT_SLEEPING));
-    own<verifier_env> e(make<verifier_env>(PORT_SLEEPING, req, log));
+    own<verifier_env> e(make_scratch<verifier_env>(req, log));
     if (!out || !e)
         return error(ENOMEM);
     e->out = out.get();

@@ -4,12 +4,15 @@
 // usage: uprobes OBJECT | uprobes call COUNT | uprobes hold OBJECT SECONDS
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 
@@ -48,9 +51,9 @@ unsigned long offset_of(const void *at) {
 }
 unsigned long place(int i) { return offset_of(reinterpret_cast<const void *>(traced[i])); }
 
-int pmu_type() {
+int pmu_type(const char *name = "uprobe") {
     int type = -1;
-    if (FILE *f = fopen("/sys/bus/event_source/devices/uprobe/type", "r")) {
+    if (FILE *f = fopen(("/sys/bus/event_source/devices/" + std::string(name) + "/type").c_str(), "r")) {
         if (fscanf(f, "%d", &type) != 1)
             type = -1;
         fclose(f);
@@ -251,6 +254,61 @@ void test_sleeping(session &s) {
     ok(s.hits(7) == 400, "uprobes: a sleeping program ran %lu times of 400", s.hits(7));
     s.detach();
     munmap(cold, 4096);
+}
+
+/// The kernel's probe of a function. -> fd or -1.
+int open_kprobe(const char *function) {
+    perf_event_attr a{};
+    a.size = sizeof(a), a.type = static_cast<unsigned>(pmu_type("kprobe"));
+    a.config1 = reinterpret_cast<unsigned long>(function);
+    return static_cast<int>(syscall(SYS_perf_event_open, &a, -1, 0, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+/// Memory whose first touch waits until fill().
+struct absent_page {
+    int fd = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC));
+    char *at = static_cast<char *>(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    bool made() {
+        uffdio_api api{.api = UFFD_API, .features = 0, .ioctls = 0};
+        uffdio_register r{.range = {reinterpret_cast<unsigned long>(at), 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING, .ioctls = 0};
+        return fd >= 0 && !ioctl(fd, UFFDIO_API, &api) && !ioctl(fd, UFFDIO_REGISTER, &r);
+    }
+    bool touched() {
+        pollfd p{fd, POLLIN, 0};
+        return poll(&p, 1, 10000) == 1;
+    }
+    void fill() {
+        uffdio_zeropage z{.range = {reinterpret_cast<unsigned long>(at), 4096}, .mode = 0, .zeropage = 0};
+        ioctl(fd, UFFDIO_ZEROPAGE, &z);
+    }
+    ~absent_page() { close(fd), munmap(at, 4096); }
+};
+
+/// A program that sleeps for as long as a user likes holds up nobody's detaching but that of probes in user space.
+void test_asleep_for_long(session &s) {
+    absent_page page;
+    if (!page.made()) {
+        ok(true, "uprobes: # SKIP this kernel has no userfaultfd");
+        return;
+    }
+    int event = open_kprobe("__x64_sys_getppid"), other = link_to(s.prog("at_return"), event, 9);
+    s.keep(link_to(s.prog("asleep"), s.keep(open_event(2)), 8));
+    int second = link_to(s.prog("at_return"), open_event(1), 10);
+    s.clear();
+    std::thread sleeper([&] { traced_2(0, page.at); });
+    ok(page.touched() && s.hits(8) == 1, "uprobes: a program waits for memory");
+    std::thread own([&] { close(second); });
+    usleep(100000); // it waits for the sleeper: what comes after it must not
+    std::atomic<bool> gone = false;
+    std::thread closer([&] { close(other), close(event), gone = true; });
+    for (int i = 0; i < 1000 && !gone; i++)
+        usleep(10000);
+    getppid();
+    ok(gone && s.hits(9) == 0 && other >= 0, "uprobes: others detach meanwhile");
+    page.fill();
+    for (std::thread *t : {&sleeper, &own, &closer})
+        t->join();
+    s.detach();
 }
 
 void test_counter(session &s) {
@@ -457,6 +515,7 @@ int main(int argc, char **argv) {
     test_addresses(s);
     test_whose(s);
     test_sleeping(s);
+    test_asleep_for_long(s);
     test_counter(s);
     test_refusals(s);
     test_told(s);
