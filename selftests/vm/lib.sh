@@ -52,4 +52,19 @@ with_groups() {
 	mkdir -p /tmp/cgroup2
 	mount -t cgroup2 none /tmp/cgroup2 || { not_ok "$1: the control groups are not mounted"; exit 1; }
 }
+# Memory before and behind something: settle; mark; ...; settle; compare NAME. The kernel's own growth between two readings of an idle
+# guest is some hundred KiB; a leak of one page a cycle would be megabytes. A debug kernel keeps what was freed for a while, and what it
+# noted of it.
+settle() { sync; echo 3 >/proc/sys/vm/drop_caches; sleep 2; echo 3 >/proc/sys/vm/drop_caches; sleep 1; }
+total() { awk -v key="$1:" '$1 == key {print $2}' /proc/meminfo; }
+mark() { for k in SUnreclaim VmallocUsed Percpu; do eval "was_$k=$(total $k)"; done; }
+slack=1024
+[ ! -e /proc/lockdep ] || slack=8192
+compare() {
+	for k in SUnreclaim VmallocUsed Percpu; do
+		eval "was=\$was_$k"
+		now=$(total $k)
+		if [ $((now - was)) -le $slack ]; then ok "$1: $k $was -> $now KiB"; else not_ok "$1: $k grew from $was to $now KiB"; fi
+	done
+}
 status=0

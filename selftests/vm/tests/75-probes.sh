@@ -2,20 +2,12 @@
 # K14: the kernel's blacklist and bad places, modules that unload while probed. K5: rmmod again and again while programs are loaded,
 # attached and closed; storms of attaching and detaching. Memory returns.
 . /t/lib.sh
-settle() { sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1; echo 3 >/proc/sys/vm/drop_caches; sleep 1; }
-total() { awk -v key="$1:" '$1 == key {print $2}' /proc/meminfo; }
 /t/bin/probes places || status=1
 if [ -f /t/dummy.ko ]; then /t/bin/probes module /t/bin/stress.bpf.o /t/dummy.ko || status=1; else ok "probes: # SKIP no module to probe"; fi
 /t/bin/probes storm /t/bin/stress.bpf.o 1 >/dev/null || status=1
-settle
-for k in SUnreclaim VmallocUsed Percpu; do eval "was_$k=$(total $k)"; done
+settle; mark
 /t/bin/probes storm /t/bin/stress.bpf.o 10 || status=1
-settle
-for k in SUnreclaim VmallocUsed Percpu; do
-	eval "was=\$was_$k"
-	now=$(total $k)
-	if [ $((now - was)) -le 1024 ]; then ok "storm: $k $was -> $now KiB"; else not_ok "storm: $k grew from $was to $now KiB"; fi
-done
+settle; compare storm
 # rmmod in a loop against users who come and go.
 rm -f /tmp/stop
 (
