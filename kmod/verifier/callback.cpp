@@ -5,6 +5,7 @@
 #include "verifier/func_args.h"
 #include "verifier/loops.h"
 #include "verifier/marks.h"
+#include "verifier/sections.h"
 #include "verifier/special.h"
 
 namespace modbpf {
@@ -103,6 +104,7 @@ status enter_async(env &e, const callback_proto &proto, u32 sub) {
 
 status enter_sync(env &e, const callback_proto &proto, u32 sub) {
     TRY(observe_callback(e, sub));
+    e.subs[sub].called_sync = true;
     verifier_state &st = *TRY(push_path(e, e.subs[sub].start, e.insn));
     func_state &callee = *TRY(push_frame(e, st, sub, e.insn));
     TRY(set_args(e, proto, *st.frame[st.curframe - 1], callee));
@@ -122,7 +124,7 @@ status call_callback(env &e, const callback_proto &proto, u32 sub, const map *m)
         return fail(ENOTSUPP);
     }
     e.subs[sub].called_back = true;
-    note_static_call(e, sub);
+    e.subs[sub].unreliable = true; // its arguments are not those that its caller has in the registers
     if (proto.counted) {
         TRY(note_loop(e, sub));
         TRY(demand_reg(e, BPF_REG_1)); // the number of turns decides
@@ -158,7 +160,10 @@ status return_from_callback(env &e, bool by_exit) {
         print_state(e, st, st.curframe - 1, true);
         e.scratched_regs = 0, e.scratched_slots = 0;
     }
+    bool was_in_rcu_section = in_rcu_section(e);
     st.pop_frame();
+    if (was_in_rcu_section && !in_rcu_section(e)) // a callback may not sleep where its caller may
+        distrust_protected(e);
     TRY(settle_marks(e));
     if (const verifier_state *before = previous_turn(e, e.next_insn, true))
         widen(e, *before, st);

@@ -23,6 +23,7 @@ struct walk {
     env &e;
     scratch_vec<u8> mark;
     scratch_vec<u32> stack; ///< with room for all: each is on it once
+    bool cyclic = false;    ///< a function was merged into one that calls it before all of it was walked
 
     /// Follows t -> to unless that was done; true: `to` is new and on the stack.
     result<bool> push(u32 t, s64 to, bool is_branch) {
@@ -71,6 +72,35 @@ struct walk {
     result<bool> visit_call(u32 t, const insn_desc &d);
 };
 
+/// What the called function may do, its caller may. True when that is new.
+bool merge_effects(subprog_info &caller, const subprog_info &called) {
+    bool more = (called.changes_pkt_data && !caller.changes_pkt_data) || (called.may_sleep && !caller.may_sleep) ||
+                (called.may_throw && !caller.may_throw);
+    caller.changes_pkt_data |= called.changes_pkt_data;
+    caller.may_sleep |= called.may_sleep;
+    caller.may_throw |= called.may_throw;
+    return more;
+}
+
+/// Functions that refer to each other in a circle (one of them as an asynchronous callback): each gets what any of them does.
+status settle_effects(env &e) {
+    scratch_vec<u8> calls; // caller * count + called
+    u32 count = static_cast<u32>(e.subs.size());
+    TRY(calls.resize_zeroed(size_t{count} * count));
+    for (u32 i = 0; i < e.count(); i++) {
+        const insn_desc &d = e.desc(i);
+        if (d.kind == insn_kind::call_sub || d.is_pseudo_func())
+            calls[size_t{e.aux[i].subprog} * count + e.aux[static_cast<u32>(d.target)].subprog] = 1;
+    }
+    for (bool more = true; more;) {
+        more = false;
+        for (size_t at = 0; at < calls.size(); at++)
+            if (calls[at])
+                more |= merge_effects(e.subs[at / count], e.subs[at % count]);
+    }
+    return {};
+}
+
 /// A path comes back here from a callback; or it would start the same asynchronous callback again and again.
 void mark_callback(env &e, u32 t, const callback_proto &c) {
     insn_aux &a = e.aux[t];
@@ -114,10 +144,8 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
     subprog_info &caller = e.sub_of(t);
     if (mark[t] < branch_done && TRY(push(t, d.target, true)))
         return true;
-    const subprog_info &called = e.sub_of(static_cast<u32>(d.target));
-    caller.changes_pkt_data |= called.changes_pkt_data;
-    caller.may_sleep |= called.may_sleep;
-    caller.may_throw |= called.may_throw;
+    cyclic |= mark[static_cast<u32>(d.target)] != explored;
+    (void)merge_effects(caller, e.sub_of(static_cast<u32>(d.target)));
     return false;
 }
 
@@ -178,6 +206,8 @@ status check_cfg(env &e) {
     TRY(w.from(0));
     if (e.exception_callback && w.mark[e.subs[e.exception_callback].start] == undiscovered)
         TRY(w.from(e.subs[e.exception_callback].start));
+    if (w.cyclic)
+        TRY(settle_effects(e));
     for (u32 i = 0; i < e.count(); i++) {
         if (w.mark[i] != explored) {
             verbose(e, "unreachable insn %d\n", i);

@@ -115,6 +115,7 @@ struct subprog_info {
     bool may_sleep = false; ///< it calls what may sleep, or a subprogram that does
     bool is_callback = false; ///< a function pointer names it
     bool is_async = false;    ///< seen to be an asynchronous callback
+    bool called_sync = false; ///< seen to be a synchronous one
     bool called_back = false; ///< seen to be a callback
     bool may_throw = false;
     bool unreliable = true; ///< what BTF says of it may not be what it does

@@ -115,7 +115,7 @@ const reg_state *slot_scalar(const env &e, const stack_slot &s, u64 kinds) {
 
 /// How many turns an iterator made does not matter.
 bool object_covered(env &e, const reg_state &old, const reg_state &cur) {
-    return old.dynptr == cur.dynptr && old.first_slot == cur.first_slot && old.iter == cur.iter && old.types == cur.types &&
+    return old.type == cur.type && old.dynptr == cur.dynptr && old.first_slot == cur.first_slot && old.iter == cur.iter && old.types == cur.types &&
            old.btf_id == cur.btf_id && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id);
 }
 

@@ -132,8 +132,10 @@ void note_static_call(env &e, u32 sub) {
     if (s.unreliable || e.req.funcs.empty() || !e.req.types)
         return;
     bool fits = prepare_func_args(e, sub).ok();
-    for (u32 i = 0; fits && i < s.arg_count; i++)
-        fits = fits_untold(e.reg(i + 1), s.args[i]);
+    for (u32 i = 0; fits && i < s.arg_count; i++) {
+        bool compared = s.args[i] == sub_arg::scalar || e.aux[s.start].live_regs & 1u << (i + 1); // or paths that pass another one end as covered
+        fits = compared && fits_untold(e.reg(i + 1), s.args[i]);
+    }
     s.unreliable = !fits;
 }
 

@@ -12,17 +12,6 @@ bool is_protected(const reg_state &r) { return has(r.type, type_flag::rcu); }
 
 void distrust(reg_state &r) { r.type = without(r.type, type_flag::rcu | type_flag::maybe_null) | type_flag::untrusted; }
 
-void leave_rcu(env &e) {
-    e.cur->modes.rcu_locked = false;
-    e.cur->for_each_reg(is_protected, distrust);
-    for (u32 f = 0; f <= e.cur->curframe; f++) {
-        frame_stack &stack = e.cur->frame[f]->stack;
-        for (u32 s = 0; s < stack.size(); s++)
-            if (stack[s].is_object() && stack[s].spilled.iter != iter_state::none && is_protected(stack[s].spilled))
-                distrust(stack.edit(s).spilled);
-    }
-}
-
 status check_rcu(env &e, const kfunc_call &c) {
     bool lock = c.row->effect == kfunc_effect::rcu_lock, unlock = c.row->effect == kfunc_effect::rcu_unlock;
     if (!e.cur->modes.rcu_locked) {
@@ -38,7 +27,8 @@ status check_rcu(env &e, const kfunc_call &c) {
         return fail(EINVAL);
     }
     if (unlock) {
-        leave_rcu(e);
+        e.cur->modes.rcu_locked = false;
+        distrust_protected(e);
     } else if (c.is(kf_sleepable)) {
         verbose(e, "kernel func %s is sleepable within rcu_read_lock region\n", c.fn->name);
         return fail(EACCES);
@@ -64,6 +54,16 @@ status check_preempt(env &e, const kfunc_call &c) {
 }
 
 }  // namespace
+
+void distrust_protected(env &e) {
+    e.cur->for_each_reg(is_protected, distrust);
+    for (u32 f = 0; f <= e.cur->curframe; f++) {
+        frame_stack &stack = e.cur->frame[f]->stack;
+        for (u32 s = 0; s < stack.size(); s++)
+            if (stack[s].is_object() && stack[s].spilled.iter != iter_state::none && is_protected(stack[s].spilled))
+                distrust(stack.edit(s).spilled);
+    }
+}
 
 status enter_or_leave_section(env &e, const kfunc_call &c) {
     TRY(check_rcu(e, c));

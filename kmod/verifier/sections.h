@@ -8,6 +8,8 @@ namespace modbpf {
 
 /// A call of a kernel function opens, closes or breaks a section. EINVAL, EACCES.
 status enter_or_leave_section(env &e, const kfunc_call &c);
+/// Nothing is RCU-protected from here on: what was read under it may be gone.
+void distrust_protected(env &e);
 /// A helper that may sleep is called. EINVAL.
 status check_helper_sleeps(env &e, const helper_proto &fn);
 /// A global function is called, whose body is verified by itself. EINVAL.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "verifier/special.h"
 #include "verifier/marks.h"
+#include "verifier/sections.h"
 
 namespace modbpf {
 
@@ -250,6 +251,8 @@ status unlock(env &e, const void *owner, u32 id) {
     }
     forget_non_owning(e);
     m.lock_ptr = nullptr, m.lock_id = 0;
+    if (!in_rcu_section(e))
+        distrust_protected(e);
     return {};
 }
 

@@ -238,7 +238,7 @@ result<bool> stacks_callee(env &e, const chain &c, u32 sub, u32 i) {
         verbose(e, "insn %d cannot call exception cb directly\n", i);
         return fail(EINVAL);
     }
-    return !s.is_async || is_pseudo_call(in);
+    return !s.is_async || s.called_sync || is_pseudo_call(in);
 }
 
 /// The chains of calls that start at `sub`.

@@ -31,6 +31,13 @@ struct bpf_iter_css_task {
 	__u64 hidden[1];
 } __attribute__((aligned(8)));
 
+struct bpf_iter_task {
+	__u64 hidden[3];
+} __attribute__((aligned(8)));
+
+extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task, unsigned int flags) __ksym;
+extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym;
+extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym;
 extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *d) __ksym;
 extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *d, __u32 offset, void *buffer, __u32 size) __ksym;
 extern int bpf_copy_from_user_str(void *to, __u32 size, const void *from, __u64 flags) __ksym;
@@ -64,6 +71,12 @@ struct worked {
 	struct pair kptr *p;
 };
 
+struct locked_pair {
+	struct bpf_spin_lock lock;
+	struct pair kptr *p;
+};
+
+map(locked_pairs, BPF_MAP_TYPE_ARRAY, 1, __u32, struct locked_pair);
 map(pairs, BPF_MAP_TYPE_ARRAY, 4, __u32, struct pair);
 map(hashed, BPF_MAP_TYPE_HASH, 4, __u32, __u64);
 map(locks, BPF_MAP_TYPE_ARRAY, 4, __u32, struct locked);
@@ -462,4 +475,193 @@ SEC("syscall") int ok_constant_attr(void *ctx)
 	union bpf_attr attr = { .map_fd = 1 };
 
 	return bpf_sys_bpf(BPF_MAP_FREEZE, &attr, sizeof(attr));
+}
+
+/* A lock is an RCU section as well, but not longer than it is held; so is a callback that may not sleep. */
+#define under_lock(inside, behind) \
+	__u32 key = 0; \
+	struct pair *p; \
+	struct locked_pair *v = bpf_map_lookup_elem(&locked_pairs, &key); \
+	if (!v) \
+		return 0; \
+	bpf_spin_lock(&v->lock); \
+	p = v->p; \
+	inside; \
+	bpf_spin_unlock(&v->lock); \
+	behind; \
+	return 0
+#define raise_it \
+	do { \
+		if (p) \
+			p->a = 1; \
+	} while (0)
+
+SEC("syscall") int bad_behind_lock(void *ctx) { under_lock(, raise_it); }
+SEC("syscall") int ok_behind_lock(void *ctx) { under_lock(raise_it, ); }
+SEC("tc") int ok_behind_lock_in_rcu(struct __sk_buff *skb) { under_lock(, raise_it); }
+
+struct found {
+	struct pair *p;
+};
+static long keep_pair(struct task_struct *t, void *vma, struct found *f)
+{
+	__u32 key = 0;
+	struct worked *w = bpf_map_lookup_elem(&works, &key);
+
+	if (w)
+		f->p = w->p;
+	return 0;
+}
+static long raise_pair(struct task_struct *t, void *vma, struct found *f)
+{
+	__u32 key = 0;
+	struct worked *w = bpf_map_lookup_elem(&works, &key);
+	struct pair *p = w ? w->p : 0;
+
+	raise_it;
+	return 0;
+}
+#define with_vma(fn) \
+	struct found f = {}; \
+	struct pair *p; \
+	char b[8]; \
+	bpf_find_vma(bpf_get_current_task_btf(), where, fn, &f, 0); \
+	bpf_copy_from_user(b, sizeof(b), (void *)where); \
+	p = f.p; \
+	raise_it; \
+	return 0
+
+SEC("syscall") int bad_kept_pair(void *ctx) { with_vma(keep_pair); }
+SEC("syscall") int ok_kept_pair(void *ctx) { with_vma(raise_pair); }
+
+/* An iterator over what RCU protects is stale behind the section, whatever path came first. */
+#define two_steps(between) \
+	struct bpf_iter_task it; \
+	struct task_struct *t; \
+	__u64 some = where; \
+	bpf_rcu_read_lock(); \
+	bpf_iter_task_new(&it, 0, 1); \
+	bpf_iter_task_next(&it); \
+	asm volatile goto("if %[some] != 1 goto %l[other]" ::[some] "r"(some)::other); \
+	goto next; \
+other: \
+	between; \
+next: \
+	asm volatile(""); \
+	t = bpf_iter_task_next(&it); \
+	if (t) \
+		out = t->pid; \
+	bpf_iter_task_destroy(&it); \
+	bpf_rcu_read_unlock(); \
+	return 0
+
+SEC("syscall") int bad_section_between(void *ctx) { two_steps(bpf_rcu_read_unlock(); bpf_rcu_read_lock()); }
+SEC("syscall") int ok_section_between(void *ctx) { two_steps(out++); }
+
+/* What a function does is what all do that it leads to, also where they name each other in a circle. */
+#define leads_to(first, second, does) \
+	static __attribute__((noinline)) int first(long n, void *ctx); \
+	static __attribute__((noinline)) int second(long n, void *ctx) \
+	{ \
+		void *named = first; \
+		if (n == 0) \
+			does; \
+		asm volatile("" ::"r"(named)); \
+		return 0; \
+	} \
+	static __attribute__((noinline)) int first(long n, void *ctx) \
+	{ \
+		if (n == 0) \
+			bpf_loop(1, second, ctx, 0); \
+		return 0; \
+	}
+#define timers_of(first, second) \
+	__u32 key = 0; \
+	struct timed *t = bpf_map_lookup_elem(&timers, &key); \
+	if (!t) \
+		return 0; \
+	bpf_timer_init(&t->timer, &timers, 1); \
+	bpf_timer_set_callback(&t->timer, first); \
+	bpf_timer_set_callback(&t->timer, second)
+
+struct moved {
+	struct __sk_buff *skb;
+};
+static __attribute__((noinline)) long move_packet(struct __sk_buff *skb) { return bpf_skb_change_head(skb, 200, 0); }
+leads_to(move_1, move_2, move_packet(((struct moved *)ctx)->skb))
+__attribute__((noinline)) int moves_in_circle(struct __sk_buff *skb)
+{
+	struct moved m = { skb };
+
+	bpf_loop(1, move_1, &m, 0);
+	return 0;
+}
+SEC("tc") int bad_circle_moves(struct __sk_buff *skb)
+{
+	__u32 *p = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	if (p + 1 > end)
+		return 0;
+	asm volatile("" : "+r"(p));
+	moves_in_circle(skb);
+	*p = 1;
+	timers_of(move_1, move_2);
+	return 0;
+}
+
+static __attribute__((noinline)) long sleep_here(void)
+{
+	char b[8];
+
+	return bpf_copy_from_user(b, sizeof(b), (void *)where);
+}
+leads_to(sleep_1, sleep_2, sleep_here())
+__attribute__((noinline)) int sleeps_in_circle(int n)
+{
+	bpf_loop(1, sleep_1, 0, 0);
+	return n;
+}
+SEC("syscall") int bad_circle_sleeps(void *ctx)
+{
+	bpf_rcu_read_lock();
+	sleeps_in_circle(1);
+	bpf_rcu_read_unlock();
+	timers_of(sleep_1, sleep_2);
+	return 0;
+}
+/* Each of the two as a timer's alone: there is no end of calls, but none inside another. */
+leads_to(count_1, count_2, out++)
+SEC("tc") int ok_circle(struct __sk_buff *skb)
+{
+	timers_of(count_1, count_2);
+	return 0;
+}
+
+/* A function has its frame on the caller's stack when it is called back at once, also if a timer calls it at another time. */
+#define fills(fn, bytes, then) \
+	static __attribute__((noinline)) int fn(void *m, int *key, void *value) \
+	{ \
+		asm volatile("*(u64 *)(r10 - " #bytes ") = 1" ::: "memory"); \
+		then; \
+		return 0; \
+	}
+#define call_back(fn) bpf_loop(1, (void *)fn, 0, 0)
+fills(large_3, 400, )
+fills(large_2, 400, call_back(large_3))
+fills(large_1, 400, call_back(large_2))
+fills(small_3, 104, )
+fills(small_2, 104, call_back(small_3))
+fills(small_1, 104, call_back(small_2))
+
+SEC("tc") int bad_deep(struct __sk_buff *skb)
+{
+	timers_of(large_2, large_3);
+	call_back(large_1);
+	return 0;
+}
+SEC("tc") int ok_deep(struct __sk_buff *skb)
+{
+	timers_of(small_2, small_3);
+	call_back(small_1);
+	return 0;
 }

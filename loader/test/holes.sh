@@ -30,6 +30,12 @@ declare -A says=(
 	[bad_slice_passed]="is packet memory, which the function may invalidate"
 	[bad_given_slice]="invalid mem access 'scalar'"
 	[bad_given_write]="invalid mem access 'scalar'"
+	[bad_behind_lock]="only read is supported"
+	[bad_kept_pair]="only read is supported"
+	[bad_section_between]="expected an RCU CS when using bpf_iter_task_next"
+	[bad_circle_moves]="invalid mem access 'scalar'"
+	[bad_circle_sleeps]="global functions that may sleep are not allowed inside bpf_rcu_read_lock-ed region"
+	[bad_deep]="Too large"
 	[bad_constant_attr]="write into map forbidden"
 )
 for p in $(llvm-nm-19 --defined-only -f posix $dir/holes.o | awk '$2 == "T" && $1 ~ /^(ok|bad)_/ {print $1}'); do
