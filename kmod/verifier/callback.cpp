@@ -165,7 +165,8 @@ status return_from_callback(env &e, bool by_exit) {
     if (was_in_rcu_section && !in_rcu_section(e)) // a callback may not sleep where its caller may
         distrust_protected(e);
     TRY(settle_marks(e));
-    if (const verifier_state *before = previous_turn(e, e.next_insn, true))
+    const verifier_state *before = previous_turn(e, e.next_insn, true);
+    if (before && before->cur().callback_turns < st.cur().callback_turns)
         widen(e, *before, st);
     return {};
 }

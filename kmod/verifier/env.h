@@ -248,6 +248,7 @@ struct verifier_env {
     s32 prev_insn = -1; ///< before it on this path, -1: none
     u32 next_insn = 0;  ///< set by jumps, calls and exits
     u32 id_gen = 0;
+    u32 entries = 0; ///< frames made so far
     u64 processed = 0, jumps = 0, forks = 0;
     u64 prev_processed = 0, prev_jumps = 0; ///< when the last checkpoint was made
     u32 history = 0;    ///< entries that Linux's instruction history would have since the last checkpoint

@@ -143,7 +143,7 @@ result<func_state *> make_frame(env &e, u32 sub, u32 callsite, u32 frameno) {
     func_state *f = e.frames.get_frame();
     if (!f)
         return error(ENOMEM);
-    f->callsite = callsite, f->subprog = sub, f->frameno = frameno;
+    f->callsite = callsite, f->subprog = sub, f->frameno = frameno, f->entry = ++e.entries;
     f->callback = nullptr, f->callback_turns = 0;
     f->written_regs = 0, f->written_slots = 0;
     for (reg_state &r : f->regs)

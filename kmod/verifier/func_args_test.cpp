@@ -13,7 +13,7 @@ const prog leave{mov(r0, 0), exit_()};
 struct library {
     ref<btf> types;
     u32 main_void, main_skb, main_int, main_two;
-    u32 trusted, nullable, flavor, unknown, nonnull_too, arena, arena_too, nullable_memory, other_tag, static_tagged;
+    u32 trusted, nullable, flavor, unknown, nonnull_too, arena, arena_too, nullable_memory, other_tag, static_tagged, static_skb;
     u32 ctx_words, ctx_args, ctx_pair, ctx_void, regs, ctx_nullable;
     library() {
         btf_builder b;
@@ -41,6 +41,7 @@ struct library {
         nullable_memory = func(task, {"nullable"});
         other_tag = func(task, {"holy"});
         static_tagged = func(task, {"trusted"}, BTF_FUNC_STATIC);
+        static_skb = func(skb, {}, BTF_FUNC_STATIC);
         ctx_words = func(b.refer(K::pointer, w), {"ctx"});
         ctx_args = func(pointer("bpf_raw_tracepoint_args"), {"ctx"});
         ctx_pair = func(pointer("pair"), {"ctx"});
@@ -125,6 +126,17 @@ TEST(FuncArgs, Rows) {
         EXPECT_NE(out.log.find(r.text), std::string::npos) << r.name << ": no '" << r.text << "' in\n" << out.log;
         for (options o : {options{.flags = BPF_F_TEST_STATE_FREQ}, options{.no_pruning = true}})
             EXPECT_EQ(run(r, o).err, r.err) << r.name;
+    }
+}
+
+/// A function that does not look at its pointer may be called with others by paths that end as covered.
+TEST(FuncArgs, OfStatic) {
+    for (bool looks : {true, false}) {
+        options o{.type = cls, .verify_only = true, .types = &*l().types};
+        o.funcs = {{0, l().main_skb}, {2, l().static_skb}};
+        auto out = check(prog{call_pc(1), exit_(), looks ? ldx(BPF_W, r0, r1, 0) : mov(r0, 0), exit_()}, o);
+        ASSERT_EQ(out.err, 0) << out.log;
+        EXPECT_EQ(!(out.program->func_flags[1] & func_unreliable), looks);
     }
 }
 

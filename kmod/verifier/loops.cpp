@@ -34,30 +34,44 @@ bool widens(const reg_state &previous, const reg_state &r) {
     return previous.is_scalar() && r.is_scalar() && !(scalar_equal(previous.var, r.var) && previous.id == r.id);
 }
 
+/// The object in the stack that next() is called with, or null when it cannot be one.
+const stack_slot *object_at(const env &e, const verifier_state &st) {
+    const reg_state &r1 = e.cur->cur().regs[BPF_REG_1];
+    if (r1.type != reg_type::stack || !r1.var.is_const() || r1.frame > st.curframe)
+        return nullptr;
+    s64 off = static_cast<s64>(r1.var.value()) + r1.off;
+    const auto &stack = st.frame[r1.frame]->stack;
+    if (off >= 0 || off % static_cast<s64>(slot_bytes) || static_cast<u64>(-off) > stack.size() * slot_bytes)
+        return nullptr;
+    const stack_slot &s = stack[static_cast<u64>(-off) / slot_bytes - 1];
+    return s.is_object() ? &s : nullptr;
+}
+
+/// The iterator is the one that it was then: a new one in each turn ends no loop.
+bool same_iterator(const env &e, const verifier_state &old) {
+    const stack_slot *a = object_at(e, old), *b = object_at(e, *e.cur);
+    return a && b && a->spilled.ref_id == b->spilled.ref_id;
+}
+
 }  // namespace
 
 bool iterates(env &e) {
-    const reg_state &r1 = e.reg(BPF_REG_1);
-    if (r1.type != reg_type::stack || !r1.var.is_const())
-        return false;
-    s64 off = static_cast<s64>(r1.var.value()) + r1.off;
-    const auto &stack = e.cur->frame[r1.frame]->stack;
-    if (off >= 0 || off % static_cast<s64>(slot_bytes) || static_cast<u64>(-off) > stack.size() * slot_bytes)
-        return false;
-    const stack_slot &s = stack[static_cast<u64>(-off) / slot_bytes - 1];
-    return s.is_object() && s.spilled.iter == iter_state::active;
+    const stack_slot *s = object_at(e, *e.cur);
+    return s && s->spilled.iter == iter_state::active;
 }
 
 bool loop_converges(env &e, checkpoint &old) {
+    const verifier_state &was = *old.state;
     switch (e.aux[e.insn].loop) {
     case loop_driver::none:
         return false;
     case loop_driver::iterator:
-        return iterates(e) && state_covers(e, *old.state, *e.cur, old.differed);
-    case loop_driver::callback:
-        return state_covers(e, *old.state, *e.cur, old.differed);
-    case loop_driver::may_goto:
-        return old.state->may_goto_turns != e.cur->may_goto_turns && state_covers(e, *old.state, *e.cur, old.differed);
+        return iterates(e) && same_iterator(e, was) && state_covers(e, was, *e.cur, old.differed);
+    case loop_driver::callback: // turns of this call: another call's are counted anew
+        return was.cur().callback_turns < e.cur->cur().callback_turns && state_covers(e, was, *e.cur, old.differed);
+    case loop_driver::may_goto: // the count begins anew when the function is entered again
+        return was.may_goto_turns != e.cur->may_goto_turns && was.cur().entry == e.cur->cur().entry &&
+               state_covers(e, was, *e.cur, old.differed);
     }
     return false;
 }
@@ -122,7 +136,7 @@ status check_may_goto(env &e, const insn_desc &d) {
     verifier_state &turn = *TRY(push_path(e, e.insn + 1, e.insn));
     turn.may_goto_turns++;
     TRY(settle_marks(e));
-    if (before)
+    if (before && before->cur().entry == turn.cur().entry)
         widen(e, *before, turn);
     e.next_insn = static_cast<u32>(d.target);
     subprog_info &s = e.sub_of(e.insn);

@@ -18,7 +18,8 @@
 // one that had been finished before. Prunes need no propagation of marks: both states stand at the same instruction.
 // Widening replaces a number by any number, which includes it: it may cost a program its acceptance, never its safety.
 // That a run ends is the promise of what drives the loop: next() of an iterator gives NULL at last and for ever, what calls a callback
-// stops calling it, may_goto goes at last.
+// stops calling it, may_goto goes at last. It holds for one iterator, one such call, one entry of a function: a state of another one
+// ends no loop, and widens nothing.
 // An asynchronous callback's states hang from nothing, yet what was said of them holds: it is explored before what waited when it was set,
 // so that of the unfinished checkpoints the one made first is still the one finished last.
 #pragma once

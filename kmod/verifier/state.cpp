@@ -67,7 +67,7 @@ status frame_stack::copy_from(const frame_stack &o) {
 }
 
 status func_state::copy_from(const func_state &o) {
-    callsite = o.callsite, subprog = o.subprog, frameno = o.frameno;
+    callsite = o.callsite, subprog = o.subprog, frameno = o.frameno, entry = o.entry;
     callback = o.callback, callback_turns = o.callback_turns;
     written_regs = o.written_regs, written_slots = o.written_slots;
     memcpy(static_cast<void *>(regs), o.regs, sizeof(regs));

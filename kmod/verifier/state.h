@@ -210,6 +210,7 @@ struct func_state {
     u32 callsite = no_callsite; ///< instruction of the call that made this frame
     u32 subprog = 0;
     u32 frameno = 0;
+    u32 entry = 0; ///< tells calls of the function apart on a path
     const callback_proto *callback = nullptr; ///< of a callback's frame: what calls it (a synchronous one goes back to the call)
     u32 callback_turns = 0; ///< of the frame that calls: turns of the callback at the call at hand, on this path
     // Since the last checkpoint; only shown in the log.

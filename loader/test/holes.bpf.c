@@ -31,6 +31,13 @@ struct bpf_iter_css_task {
 	__u64 hidden[1];
 } __attribute__((aligned(8)));
 
+struct bpf_iter_num {
+	__u64 hidden[1];
+} __attribute__((aligned(8)));
+
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int first, int end) __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
 struct bpf_iter_task {
 	__u64 hidden[3];
 } __attribute__((aligned(8)));
@@ -663,5 +670,72 @@ SEC("tc") int ok_deep(struct __sk_buff *skb)
 {
 	timers_of(small_2, small_3);
 	call_back(small_1);
+	return 0;
+}
+
+/* What ends a loop ends that loop, not one around it that begins it again and again. */
+static long one_turn(__u32 i, void *ctx)
+{
+	out++;
+	return 0;
+}
+SEC("syscall") int bad_endless_calls(void *ctx)
+{
+	for (;;) {
+		bpf_loop(1, one_turn, 0, 0);
+		asm volatile("");
+	}
+	return 0;
+}
+SEC("syscall") int ok_calls(void *ctx)
+{
+	for (int i = 0; i < 3; i++) {
+		bpf_loop(1, one_turn, 0, 0);
+		asm volatile("" : "+r"(i));
+	}
+	return 0;
+}
+static __always_inline void count_to(int end)
+{
+	struct bpf_iter_num it;
+
+	bpf_iter_num_new(&it, 0, end);
+	while (bpf_iter_num_next(&it))
+		out++;
+	bpf_iter_num_destroy(&it);
+}
+SEC("syscall") int bad_endless_iterators(void *ctx)
+{
+	for (;;) {
+		count_to(2);
+		asm volatile("");
+	}
+	return 0;
+}
+SEC("syscall") int ok_iterators(void *ctx)
+{
+	struct bpf_iter_num it;
+
+	bpf_iter_num_new(&it, 0, 5);
+	while (bpf_iter_num_next(&it))
+		count_to(2);
+	bpf_iter_num_destroy(&it);
+	return 0;
+}
+/* 1 as long as its may_goto goes on: that counts anew at each call. */
+static __attribute__((naked, noinline)) int turns(void)
+{
+	asm volatile("r0 = 1; .byte 0xe5; .byte 0; .short 1; .long 0; exit; r0 = 0; exit");
+}
+SEC("syscall") int bad_endless_counts(void *ctx)
+{
+	while (turns())
+		;
+	return 0;
+}
+SEC("syscall") int ok_counts(void *ctx)
+{
+	for (int i = 0; i < 3; i++)
+		out += turns();
 	return 0;
 }

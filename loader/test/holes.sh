@@ -36,6 +36,9 @@ declare -A says=(
 	[bad_circle_moves]="invalid mem access 'scalar'"
 	[bad_circle_sleeps]="global functions that may sleep are not allowed inside bpf_rcu_read_lock-ed region"
 	[bad_deep]="Too large"
+	[bad_endless_calls]="jumps is too complex"
+	[bad_endless_iterators]="infinite loop detected"
+	[bad_endless_counts]="BPF program is too large"
 	[bad_constant_attr]="write into map forbidden"
 )
 for p in $(llvm-nm-19 --defined-only -f posix $dir/holes.o | awk '$2 == "T" && $1 ~ /^(ok|bad)_/ {print $1}'); do
