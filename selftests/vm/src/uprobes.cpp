@@ -297,11 +297,11 @@ void test_asleep_for_long(session &s) {
     }
     int event = open_kprobe("__x64_sys_getppid"), other = link_to(s.prog("at_return"), event, 9);
     s.keep(link_to(s.prog("asleep"), s.keep(open_event(2)), 8));
-    int second = link_to(s.prog("at_return"), open_event(1), 10);
+    int second = open_event(1), second_link = link_to(s.prog("at_return"), second, 10);
     s.clear();
     std::thread sleeper([&] { traced_2(0, page.at); });
     ok(page.touched() && s.hits(8) == 1, "uprobes: a program waits for memory");
-    std::thread own([&] { close(second); });
+    std::thread own([&] { close(second_link), close(second); });
     usleep(100000); // it waits for the sleeper: what comes after it must not
     std::atomic<bool> gone = false;
     std::thread closer([&] { close(other), close(event), gone = true; });
