@@ -52,6 +52,12 @@ struct {
 const volatile __u32 target = 0; /* thread group */
 const volatile __u64 page_start = 0, page_end = 0;
 
+/* A chain, or one whose place another one of the same hash has: addresses differ from boot to boot. */
+static __always_inline int taken(__s64 id)
+{
+	return id >= 0 || id == -17; /* EEXIST */
+}
+
 static __always_inline int look(struct bpf_perf_event_data *ctx, __u32 event)
 {
 	struct bpf_perf_event_value value = {};
@@ -68,8 +74,8 @@ static __always_inline int look(struct bpf_perf_event_data *ctx, __u32 event)
 	s->cookie = bpf_get_attach_cookie(ctx);
 	k = bpf_get_stackid(ctx, &chains, 0);
 	u = bpf_get_stackid(ctx, &chains, BPF_F_USER_STACK);
-	s->kernel_chains += k >= 0;
-	s->user_chains += u >= 0;
+	s->kernel_chains += taken(k);
+	s->user_chains += taken(u);
 	key[0] = k;
 	key[1] = u;
 	n = bpf_map_lookup_elem(&counts, key);
