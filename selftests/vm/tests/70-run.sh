@@ -96,7 +96,7 @@ check_match "run --top: elsewhere tables that follow each other" '^  RAW +[0-9]+
 
 # A profile: kernel functions under dd, functions of the verifier's library under modbpf verify, which is gone when names are given.
 rm -f /tmp/run.err
-[ -e /proc/lockdep ] && long=10 || long=2 # a debug kernel starts few commands a second
+[ -e /proc/lockdep ] && long=60 || long=2 # on a debug kernel the command takes 20 s, most of them for page faults
 modbpf run --attach on_sample=profile:199 --duration $long --flame /tmp/flame.svg --folded /tmp/folded.txt /t/progs/profile.bpf.o >/tmp/run.out 2>/tmp/run.err &
 r=$!
 started $r /tmp/run.err
