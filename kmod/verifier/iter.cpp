@@ -121,12 +121,6 @@ status check_iter_arg(env &e, u32 regno, kfunc_call &c) {
     return release_ref(e, c.ref_id);
 }
 
-/// Not another one that stood in the same place.
-static bool same_iterator(const verifier_state &a, const verifier_state &b, const kfunc_call &c) {
-    const frame_stack &then = a.frame[c.iter_frame]->stack, &now = b.frame[c.iter_frame]->stack;
-    return c.iter_slot < then.size() && then[c.iter_slot].is_object() && then[c.iter_slot].spilled.ref_id == now[c.iter_slot].spilled.ref_id;
-}
-
 status fork_iter_next(env &e, const kfunc_call &c) {
     frame_stack &stack = e.cur->frame[c.iter_frame]->stack;
     if (stack[c.iter_slot].spilled.iter == iter_state::active) {
@@ -136,7 +130,7 @@ status fork_iter_next(env &e, const kfunc_call &c) {
         verifier_state *element = TRY(push_path(e, e.insn + 1, e.insn));
         element->frame[c.iter_frame]->stack.edit(c.iter_slot).spilled.iter_depth++;
         TRY(settle_marks(e));
-        if (previous && same_iterator(*previous, *e.cur, c))
+        if (previous && same_iterator(*previous, *e.cur, c.iter_frame, c.iter_slot))
             widen(e, *previous, *element);
         mark_not_null(element->cur().regs[BPF_REG_0]);
     }

@@ -34,39 +34,44 @@ bool widens(const reg_state &previous, const reg_state &r) {
     return previous.is_scalar() && r.is_scalar() && !(scalar_equal(previous.var, r.var) && previous.id == r.id);
 }
 
-/// The object in the stack that next() is called with, or null when it cannot be one.
-const stack_slot *object_at(const env &e, const verifier_state &st) {
-    const reg_state &r1 = e.cur->cur().regs[BPF_REG_1];
-    if (r1.type != reg_type::stack || !r1.var.is_const() || r1.frame > st.curframe)
-        return nullptr;
+/// The slot, in the frame that r1 points into, of what next() is called with; false when there can be none.
+bool slot_at(env &e, u32 *slot) {
+    const reg_state &r1 = e.reg(BPF_REG_1);
+    if (r1.type != reg_type::stack || !r1.var.is_const())
+        return false;
     s64 off = static_cast<s64>(r1.var.value()) + r1.off;
-    const auto &stack = st.frame[r1.frame]->stack;
-    if (off >= 0 || off % static_cast<s64>(slot_bytes) || static_cast<u64>(-off) > stack.size() * slot_bytes)
-        return nullptr;
-    const stack_slot &s = stack[static_cast<u64>(-off) / slot_bytes - 1];
-    return s.is_object() ? &s : nullptr;
-}
-
-/// The iterator is the one that it was then: a new one in each turn ends no loop.
-bool same_iterator(const env &e, const verifier_state &old) {
-    const stack_slot *a = object_at(e, old), *b = object_at(e, *e.cur);
-    return a && b && a->spilled.ref_id == b->spilled.ref_id;
+    if (off >= 0 || off % static_cast<s64>(slot_bytes) || static_cast<u64>(-off) > e.cur->frame[r1.frame]->stack.size() * slot_bytes)
+        return false;
+    *slot = static_cast<u32>(static_cast<u64>(-off) / slot_bytes - 1);
+    return true;
 }
 
 }  // namespace
 
 bool iterates(env &e) {
-    const stack_slot *s = object_at(e, *e.cur);
-    return s && s->spilled.iter == iter_state::active;
+    u32 slot;
+    if (!slot_at(e, &slot))
+        return false;
+    const stack_slot &s = e.cur->frame[e.reg(BPF_REG_1).frame]->stack[slot];
+    return s.is_object() && s.spilled.iter == iter_state::active;
+}
+
+bool same_iterator(const verifier_state &old, const verifier_state &cur, u32 frame, u32 slot) {
+    if (frame > old.curframe || slot >= old.frame[frame]->stack.size())
+        return false;
+    const stack_slot &then = old.frame[frame]->stack[slot];
+    return then.is_object() && then.spilled.ref_id == cur.frame[frame]->stack[slot].spilled.ref_id;
 }
 
 bool loop_converges(env &e, checkpoint &old) {
     const verifier_state &was = *old.state;
+    u32 slot;
     switch (e.aux[e.insn].loop) {
     case loop_driver::none:
         return false;
     case loop_driver::iterator:
-        return iterates(e) && same_iterator(e, was) && state_covers(e, was, *e.cur, old.differed);
+        return iterates(e) && slot_at(e, &slot) && same_iterator(was, *e.cur, e.reg(BPF_REG_1).frame, slot) &&
+               state_covers(e, was, *e.cur, old.differed);
     case loop_driver::callback: // turns of this call: another call's are counted anew
         return was.cur().callback_turns < e.cur->cur().callback_turns && state_covers(e, was, *e.cur, old.differed);
     case loop_driver::may_goto: // the count begins anew when the function is entered again

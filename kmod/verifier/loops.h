@@ -33,6 +33,8 @@ namespace modbpf {
 bool loop_converges(env &e, checkpoint &old);
 /// At a call of next(): the iterator that r1 points to may have elements left.
 bool iterates(env &e);
+/// `old` has, in that slot, the iterator that the active one of `cur` is: not another one that stood there.
+bool same_iterator(const verifier_state &old, const verifier_state &cur, u32 frame, u32 slot);
 /// The current path ends in `old`, which is unfinished or in an open loop.
 status end_in_loop(env &e, checkpoint &old);
 bool in_open_loop(const env &e, const checkpoint &st);
