@@ -72,8 +72,8 @@ bool walk_map(iter_session &s, bool next) {
 
 void write_back(iter_session &s) {
     map *m = s.aim.of.get();
-    if (s.before && s.words[2] && memcmp(s.before, s.copy, m->params.value_size))
-        store_value(m, s.element.value, s.copy, m->params.value_size);
+    if (s.before && s.words[2])
+        store_changes(*m->fields, s.element.value, s.before, s.copy, m->params.value_size);
 }
 
 // ---- bpf_map: {map}; bpf_prog: {prog}; bpf_link: {link}: all that have ids, by rising ids ------------------------------------

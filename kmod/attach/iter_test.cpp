@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Iterators in process: links, and what read() gives, over elements of maps.
+#include "btf/btf_builder_test.h"
 #include "btf/format.h"
 #include "cmd/core_test.h"
 
@@ -159,6 +160,48 @@ TEST_F(iterators, programs_write_values_but_not_those_of_read_only_maps) {
         EXPECT_EQ(read_all(open(l)).size(), 5u);
         EXPECT_EQ(value_of(m, 1), flags ? 101u : 5u);
     }
+}
+
+/// Values with a lock are shown as copies: what the program writes goes back, and only that, so what others write meanwhile stays.
+TEST_F(iterators, what_a_program_left_alone_is_not_written) {
+    btf_builder types;
+    u32 number = types.int32(), wide = types.integer("u64", 8, 64);
+    u32 lock = types.composite(btf_kind::structure, "bpf_spin_lock", 4, {{"val", number, 0}});
+    u32 id = types.composite(btf_kind::structure, "value", 27,
+                             {{"a", wide, 0}, {"lock", lock, 64}, {"c", number, 96}, {"b", number, 128}, {"d", number, 160}});
+    fd loaded = load_types(types.bytes());
+    ASSERT_TRUE(loaded.ok());
+    map_create_attr a = map_attr(BPF_MAP_TYPE_ARRAY, 4, 27, 1, 0);
+    a.btf_fd = loaded.u(), a.btf_key_type_id = number, a.btf_value_type_id = id;
+    fd m(bpf(BPF_MAP_CREATE, a));
+    ASSERT_TRUE(m.ok()) << m.get();
+    struct {
+        u64 a;
+        u32 lock, c, b, d;
+        u8 tail[3];
+    } before{1, 0, 2, 3, 4, {5, 6, 7}}, after{};
+    u32 key = 0;
+    ASSERT_EQ(elem(BPF_MAP_UPDATE_ELEM, m, &key, &before), 0);
+    auto put = [](u8 size, u8 to, s16 off, s32 v) { return bpf_insn{static_cast<u8>(BPF_ST | BPF_MEM | size), to, 0, off, v}; };
+    std::vector<bpf_insn> way = {{BPF_JMP | BPF_JEQ | BPF_K, 7, 0, 19, 0},
+                                 put(BPF_W, 7, 8, 9), put(BPF_W, 7, 16, 33), put(BPF_B, 7, 25, 66), // the lock, b, the middle of the tail
+                                 put(BPF_W, 10, -4, 0), put(BPF_DW, 10, -32, 11), put(BPF_DW, 10, -24, 0), put(BPF_W, 10, -20, 22),
+                                 put(BPF_W, 10, -16, 3), put(BPF_W, 10, -12, 44), put(BPF_B, 10, -8, 55), put(BPF_B, 10, -7, 6), put(BPF_B, 10, -6, 77),
+                                 {BPF_LD | BPF_IMM | BPF_DW, 1, BPF_PSEUDO_MAP_FD, 0, m.get()}, {}, move_reg(2, 10),
+                                 {BPF_ALU64 | BPF_ADD | BPF_K, 2, 0, 0, -4}, move_reg(3, 10), {BPF_ALU64 | BPF_ADD | BPF_K, 3, 0, 0, -32},
+                                 mov_imm(4, 0), call(BPF_FUNC_map_update_elem), mov_imm(0, 0), exit_insn()};
+    way[0].off = static_cast<s16>(way.size() - 3);
+    fd p = load_iter(writer(true, 27, way)), l(link_raw(p, m));
+    ASSERT_TRUE(l.ok()) << p.get() << " " << l.get();
+    read_all(open(l));
+    ASSERT_EQ(elem(BPF_MAP_LOOKUP_ELEM, m, &key, &after, BPF_F_LOCK), 0); // would hang at a lock that the program had written
+    EXPECT_EQ(after.a, 11u);
+    EXPECT_EQ(after.c, 22u);
+    EXPECT_EQ(after.b, 33u);
+    EXPECT_EQ(after.d, 44u);
+    EXPECT_EQ(after.tail[0], 55);
+    EXPECT_EQ(after.tail[1], 66);
+    EXPECT_EQ(after.tail[2], 77);
 }
 
 TEST_F(iterators, elements_that_are_too_large_or_not_yet_wanted) {

@@ -14,6 +14,28 @@ void copy_between_fields(const field_table &t, void *dst, const void *src, u32 s
     memcpy(to + at, from + at, size - at);
 }
 
+void store_changes(const field_table &t, void *dst, const void *before, const void *after, u32 size) {
+    auto *to = static_cast<u8 *>(dst);
+    auto *was = static_cast<const u8 *>(before), *is = static_cast<const u8 *>(after);
+    auto differs = [&](u32 at, u32 n) { return memcmp(was + at, is + at, n) != 0; };
+    u32 at = 0;
+    auto store_until = [&](u32 end) {
+        while (at < end) {
+            u32 n = end - at < 4 ? 1 : 4; // values and fields are aligned to 4
+            if (!(at & 7) && end - at >= 8 && differs(at, 4) && differs(at + 4, 4))
+                n = 8;
+            if (differs(at, n))
+                copy_value(to + at, is + at, n);
+            at += n;
+        }
+    };
+    for (const special_field &f : t.fields) {
+        store_until(f.off);
+        at = f.off + f.size;
+    }
+    store_until(size);
+}
+
 void zero_between_fields(const field_table &t, void *value, u32 size) {
     auto *v = static_cast<u8 *>(value);
     u32 at = 0;

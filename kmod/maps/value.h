@@ -15,6 +15,8 @@ namespace modbpf {
 
 // value.cpp. Any context.
 void copy_between_fields(const field_table &t, void *dst, const void *src, u32 size);
+/// Stores what `after` has otherwise than `before`, in whole words, and leaves the rest, which others may write meanwhile.
+void store_changes(const field_table &t, void *dst, const void *before, const void *after, u32 size);
 void zero_between_fields(const field_table &t, void *value, u32 size);
 void zero_fields(const field_table &t, void *value);
 

@@ -44,9 +44,12 @@ status check_drop_arg(env &e, kfunc_call &c, u32 i) {
     return {};
 }
 
+/// An object that may be gone, as its RCU section was left, has neither a count nor a place in a tree. Linux 6.12 looks at neither.
+bool may_be_gone(const reg_state &r) { return has(r.type, type_flag::untrusted); }
+
 status check_refcounted_arg(env &e, kfunc_call &c, u32 i) {
     const reg_state &r = e.reg(i + 1);
-    if (!is_alloc_object(r))
+    if (!is_alloc_object(r) || may_be_gone(r))
         return refuse_arg(e, i, "is neither owning or non-owning ref");
     if (!has(r.type, type_flag::non_owning) && r.ref_id)
         c.flags &= ~kf_ret_null; // it is there, so it can be counted
@@ -101,7 +104,7 @@ status check_root_arg(env &e, kfunc_call &c, u32 i, field_kind kind) {
 status check_node_owner(env &e, const kfunc_call &c, u32 i) {
     const reg_state &r = e.reg(i + 1);
     if (c.row->effect == kfunc_effect::tree_remove) {
-        if (!is_alloc_object(r) || !has(r.type, type_flag::non_owning) || r.ref_id) {
+        if (!is_alloc_object(r) || !has(r.type, type_flag::non_owning) || r.ref_id || may_be_gone(r)) {
             verbose(e, "rbtree_remove node input must be non-owning ref\n");
             return fail(EINVAL);
         }

@@ -63,6 +63,18 @@ extern void bpf_task_release(struct task_struct *t) __ksym;
 extern struct cgroup *bpf_cgroup_from_id(__u64 id) __ksym;
 extern void bpf_cgroup_release(struct cgroup *c) __ksym;
 
+struct bpf_refcount {
+	__u32 hidden[1];
+} __attribute__((aligned(4)));
+struct bpf_rb_node {
+	__u64 hidden[4];
+} __attribute__((aligned(8)));
+struct bpf_rb_root {
+	__u64 hidden[2];
+} __attribute__((aligned(8)));
+extern void *bpf_refcount_acquire_impl(void *object, void *meta) __ksym;
+extern struct bpf_rb_node *bpf_rbtree_remove(struct bpf_rb_root *root, struct bpf_rb_node *n) __ksym;
+
 struct pair {
 	__u64 a, b;
 };
@@ -207,6 +219,51 @@ SEC("syscall") int ok_null_memory(void *ctx)
 
 SEC("syscall") int bad_stale_object(void *ctx) { stale(p->a = 1); }
 SEC("syscall") int ok_stale_object(void *ctx) { stale(out = p->a); }
+
+/* Nor is it counted, or taken from a tree that it may be in. */
+struct planted {
+	struct bpf_rb_node node;
+	long n;
+	struct bpf_refcount count;
+};
+struct garden {
+	struct bpf_spin_lock lock;
+	struct bpf_rb_root root __attribute__((btf_decl_tag("contains:planted:node")));
+	struct planted kptr *kept;
+};
+map(gardens, BPF_MAP_TYPE_ARRAY, 1, __u32, struct garden);
+#define planted_type() __builtin_btf_type_id(*(struct planted *)0, 0)
+#define in_section(use, behind) \
+	__u32 key = 0; \
+	struct planted *p, *taken = 0; \
+	struct bpf_rb_node *node = 0; \
+	struct garden *g = bpf_map_lookup_elem(&gardens, &key); \
+	if (!g || !planted_type()) \
+		return 0; \
+	bpf_rcu_read_lock(); \
+	p = g->kept; \
+	if (!p) { \
+		bpf_rcu_read_unlock(); \
+		return 0; \
+	} \
+	use; \
+	bpf_rcu_read_unlock(); \
+	behind; \
+	if (taken) \
+		bpf_obj_drop_impl(taken, 0); \
+	if (node) \
+		bpf_obj_drop_impl((struct planted *)node, 0); \
+	return 0
+#define take() taken = bpf_refcount_acquire_impl(p, 0)
+#define uproot() \
+	bpf_spin_lock(&g->lock); \
+	node = bpf_rbtree_remove(&g->root, &p->node); \
+	bpf_spin_unlock(&g->lock)
+
+SEC("syscall") int bad_stale_count(void *ctx) { in_section(, take()); }
+SEC("syscall") int ok_count(void *ctx) { in_section(take(), ); }
+SEC("syscall") int bad_stale_node(void *ctx) { in_section(, uproot()); }
+SEC("syscall") int ok_node(void *ctx) { in_section(uproot(), ); }
 
 /* A kernel object may be NULL though it is trusted, so it proves nothing of what equals it. */
 #define equal_to(object) \
