@@ -306,14 +306,15 @@ status check_alu(env &e, const insn_desc &d) {
         TRY(check_arith(e, d));
     } else if (d.kind == insn_kind::mov) {
         TRY(check_mov(e, d));
-    } else { // neg and byte swaps: the result is not followed
+    } else { // neg and byte swaps
         TRY(read_reg(e, d.dst));
         if (leaks(e, d.dst)) {
             verbose(e, "R%d pointer arithmetic prohibited\n", d.dst);
             return fail(EACCES);
         }
         TRY(write_reg(e, d.dst));
-        e.reg(d.dst).set_unknown();
+        const scalar v = e.reg(d.dst).is_scalar() ? e.reg(d.dst).var : scalar::unknown(); // a pointer that may leak is some number
+        e.reg(d.dst).set_scalar(d.kind == insn_kind::neg ? scalar_neg(d.alu32(), v) : scalar_swap(d.width, d.kind != insn_kind::to_le, v));
     }
     // A number comes from the scalar domain, whose results are valid; an address is put together here.
     return e.reg(d.dst).is_scalar() ? status() : check_scalar_state(e, e.reg(d.dst), "alu");

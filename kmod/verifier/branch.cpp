@@ -12,11 +12,13 @@ void mark_not_null(reg_state &r) {
     r.type = without(r.type, type_flag::maybe_null);
     if (r.type != reg_type::map_value)
         return;
+    r.found = 0; // says nothing any more
     switch (r.map_ptr->params.type) {
     case BPF_MAP_TYPE_ARRAY_OF_MAPS:
     case BPF_MAP_TYPE_HASH_OF_MAPS:
         r.type = reg_type::map_ptr;
         r.map_ptr = r.map_ptr->inner.get();
+        r.of_many = 1;
         if (r.map_ptr->fields && r.map_ptr->fields->has_any(field_bit(field_kind::timer) | field_bit(field_kind::workqueue)))
             r.map_uid = r.id; // what is in one inner map is not started with another
         return;
@@ -36,7 +38,11 @@ namespace {
 
 constexpr s32 max_packet_off = 0xffff;
 
+bool is_found(const reg_state &r) { return r.base() == reg_type::map_value && r.may_be_null() && r.found; }
+
 bool not_null(const reg_state &r) {
+    if (is_found(r))
+        return true;
     if (r.may_be_null() || r.var.smin <= -max_var_off || r.var.smax >= max_var_off)
         return false;
     switch (r.base()) {
@@ -305,6 +311,10 @@ status take_one(env &e, const insn_desc &d, bool taken) {
         TRY(demand_reg(e, d.dst));
     if (d.reg && e.reg(d.src).is_scalar())
         TRY(demand_reg(e, d.src));
+    if (is_found(e.reg(d.dst)))
+        resolve_null(e, *e.cur, d.dst, false);
+    if (d.reg && is_found(e.reg(d.src)))
+        resolve_null(e, *e.cur, d.src, false);
     e.next_insn = taken ? static_cast<u32>(d.target) : e.insn + 1;
     TRY(guard_branch(e, d, taken ? e.insn + 1 : static_cast<u32>(d.target)));
     if (e.log.level() & (BPF_LOG_LEVEL1 | BPF_LOG_LEVEL2))

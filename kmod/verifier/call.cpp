@@ -173,7 +173,7 @@ status result_pointer(env &e, reg_state &r, const call_meta &meta) {
         if (MODBPF_BUG_ON(!meta.map_ptr))
             return error(EFAULT);
         r.set_pointer(reg_type::map_value | flags);
-        r.map_ptr = meta.map_ptr, r.map_uid = meta.map_uid;
+        r.map_ptr = meta.map_ptr, r.map_uid = meta.map_uid, r.found = meta.found;
         return {};
     case ret_type::socket: r.set_pointer(reg_type::socket | flags); return {};
     case ret_type::sock_common: r.set_pointer(reg_type::sock_common | flags); return {};

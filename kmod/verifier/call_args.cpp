@@ -212,6 +212,26 @@ status check_fixed_mem(env &e, u32 regno, arg_type t, call_meta &meta) {
     return has(t, type_flag::aligned) ? check_aligned(e, e.reg(regno), size) : status();
 }
 
+/// An array has an element for each number below its size, and so has every array that may stand in its place.
+bool has_all_elements(const call_meta &meta) {
+    const map_params &p = meta.map_ptr->params;
+    if (p.type == BPF_MAP_TYPE_ARRAY)
+        return !(p.flags & BPF_F_INNER_MAP) || !meta.of_many;
+    return p.type == BPF_MAP_TYPE_PERCPU_ARRAY && !meta.of_many;
+}
+
+bool is_array(u32 type) { return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY; }
+
+/// Does the look-up with the known key on the stack find something? The type still says that it may not, as in Linux 6.12: what does not
+/// compare the result is refused.
+status find_element(env &e, const reg_state &key, call_meta &meta) {
+    if (e.req.guarded() || !has_all_elements(meta))
+        return {};
+    u32 number;
+    meta.found = TRY(known_word(e, key, &number)) && number < meta.map_ptr->params.max_entries;
+    return {};
+}
+
 /// A key or a value of the map argument; the constant NULL and pointers that may be NULL only where the helper looks.
 status check_element(env &e, u32 regno, arg_type t, call_meta &meta) {
     if (MODBPF_BUG_ON(!meta.map_ptr))
@@ -220,15 +240,16 @@ status check_element(env &e, u32 regno, arg_type t, call_meta &meta) {
     if (r.is_null() && has(t, type_flag::maybe_null))
         return {};
     const map_params &p = meta.map_ptr->params;
-    s32 size = static_cast<s32>(base_of(t) == arg_type::map_key ? p.key_size : p.value_size);
+    bool key = base_of(t) == arg_type::map_key;
+    s32 size = static_cast<s32>(key ? p.key_size : p.value_size);
     meta.raw = has(t, type_flag::uninit);
-    if (!r.may_be_null())
-        return check_mem_arg(e, regno, size, access_of(t), false, &meta);
+    meta.kept = key && meta.fn->id == BPF_FUNC_map_lookup_elem && is_array(p.type);
     reg_state saved = r; // the helper looks at it when it is not NULL
-    mark_not_null(r);
+    if (r.may_be_null())
+        mark_not_null(r);
     status s = check_mem_arg(e, regno, size, access_of(t), false, &meta);
     e.reg(regno) = saved;
-    return s;
+    return s && meta.kept ? find_element(e, saved, meta) : move(s);
 }
 
 /// What a value argument is when the map's values are no plain memory.
@@ -257,7 +278,7 @@ status check_map_arg(env &e, u32 regno, call_meta &meta) {
         verbose(e, "timer pointer in R1 map_uid=%d doesn't match map pointer in R2 map_uid=%d\n", meta.map_uid, r.map_uid);
         return fail(EINVAL);
     }
-    meta.map_ptr = r.map_ptr, meta.map_uid = r.map_uid;
+    meta.map_ptr = r.map_ptr, meta.map_uid = r.map_uid, meta.of_many = r.of_many;
     return {};
 }
 

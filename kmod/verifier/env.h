@@ -392,6 +392,8 @@ status check_stack_bounds(env &e, u32 regno, s32 off, s32 size, bool helper, acc
 /// `helper`: a helper's memory argument; a raw one at a constant offset is noted in `meta` and filled behind the checks.
 struct call_meta;
 status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, bool helper, call_meta *meta);
+/// Is the u32 that the pointer points to on the stack, all of whose bytes may be read, a known one? Then it must be on all paths.
+result<bool> known_word(env &e, const reg_state &r, u32 *word);
 
 // kfunc_find.cpp, kfunc_call.cpp
 status add_kfunc(env &e, u32 insn); ///< the call instruction at `insn`, before anything else is known
@@ -444,6 +446,9 @@ struct call_meta {
     u32 object_id = 0;
     bool own_object = false; ///< the per-CPU argument is an object of the program's own
     bool raw = false;       ///< the memory argument at hand is only written
+    bool kept = false;      ///< ... is only read: the stack keeps what is known of it
+    bool of_many = false;   ///< the map came from a map of maps
+    bool found = false;     ///< the element is there
     u32 raw_regno = 0;      ///< constant-offset stack memory that the call fills
     s32 raw_size = 0;
     u64 size_max = 0;       ///< largest value of the last size argument

@@ -81,7 +81,7 @@ bool reg_covered(env &e, const reg_state &old, const reg_state &cur, bool precis
         return true; // whatever it is, it may be loaded from
     case reg_type::map_key:
     case reg_type::map_value:
-        return old.map_ptr == cur.map_ptr && region_covered(e, old, cur);
+        return old.map_ptr == cur.map_ptr && (!old.found || cur.found) && region_covered(e, old, cur);
     case reg_type::mem:
         return match_ids(e, old.dynptr_id, cur.dynptr_id) && region_covered(e, old, cur);
     case reg_type::packet:

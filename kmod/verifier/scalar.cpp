@@ -47,6 +47,13 @@ scalar scalar_alu(u8 op, bool alu32, bool is_signed, const scalar &dst, const sc
 
 scalar scalar_neg(bool alu32, const scalar &v) { return scalar::unknown(); }
 
+scalar scalar_swap(u32 bytes, bool reverse, const scalar &v) {
+    if (!v.is_const())
+        return scalar::unknown();
+    u64 n = v.value() << (64 - 8 * bytes);
+    return scalar::constant(reverse ? __builtin_bswap64(n) : n >> (64 - 8 * bytes));
+}
+
 scalar scalar_of_bytes(u32 bytes) { return bytes < 8 ? scalar_impl::any_of_width<scalar>(bytes * 8) : scalar::unknown(); }
 
 scalar scalar_zext(const scalar &v, u32 bytes) {

@@ -104,8 +104,10 @@ void scalar_sync(scalar &s);
 /// As in Linux 6.12, division and modulo (is_signed: sdiv, smod) and shifts by anything but a constant below the width give
 /// unknown, also in the upper half.
 scalar scalar_alu(u8 op, bool alu32, bool is_signed, const scalar &dst, const scalar &src);
-/// Linux 6.12 follows no negation: always unknown.
+/// Linux 6.12 follows no negation, and tests of its messages rely on that: always unknown.
 scalar scalar_neg(bool alu32, const scalar &v);
+/// The low `bytes` bytes (2, 4, 8) of a constant, reversed or not; else unknown.
+scalar scalar_swap(u32 bytes, bool reverse, const scalar &v);
 /// Any number of `bytes` bytes (1, 2, 4, 8): scalar_zext(unknown, bytes).
 scalar scalar_of_bytes(u32 bytes);
 /// Keeps the low `bytes` bytes (1, 2, 4): zero- or sign-extended to 64 bits.

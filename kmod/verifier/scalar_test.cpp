@@ -28,6 +28,14 @@ struct random_source {
 constexpr u8 alu_ops[] = {BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_OR, BPF_AND, BPF_LSH, BPF_RSH, BPF_MOD, BPF_XOR, BPF_ARSH};
 constexpr u8 jump_ops[] = {BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET, BPF_JNE, BPF_JSGT, BPF_JSGE, BPF_JLT, BPF_JLE, BPF_JSLT, BPF_JSLE};
 
+/// The low `bytes` bytes of x, in the other order if `reverse`.
+u64 run_swap(u64 x, u32 bytes, bool reverse) {
+    u64 out = 0;
+    for (u32 i = 0; i < bytes; i++)
+        out |= (x >> i * 8 & 0xff) << (reverse ? bytes - 1 - i : i) * 8;
+    return out;
+}
+
 /// What the machine does with an N-bit operation; DIV and MOD as the instruction set defines them for 0.
 u64 run_alu(u8 op, unsigned n, u64 x, u64 y) {
     u64 mask = n == 64 ? ~0ull : (1ull << n) - 1;
@@ -318,6 +326,10 @@ TEST(scalar64, random_alu) {
         ASSERT_TRUE(scalar_sext(a, bytes).contains(ext));
         ASSERT_TRUE(scalar_sext32(a, bytes).contains(static_cast<u32>(ext)));
         ASSERT_TRUE(scalar_neg(alu32, a).contains(0 - x));
+        scalar n = rnd.below(2) ? a : scalar::constant(x);
+        u32 half = 2u << rnd.below(3);
+        for (bool reverse : {false, true})
+            ASSERT_TRUE(scalar_swap(half, reverse, n).contains(run_swap(x, half, reverse))) << half << " " << reverse << " " << x;
     }
 }
 

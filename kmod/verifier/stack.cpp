@@ -391,7 +391,7 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
             return area_unreadable(e, regno, lo, i - lo, size, helper);
         if (i == lo || slot_of(i) != slot_of(i - 1))
             TRY(observe_read(e, f.frameno, slot_of(i), false));
-        if (!helper)
+        if (!helper || (meta && meta->kept))
             continue;
         // The helper may write: nothing is known of these bytes afterwards.
         slot_kind k = s.kind[byte_of(i)];
@@ -404,6 +404,30 @@ status check_stack_range(env &e, u32 regno, s32 off, s32 size, bool zero_ok, boo
         }
     }
     return {};
+}
+
+result<bool> known_word(env &e, const reg_state &r, u32 *word) {
+    if (r.type != reg_type::stack || !r.var.is_const())
+        return false;
+    func_state &f = frame_of(e, r);
+    s32 at = r.off + static_cast<s32>(r.var.value());
+    u32 slot = slot_of(at), zeros = 0, spilled = 0;
+    if (slot_of(at + 3) != slot)
+        return false;
+    const stack_slot &s = f.stack[slot];
+    for (s32 i = at; i < at + 4; i++) {
+        zeros += s.kind[byte_of(i)] == slot_kind::zero;
+        spilled += s.kind[byte_of(i)] == slot_kind::spill;
+    }
+    *word = 0;
+    if (zeros == 4)
+        return true; // and compared as such
+    if (spilled != 4 || !s.is_scalar_spill() || !s.spilled.is_const())
+        return false;
+    u32 low = at % static_cast<s32>(slot_bytes) == 0;
+    *word = static_cast<u32>(s.spilled.var.value() >> (low ? 0 : 32));
+    TRY(demand_slot(e, f.frameno, slot));
+    return true;
 }
 
 }  // namespace modbpf

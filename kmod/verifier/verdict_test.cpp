@@ -5,6 +5,7 @@
 #include "verifier/dynptr_rows.h"
 #include "verifier/caller_rows.h"
 #include "verifier/covering_rows.h"
+#include "verifier/found_rows.h"
 
 namespace modbpf::test {
 
@@ -23,7 +24,7 @@ namespace {
 
 std::vector<row> rows_and_attacks() {
     std::vector<row> all = all_rows();
-    for (auto rows : {attack_rows, dynptr_rows, covering_rows, caller_rows})
+    for (auto rows : {attack_rows, dynptr_rows, covering_rows, caller_rows, found_rows})
         for (auto &r : rows())
             all.push_back(r);
     return all;

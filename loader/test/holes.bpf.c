@@ -796,3 +796,41 @@ SEC("syscall") int ok_counts(void *ctx)
 		out += turns();
 	return 0;
 }
+
+/* An element of an array is there when its number is below the array's size; what stands in a map of maps may be smaller. */
+#define inner_map(name, kind, flags) \
+	struct name { \
+		__uint(type, kind); \
+		__uint(max_entries, 8); \
+		__uint(map_flags, flags); \
+		__type(key, __u32); \
+		__type(value, __u64); \
+	}; \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS); \
+		__uint(max_entries, 2); \
+		__type(key, __u32); \
+		__array(values, struct name); \
+	} name##s SEC(".maps")
+inner_map(array, BPF_MAP_TYPE_ARRAY, 0);
+inner_map(any_array, BPF_MAP_TYPE_ARRAY, BPF_F_INNER_MAP);
+inner_map(percpu, BPF_MAP_TYPE_PERCPU_ARRAY, 0);
+struct any_array alone SEC(".maps");
+struct percpu alone_percpu SEC(".maps");
+/* Refused where the element may be missing. */
+#define last_of(map) \
+	__u32 seven __attribute__((aligned(8))) = 7; \
+	__u64 *v = bpf_map_lookup_elem(map, &seven); \
+	asm volatile("if %[v] != 0 goto +1; %[v] = *(u64 *)(%[v] + 0)" : [v] "+r"(v)); \
+	return 0
+#define last_of_inner(maps) \
+	__u32 one = 1; \
+	void *m = bpf_map_lookup_elem(&maps, &one); \
+	if (!m) \
+		return 0; \
+	last_of(m)
+SEC("socket") int bad_last_of_any(void *ctx) { last_of_inner(any_arrays); }
+SEC("socket") int ok_last_of_inner(void *ctx) { last_of_inner(arrays); }
+SEC("socket") int ok_last_alone(void *ctx) { last_of(&alone); }
+SEC("socket") int bad_last_of_percpu(void *ctx) { last_of_inner(percpus); }
+SEC("socket") int ok_last_percpu_alone(void *ctx) { last_of(&alone_percpu); }

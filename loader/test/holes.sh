@@ -41,6 +41,8 @@ declare -A says=(
 	[bad_endless_calls]="jumps is too complex"
 	[bad_endless_iterators]="infinite loop detected"
 	[bad_endless_counts]="BPF program is too large"
+	[bad_last_of_any]="invalid mem access 'scalar'"
+	[bad_last_of_percpu]="invalid mem access 'scalar'"
 	[bad_constant_attr]="write into map forbidden"
 )
 for p in $(llvm-nm-19 --defined-only -f posix $dir/holes.o | awk '$2 == "T" && $1 ~ /^(ok|bad)_/ {print $1}'); do
