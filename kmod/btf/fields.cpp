@@ -421,6 +421,23 @@ status find_owned(const field_table &table, u32 owner, vec<ownership> &edges) {
     return {};
 }
 
+/// Is a structure with a member of this type one with fields?
+bool tells(search &s, const btf &types, u32 id) {
+    const btf_type *t = types.type(id);
+    if (!t)
+        return false;
+    if (t->kind() == btf_kind::structure) {
+        const char *name = types.name(id);
+        for (const kind_row &r : rows)
+            if (r.type && name && (object_fields_mask & field_bit(r.kind)) && !strcmp(name, r.type))
+                return true;
+        return false;
+    }
+    found unused{};
+    result<bool> kptr = s.pointer(*t, unused);
+    return kptr.ok() && *kptr;
+}
+
 /// Lengthens the chains edge by edge until nothing changes, or one is too long: a circle always becomes that.
 status check_ownership(const vec<u32> &kinds, const vec<ownership> &edges) {
     vec<u8> depth; // of the longest chain from each type on; 0 stands for 1
@@ -442,6 +459,17 @@ status check_ownership(const vec<u32> &kinds, const vec<ownership> &edges) {
 
 } // namespace
 
+result<bool> tells_fields(const btf &types, u32 id) {
+    own<search> s(make<search>(PORT_SLEEPING, types, object_fields_mask));
+    if (!s)
+        return error(ENOMEM);
+    const btf_type *t = types.type(id);
+    bool found = false;
+    for (u32 i = 0; t && t->kind() == btf_kind::structure && i < t->vlen(); i++)
+        found |= tells(*s, types, types.tail<btf_member>(t)[i].type);
+    return found;
+}
+
 status check_object_structs(const btf &types, const btf *kernel) {
     own<search> s(make<search>(PORT_SLEEPING, types, object_fields_mask));
     vec<u8> telling; // types of members by which a structure is one to look at
@@ -450,17 +478,9 @@ status check_object_structs(const btf &types, const btf *kernel) {
     TRY(telling.resize(types.type_count()));
     bool any = false;
     for (u32 id = 1; id < types.type_count(); id++) {
-        found unused{};
-        const btf_type *t = types.type(id);
-        result<bool> kptr = t ? s->pointer(*t, unused) : result<bool>(false);
-        telling[id] = kptr.ok() && *kptr;
+        telling[id] = tells(*s, types, id);
         any |= telling[id];
     }
-    for (const kind_row &r : rows)
-        if (u32 id = r.type && (object_fields_mask & field_bit(r.kind)) ? types.find(r.type, btf_kind::structure) : 0) {
-            telling[id] = 1;
-            any = true;
-        }
     if (!any)
         return {};
     vec<u32> kinds; // of the fields of each type

@@ -60,6 +60,9 @@ result<own<field_table>> find_fields(const btf &types, u32 id, u32 mask, const b
 /// Have two values the same fields? Null: none.
 bool same_fields(const field_table *a, const field_table *b);
 result<own<field_table>> copy_fields(const field_table &from);
+/// Has the structure a member that is such a field? One that has fields in its members' members alone has none as an object, as in Linux:
+/// nothing looks at who owns whom there.
+result<bool> tells_fields(const btf &types, u32 id);
 /// BTF_LOAD: every structure with a member that is such a field must be one that programs could allocate. As find_fields; EFAULT: a field
 /// by its type is none by its place; ELOOP: types own each other in a circle, or in a chain of more than eight.
 status check_object_structs(const btf &types, const btf *kernel);

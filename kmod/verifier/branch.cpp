@@ -55,7 +55,7 @@ bool not_null(const reg_state &r) {
     case reg_type::map_ptr:
     case reg_type::buf:
     case reg_type::mem: return true;
-    case reg_type::btf_ptr: return is_trusted(r);
+    case reg_type::btf_ptr: return r.ref_id || (is_alloc_object(r) && is_trusted(r)); // arguments of hooks and fields may be NULL for all their trust
     default: return false;
     }
 }

@@ -176,11 +176,15 @@ status access_object(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
         verbose(e, "only read is supported\n");
         return fail(EACCES);
     }
-    struct_walk w{*r.types, e.log, true};
+    struct_walk w{*r.types, e.log, value >= 0}; // a load behind a flexible array finds it or 0; a helper just reads
     walk_hit hit = TRY(w.access(r.btf_id, off, size));
     e.aux[e.insn].probes = true;
-    if (t == access::read)
-        set_loaded(e, value, hit, {r.types, w.id}, trust_of_load(e, r, w));
+    if (t != access::read)
+        return {};
+    type_flag trust = trust_of_load(e, r, w);
+    set_loaded(e, value, hit, {r.types, w.id}, trust);
+    if (value >= 0 && hit != walk_hit::scalar && (trust & type_flag::trusted) != type_flag::none)
+        e.reg(static_cast<u32>(value)).holder_ref = r.ref_id ? r.ref_id : r.holder_ref;
     return {};
 }
 

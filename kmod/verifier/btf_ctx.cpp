@@ -174,7 +174,7 @@ bool pointer_word(env &e, u32 off, u32 size, u32 arg, const btf_type *ptr, word 
     if (!ptr->size_or_type || (t && t->kind() == btf_kind::integer))
         return true;
     w->kind = reg_type::btf_ptr;
-    if (args_trusted(e))
+    if (arg_trusted(e, arg))
         w->kind = w->kind | type_flag::trusted;
     if (!w->result && named_nullable(types, e.target.proto, arg + e.target.skip_first))
         w->kind = w->kind | type_flag::maybe_null;

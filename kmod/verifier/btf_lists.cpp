@@ -99,6 +99,18 @@ constexpr const char *untrusted_hooks[] = {
     "bpf_map_free", "bpf_prog_free", "file_alloc_security", "file_free_security", "sk_alloc_security", "sk_free_security",
     "task_free",
 };
+constexpr struct {
+    const char *hook;
+    u16 args;
+} doubtful_args[] = {
+    {"mmap_file", 1 << 0},          // no file: anonymous memory
+    {"kernel_read_file", 1 << 0},   // none: init_module
+    {"task_kill", 1 << 1 | 1 << 3}, // info: 0, 1, 2 stand for something; no cred: the current one
+    {"shm_shmctl", 1 << 0}, {"sem_semctl", 1 << 0}, {"msg_queue_msgctl", 1 << 0}, // none: the limits are asked for
+    {"quotactl", 1 << 3},           // no file system: all
+    {"inode_init_security", 1 << 2}, // no name
+    {"bpf_prog_load", 1 << 2}, {"bpf_map_create", 1 << 2}, // no token
+};
 constexpr const char *disabled_hooks[] = {
     "vm_enough_memory", "inode_need_killpriv", "inode_getsecurity", "inode_listsecurity", "inode_copy_up_xattr",
     "getselfattr", "getprocattr", "setprocattr", "key_getsecurity", "audit_rule_match", "xfrm_decode_session", "ismaclabel",
@@ -231,6 +243,12 @@ const raw_tp_args_info *find_raw_tp_args(const char *tracepoint) {
 
 bool is_sleepable_lsm_hook(const char *func) { return hook_listed(sleepable_hooks, func); }
 bool is_untrusted_lsm_hook(const char *func) { return hook_listed(untrusted_hooks, func); }
+u16 doubtful_lsm_args(const char *func) {
+    for (const auto &d : doubtful_args)
+        if (const char *const names[] = {d.hook}; hook_listed(names, func))
+            return d.args;
+    return 0;
+}
 bool is_disabled_lsm_hook(const char *func) { return hook_listed(disabled_hooks, func); }
 bool is_bool_lsm_hook(const char *func) { return hook_listed(bool_hooks, func); }
 bool is_denied_function(const char *func) { return listed(denied_functions, func); }

@@ -41,6 +41,8 @@ const raw_tp_args_info *find_raw_tp_args(const char *tracepoint);
 
 bool is_sleepable_lsm_hook(const char *func);
 bool is_untrusted_lsm_hook(const char *func); ///< its arguments are half made or half gone
+/// Arguments, as bits, that some callers of the hook pass as NULL, or as a number: not trusted, so a load finds them or 0.
+u16 doubtful_lsm_args(const char *func);
 bool is_disabled_lsm_hook(const char *func);
 bool is_bool_lsm_hook(const char *func);      ///< returns 0 or 1
 bool is_denied_function(const char *func);    ///< fentry and the like may not stand there

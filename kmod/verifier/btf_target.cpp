@@ -382,11 +382,11 @@ bool is_ctx_struct(u32 prog_type, const char *name) {
     return twin || !strcmp(user, name);
 }
 
-bool args_trusted(const env &e) {
+bool arg_trusted(const env &e, u32 arg) {
     switch (e.req.type->type) {
     case BPF_PROG_TYPE_TRACING:
         return e.req.expected_attach_type == BPF_TRACE_RAW_TP || e.req.expected_attach_type == BPF_TRACE_ITER;
-    case BPF_PROG_TYPE_LSM: return !is_untrusted_lsm_hook(e.target.name);
+    case BPF_PROG_TYPE_LSM: return !is_untrusted_lsm_hook(e.target.name) && !(doubtful_lsm_args(e.target.name) >> arg & 1);
     case BPF_PROG_TYPE_STRUCT_OPS: return true;
     default: return false;
     }

@@ -16,7 +16,7 @@ status resolve_struct_ops(env &e);
 /// An extension's function has the prototype of the function that it replaces (`replaced`: a func type of the target's BTF).
 status check_replaced_prototype(env &e, const btf_type *replaced);
 /// Are the pointers among the context's arguments trusted?
-bool args_trusted(const env &e);
+bool arg_trusted(const env &e, u32 arg);
 /// What the target's prototype says of the program's result.
 struct typed_return {
     bool limited = false;

@@ -160,8 +160,11 @@ status check_arg_offset(env &e, u32 regno, arg_type t) {
     case reg_type::buf:
     case reg_type::arena:
         return {};
-    case reg_type::btf_ptr:
-        return check_ptr_off(e, r, regno, true);
+    case reg_type::btf_ptr: {
+        // What is found by another way than by adding to the address has none.
+        constexpr type_flag fixed = type_flag::percpu | type_flag::user | type_flag::untrusted | type_flag::maybe_null;
+        return check_ptr_off(e, r, regno, (flags_of(r.type) & fixed) == type_flag::none);
+    }
     default:
         return check_ptr_off(e, r, regno);
     }
@@ -407,6 +410,10 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
     switch (r.may_be_null() ? reg_type::not_init : r.base()) {
     case reg_type::packet:
     case reg_type::packet_meta:
+        if (t == access::write && !packet_access_allowed(e, nullptr, access::write)) {
+            verbose(e, "cannot write into packet\n");
+            return fail(EACCES);
+        }
         return check_packet(e, regno, r.off, size, zero_ok);
     case reg_type::map_value:
         TRY(check_map_access_type(e, r, r.off, size, t));

@@ -116,7 +116,7 @@ result<s32> object_slot(env &e, const reg_state &r, const char *what, u32 slots)
     }
     s32 off = static_cast<s32>(r.off + static_cast<s64>(r.var.value()));
     s32 slot = (-off - 1) / static_cast<s32>(slot_bytes);
-    if (off % static_cast<s32>(slot_bytes) || slot + 1 < static_cast<s32>(slots)) {
+    if (off >= 0 || off % static_cast<s32>(slot_bytes) || slot + 1 < static_cast<s32>(slots)) {
         verbose(e, "cannot pass in %s at an offset=%d\n", what, off);
         return fail(EINVAL);
     }

@@ -415,6 +415,7 @@ void clear_caller_saved(env &e, func_state &f);
 status check_reference_leak(env &e);
 // refs.cpp
 result<u32> acquire_ref(env &e);       ///< -> id of a new reference, held from the current instruction on. ENOMEM
+void distrust_held(env &e, u32 ref);  ///< what went with that reference may be gone
 status release_ref(env &e, u32 id);    ///< ends it: pointers that hold it are numbers now. EINVAL: not held
 status check_ld_packet(env &e, const insn_desc &d);
 status check_func_call(env &e, const insn_desc &d);

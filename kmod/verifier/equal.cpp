@@ -60,7 +60,7 @@ inline bool same_value(const reg_state &a, const reg_state &b) {
 
 inline bool reg_identical(env &e, const reg_state &old, const reg_state &cur) {
     return same_value(old, cur) && match_ids(e, old.id, cur.id) && match_ids(e, old.ref_id, cur.ref_id) &&
-           (old.base() != reg_type::btf_ptr || match_ids(e, old.iter_ref, cur.iter_ref));
+           (old.base() != reg_type::btf_ptr || match_ids(e, old.holder_ref, cur.holder_ref));
 }
 
 bool region_covered(env &e, const reg_state &old, const reg_state &cur) {
@@ -141,7 +141,7 @@ bool holds_ids(const stack_slot &s) {
     if (!s.is_spill() && !s.is_object())
         return false;
     const reg_state &r = s.spilled;
-    return r.id || r.ref_id || (r.base() == reg_type::mem && r.dynptr_id) || (r.base() == reg_type::btf_ptr && r.iter_ref);
+    return r.id || r.ref_id || (r.base() == reg_type::mem && r.dynptr_id) || (r.base() == reg_type::btf_ptr && r.holder_ref);
 }
 
 /// Both states have this very page, and no ids are to be matched in it.

@@ -110,11 +110,7 @@ status check_iter_arg(env &e, u32 regno, kfunc_call &c) {
     c.iter_frame = r.frame, c.iter_slot = found.value();
     c.ref_id = f.stack[c.iter_slot].spilled.ref_id;
     // The element before is the iterator's own reference: this step gives it back.
-    e.cur->for_each_reg([&](const reg_state &element) { return element.base() == reg_type::btf_ptr && element.iter_ref == c.ref_id; },
-                        [](reg_state &element) {
-                            element.type = without(element.type, type_flag::trusted) | type_flag::untrusted;
-                            element.iter_ref = 0;
-                        });
+    distrust_held(e, c.ref_id);
     if (!c.is(kf_iter_destroy))
         return {};
     clear_object(e, f, c.iter_slot, slots);

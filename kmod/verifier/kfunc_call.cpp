@@ -121,14 +121,14 @@ status set_pointer_result(env &e, const kfunc_call &c, const btf_type *t) {
         TRY(set_memory_result(e, c, r, target));
     } else {
         type_flag trust = type_flag::none;
-        u32 iter_ref = 0;
+        u32 holder_ref = 0;
         if (c.is(kf_iter_next)) {
             const reg_state &it = e.cur->frame[c.iter_frame]->stack[c.iter_slot].spilled;
             trust = has(it.type, type_flag::rcu) ? type_flag::rcu : type_flag::trusted;
-            iter_ref = trust == type_flag::trusted ? it.ref_id : 0;
+            holder_ref = trust == type_flag::trusted ? it.ref_id : 0;
         }
         set_object(e, r, {&b, target}, trust);
-        r.iter_ref = iter_ref;
+        r.holder_ref = holder_ref;
     }
     if (c.is(kf_ret_null)) {
         if (r.is_scalar())

@@ -44,8 +44,8 @@ status check_drop_arg(env &e, kfunc_call &c, u32 i) {
     return {};
 }
 
-/// An object that may be gone, as its RCU section was left, has neither a count nor a place in a tree. Linux 6.12 looks at neither.
-bool may_be_gone(const reg_state &r) { return has(r.type, type_flag::untrusted); }
+/// An object that may be gone, as its RCU section was left, or none at all, has neither a count nor a place in a tree.
+bool may_be_gone(const reg_state &r) { return has(r.type, type_flag::untrusted) || r.may_be_null(); }
 
 status check_refcounted_arg(env &e, kfunc_call &c, u32 i) {
     const reg_state &r = e.reg(i + 1);
@@ -116,6 +116,10 @@ status check_node_owner(env &e, const kfunc_call &c, u32 i) {
     }
     if (r.type != owned_object)
         return refuse_arg(e, i, "expected pointer to allocated object");
+    if (c.row->effect == kfunc_effect::tree_add && in_tree_callback(*e.cur)) { // which compares for one that is being added
+        verbose(e, "rbtree_add not allowed in rbtree cb\n");
+        return fail(EINVAL);
+    }
     return check_owned(e, r);
 }
 

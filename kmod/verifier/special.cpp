@@ -13,7 +13,7 @@ result<const field_table *> fields_of_object(env &e, typed object) {
             return o.table && o.table->kinds ? o.table.get() : nullptr;
     const btf_type *t = object.type();
     own<field_table> table;
-    if (t && t->kind() == btf_kind::structure)
+    if (t && t->kind() == btf_kind::structure && TRY(tells_fields(*object.types, object.id)))
         table = TRY(parse_fields(*object.types, object.id, object_fields_mask, kernel_types(e)));
     const field_table *raw = table && table->kinds ? table.get() : nullptr;
     TRY(e.objects.push({object.types, object.id, move(table)}));

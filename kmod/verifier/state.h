@@ -75,7 +75,7 @@ struct reg_state {
     union {
         s32 range = 0;  ///< of a packet pointer: bytes from base + var that are known to be there, or at/beyond_packet_end
         u32 iter_depth; ///< of an iterator: turns on this path
-        u32 iter_ref; ///< btf_ptr: the reference of the iterator that it is an element of and goes with, or 0
+        u32 holder_ref; ///< btf_ptr: the reference that it goes with: of the iterator whose element, or the object whose field it is. Or 0
         u32 found;     ///< map_value that may be NULL by its type: 1: it is not, as an array has the element
         u32 of_many;   ///< map_ptr: 1: from a map of maps, which may have others in its place
     };

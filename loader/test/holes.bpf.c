@@ -834,3 +834,176 @@ SEC("socket") int ok_last_of_inner(void *ctx) { last_of_inner(arrays); }
 SEC("socket") int ok_last_alone(void *ctx) { last_of(&alone); }
 SEC("socket") int bad_last_of_percpu(void *ctx) { last_of_inner(percpus); }
 SEC("socket") int ok_last_percpu_alone(void *ctx) { last_of(&alone_percpu); }
+
+/* An iterator is below r10, not at it, where the caller's frame, or the kernel's, begins. */
+#define at_end(place) \
+	asm volatile("r1 = r10; r1 += -8; r2 = 0; r3 = 3; call %[first];" \
+		     "r1 = r10; r1 += " place "; call %[next];" \
+		     "r1 = r10; r1 += " place "; call %[end]; r0 = 0; exit" \
+		     :: [first] "i"(bpf_iter_num_new), [next] "i"(bpf_iter_num_next), [end] "i"(bpf_iter_num_destroy))
+static __attribute__((naked, noinline)) int iterator_above(void) { at_end("0"); }
+static __attribute__((naked, noinline)) int iterator_below(void) { at_end("-8"); }
+SEC("tc") int bad_iterator_above(void *ctx) { return iterator_above(); }
+SEC("tc") int ok_iterator_below(void *ctx) { return iterator_below(); }
+
+/* A per-CPU object is found from its very start. */
+struct spread {
+	struct pair __attribute__((btf_type_tag("percpu_kptr"))) *p;
+};
+map(spreads, BPF_MAP_TYPE_ARRAY, 1, __u32, struct spread);
+#define this_cpus(off) \
+	__u32 key = 0; \
+	struct spread *v = bpf_map_lookup_elem(&spreads, &key); \
+	struct pair *p = v ? v->p : 0; \
+	if (!p) \
+		return 0; \
+	asm volatile("%[p] += " off : [p] "+r"(p)); \
+	p = bpf_this_cpu_ptr(p); \
+	if (p) \
+		p->b = 1; \
+	return 0
+SEC("tc") int bad_moved_percpu(void *ctx) { this_cpus("0x10000"); }
+SEC("tc") int ok_percpu(void *ctx) { this_cpus("0"); }
+
+/* The first node of a tree that has none. */
+extern struct bpf_rb_node *bpf_rbtree_first(struct bpf_rb_root *root) __ksym;
+#define first_of(check) \
+	__u32 key = 0; \
+	struct garden *g = bpf_map_lookup_elem(&gardens, &key); \
+	struct bpf_rb_node *n; \
+	if (!g || !planted_type()) \
+		return 0; \
+	bpf_spin_lock(&g->lock); \
+	n = bpf_rbtree_first(&g->root); \
+	if (check) \
+		n = bpf_rbtree_remove(&g->root, n); \
+	bpf_spin_unlock(&g->lock); \
+	if (check && n) \
+		bpf_obj_drop_impl((struct planted *)n, 0); \
+	return 0
+SEC("tc") int bad_no_node(void *ctx) { first_of(1); }
+SEC("tc") int ok_first_node(void *ctx) { first_of(n); }
+
+/* A packet that the program may not write is not passed to what may write it. */
+__attribute__((noinline)) int writes_pair(struct pair *p)
+{
+	if (p)
+		p->a = 1;
+	return 0;
+}
+#define pass_packet(skb) \
+	struct pair *p = (void *)(long)skb->data; \
+	if ((void *)(p + 1) > (void *)(long)skb->data_end) \
+		return 1; \
+	return writes_pair(p)
+SEC("cgroup_skb/ingress") int bad_pass_packet(struct __sk_buff *skb) { pass_packet(skb); }
+SEC("tc") int ok_pass_packet(struct __sk_buff *skb) { pass_packet(skb); }
+
+/* A helper reads no further than the object, whatever array is at its end. */
+struct mm_struct {
+	unsigned long cpu_bitmap[0];
+} __attribute__((preserve_access_index));
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} ring SEC(".maps");
+#define send_mm(off) \
+	void *mm = (void *)ctx[0]; \
+	asm volatile("%[mm] += " off : [mm] "+r"(mm)); \
+	return bpf_ringbuf_output(&ring, mm, 4, 0)
+SEC("tp_btf/exit_mmap") int bad_behind_object(__u64 *ctx) { send_mm("0x100000"); }
+SEC("tp_btf/exit_mmap") int ok_in_object(__u64 *ctx) { send_mm("0"); }
+
+/* A hook's argument may be NULL: what is done then is looked at, and nothing else is handed on. */
+SEC("lsm/mmap_file") int bad_null_arm(__u64 *ctx) { return ctx[0] ? 0 : *(volatile int *)0x1234; }
+SEC("lsm/mmap_file") int bad_null_file(__u64 *ctx) { bpf_ringbuf_output(&ring, (void *)ctx[0], 4, 0); return 0; }
+SEC("lsm/file_open") int ok_file(__u64 *ctx) { bpf_ringbuf_output(&ring, (void *)ctx[0], 4, 0); return 0; }
+
+/* The field of an object goes with it. */
+struct inode {
+	unsigned long i_ino;
+} __attribute__((preserve_access_index));
+struct file {
+	struct inode *f_inode;
+} __attribute__((preserve_access_index));
+extern struct file *bpf_get_task_exe_file(struct task_struct *task) __ksym;
+extern void bpf_put_file(struct file *file) __ksym;
+#define with_file(before, behind) \
+	struct file *f = bpf_get_task_exe_file((void *)bpf_get_current_task_btf()); \
+	struct inode *i; \
+	if (!f) \
+		return 0; \
+	i = f->f_inode; \
+	before; \
+	bpf_put_file(f); \
+	behind; \
+	return 0
+SEC("lsm.s/file_open") int bad_stale_field(void *ctx) { with_file(, bpf_ringbuf_output(&ring, i, 2, 0)); }
+SEC("lsm.s/file_open") int ok_field(void *ctx) { with_file(bpf_ringbuf_output(&ring, i, 2, 0), ); }
+
+/* What an object has in a member's member is no pointer that owns: nothing looks whether types own each other in a circle by it. */
+struct circle_link;
+struct circle_inner {
+	struct circle_link kptr *next;
+};
+struct circle_link {
+	long n;
+	struct circle_inner inner;
+};
+struct own_link {
+	struct pair kptr *p;
+};
+#define keep_itself(type, make, member) \
+	struct type *l = bpf_obj_new_impl(__builtin_btf_type_id(*(struct type *)0, 0), 0); \
+	void *kept = l ? make : 0, *old; \
+	if (!l) \
+		return 0; \
+	old = kept ? bpf_kptr_xchg(&l->member, kept) : 0; \
+	if (old) \
+		bpf_obj_drop_impl(old, 0); \
+	if (kept != l) \
+		bpf_obj_drop_impl(l, 0); \
+	return 0
+SEC("tc") int bad_circle_of_owners(void *ctx) { keep_itself(circle_link, l, inner.next); }
+SEC("tc") int ok_owner(void *ctx)
+{
+	struct own_link *l = bpf_obj_new_impl(__builtin_btf_type_id(*(struct own_link *)0, 0), 0);
+	struct pair *p, *old;
+
+	if (!l)
+		return 0;
+	p = bpf_obj_new_impl(__builtin_btf_type_id(*(struct pair *)0, 0), 0);
+	old = p ? bpf_kptr_xchg(&l->p, p) : 0;
+	if (old)
+		bpf_obj_drop_impl(old, 0);
+	bpf_obj_drop_impl(l, 0);
+	return 0;
+}
+
+/* A tree gets no node while a place is looked for in it. */
+extern int bpf_rbtree_add_impl(struct bpf_rb_root *root, struct bpf_rb_node *node,
+			       _Bool (*less)(struct bpf_rb_node *a, const struct bpf_rb_node *b), void *meta, __u64 off) __ksym;
+struct bpf_spin_lock garden_lock SEC(".data.garden");
+struct bpf_rb_root garden_root __attribute__((btf_decl_tag("contains:planted:node"))) SEC(".data.garden");
+static _Bool before(struct bpf_rb_node *a, const struct bpf_rb_node *b)
+{
+	return ((struct planted *)a)->n < ((const struct planted *)b)->n;
+}
+static _Bool plants(struct bpf_rb_node *a, const struct bpf_rb_node *b)
+{
+	struct planted *other = bpf_refcount_acquire_impl((struct planted *)a, 0);
+
+	if (other)
+		bpf_rbtree_add_impl(&garden_root, &other->node, before, 0, 0);
+	return 1;
+}
+#define plant(less) \
+	struct planted *p = bpf_obj_new_impl(planted_type(), 0); \
+	if (!p) \
+		return 0; \
+	bpf_spin_lock(&garden_lock); \
+	bpf_rbtree_add_impl(&garden_root, &p->node, less, 0, 0); \
+	bpf_spin_unlock(&garden_lock); \
+	return 0
+SEC("tc") int bad_planting(void *ctx) { plant(plants); }
+SEC("tc") int ok_planting(void *ctx) { plant(before); }

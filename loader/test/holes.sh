@@ -43,6 +43,16 @@ declare -A says=(
 	[bad_endless_counts]="BPF program is too large"
 	[bad_last_of_any]="invalid mem access 'scalar'"
 	[bad_last_of_percpu]="invalid mem access 'scalar'"
+	[bad_iterator_above]="cannot pass in iter at an offset=0"
+	[bad_moved_percpu]="dereference of modified"
+	[bad_no_node]="node input must be non-owning ref"
+	[bad_pass_packet]="cannot write into packet"
+	[bad_behind_object]="access beyond struct mm_struct"
+	[bad_null_arm]="invalid mem access 'scalar'"
+	[bad_null_file]="type=ptr_ expected"
+	[bad_stale_field]="type=untrusted_ptr_ expected"
+	[bad_circle_of_owners]="R1 has no valid kptr"
+	[bad_planting]="rbtree_add not allowed in rbtree cb"
 	[bad_constant_attr]="write into map forbidden"
 )
 for p in $(llvm-nm-19 --defined-only -f posix $dir/holes.o | awk '$2 == "T" && $1 ~ /^(ok|bad)_/ {print $1}'); do
