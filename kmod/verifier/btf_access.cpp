@@ -113,6 +113,8 @@ type_flag trust_of_load(env &e, const reg_state &r, const struct_walk &w) {
         return w.flags | type_flag::trusted;
     if (trust == field_trust::trusted_or_null)
         return w.flags | type_flag::trusted | type_flag::maybe_null;
+    if (trust == field_trust::plain)
+        return w.flags;
     if (!in_rcu_section(e))
         return type_flag::untrusted;
     if (trust == field_trust::rcu)
@@ -183,7 +185,7 @@ status access_object(env &e, u32 regno, s32 off, u32 size, access t, s32 value) 
         return {};
     type_flag trust = trust_of_load(e, r, w);
     set_loaded(e, value, hit, {r.types, w.id}, trust);
-    if (value >= 0 && hit != walk_hit::scalar && (trust & type_flag::trusted) != type_flag::none)
+    if (value >= 0 && hit != walk_hit::scalar && (trust & (type_flag::untrusted | type_flag::rcu)) == type_flag::none)
         e.reg(static_cast<u32>(value)).holder_ref = r.ref_id ? r.ref_id : r.holder_ref;
     return {};
 }

@@ -26,7 +26,7 @@ constexpr struct {
     {"bpf_iter__task", "task", "task_struct", field_trust::trusted},
     {"linux_binprm", "file", "file", field_trust::trusted},
     {"file", "f_inode", "inode", field_trust::trusted},
-    {"dentry", "d_inode", "inode", field_trust::trusted},
+    {"dentry", "d_inode", "inode", field_trust::plain}, // a negative one has none
     {"socket", "sk", "sock", field_trust::trusted_or_null},
 };
 

@@ -15,6 +15,7 @@ enum class field_trust : u8 {
     rcu_or_null,
     trusted,          ///< everywhere: valid, never NULL
     trusted_or_null,
+    plain,            ///< everywhere: valid or NULL, which a load finds out. Linux 6.12 takes it for trusted
 };
 /// `target`: the structure that the field points to.
 field_trust trust_of_field(const char *structure, const char *field, const char *target);

@@ -938,6 +938,25 @@ extern void bpf_put_file(struct file *file) __ksym;
 	bpf_put_file(f); \
 	behind; \
 	return 0
+struct dentry {
+	struct inode *d_inode;
+} __attribute__((preserve_access_index));
+SEC("lsm/inode_unlink") int bad_no_inode(__u64 *ctx)
+{
+	struct dentry *d = (void *)ctx[1];
+
+	return bpf_ringbuf_output(&ring, d->d_inode, 2, 0);
+}
+SEC("lsm/inode_unlink") int ok_inode(__u64 *ctx)
+{
+	struct dentry *d = (void *)ctx[1];
+	struct inode *i = d->d_inode;
+
+	out = i->i_ino;
+	if (i)
+		bpf_ringbuf_output(&ring, (void *)ctx[0], 2, 0);
+	return 0;
+}
 SEC("lsm.s/file_open") int bad_stale_field(void *ctx) { with_file(, bpf_ringbuf_output(&ring, i, 2, 0)); }
 SEC("lsm.s/file_open") int ok_field(void *ctx) { with_file(bpf_ringbuf_output(&ring, i, 2, 0), ); }
 

@@ -50,6 +50,7 @@ declare -A says=(
 	[bad_behind_object]="access beyond struct mm_struct"
 	[bad_null_arm]="invalid mem access 'scalar'"
 	[bad_null_file]="type=ptr_ expected"
+	[bad_no_inode]="type=ptr_ expected"
 	[bad_stale_field]="type=untrusted_ptr_ expected"
 	[bad_circle_of_owners]="R1 has no valid kptr"
 	[bad_planting]="rbtree_add not allowed in rbtree cb"
