@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "verifier/callback.h"
 #include "btf/btf.h"
+#include "verifier/dynptr.h"
 #include "verifier/expand.h"
 #include "verifier/func_args.h"
 #include "verifier/loops.h"
@@ -60,9 +61,7 @@ status set_arg(env &e, callback_arg a, const func_state &caller, reg_state &r) {
             r.id = ++e.id_gen;
         return {};
     case callback_arg::dynptr:
-        r.set_pointer(reg_type::dynptr);
-        r.dynptr = dynptr_kind::local, r.first_slot = true;
-        r.id = ++e.id_gen;
+        set_const_dynptr(e, r, dynptr_kind::local);
         return {};
     case callback_arg::vma:
         if (typed vma = kernel_struct(e, "vm_area_struct")) {

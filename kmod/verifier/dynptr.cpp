@@ -14,6 +14,7 @@ constexpr struct {
     bool counted; ///< holds a reference
 } kinds[] = {
     {dynptr_kind::local, type_flag::dynptr_local, "local", false},
+    {dynptr_kind::given, type_flag::dynptr_local, "local", false}, // as Linux has it; the flag means the row above
     {dynptr_kind::ringbuf, type_flag::dynptr_ringbuf, "ringbuf", true},
     {dynptr_kind::skb, type_flag::dynptr_skb, "skb", false},
     {dynptr_kind::xdp, type_flag::dynptr_xdp, "xdp", false},
@@ -53,7 +54,8 @@ const reg_state &description(env &e, const reg_state &r) {
     return frame_of(e, r).stack[static_cast<u32>(-(r.off + static_cast<s32>(r.var.value())) - 1) / slot_bytes].spilled;
 }
 
-status make_dynptr(env &e, u32 regno, dynptr_kind kind, u32 clone_ref) {
+/// `ref`: the reference that it shares, or 0.
+status make_dynptr(env &e, u32 regno, dynptr_kind kind, u32 ref) {
     const reg_state &r = e.reg(regno);
     for (s32 off = 0; off < static_cast<s32>(dynptr_slots * slot_bytes); off += slot_bytes)
         TRY(check_mem(e, regno, off, slot_bytes, access::write, -1, false, false));
@@ -61,12 +63,9 @@ status make_dynptr(env &e, u32 regno, dynptr_kind kind, u32 clone_ref) {
     if (MODBPF_BUG_ON(at < 1 || kind == dynptr_kind::none))
         return error(EFAULT);
     func_state &f = frame_of(e, r);
-    u32 id = ++e.id_gen, ref = 0;
-    if (is_counted(kind)) {
-        ref = clone_ref;
-        if (!ref)
-            ref = TRY(acquire_ref(e));
-    }
+    u32 id = ++e.id_gen;
+    if (is_counted(kind) && !ref)
+        ref = TRY(acquire_ref(e));
     for (u32 i = 0; i < dynptr_slots; i++) {
         stack_slot &s = f.stack.edit(static_cast<u32>(at) - i);
         s.spilled.set_pointer(reg_type::dynptr);
@@ -124,7 +123,7 @@ result<s32> object_slot(env &e, const reg_state &r, const char *what, u32 slots)
 }
 
 bool may_be_packet(const env &e, const dynptr_facts &d) {
-    if (d.kind == dynptr_kind::skb || !d.given)
+    if (d.kind != dynptr_kind::given)
         return d.kind == dynptr_kind::skb;
     return e.req.attach.extension || makes_packet_dynptrs(e);
 }
@@ -163,7 +162,7 @@ status overwrite_dynptr(env &e, func_state &f, u32 slot) {
     return {};
 }
 
-status check_dynptr_arg(env &e, u32 regno, arg_type t, u32 clone_ref, dynptr_facts *facts) {
+status check_dynptr_arg(env &e, u32 regno, arg_type t, const dynptr_facts *original, dynptr_facts *facts) {
     const reg_state &r = e.reg(regno);
     if (r.type != reg_type::stack && r.type != reg_type::dynptr) {
         verbose(e, "arg#%d expected pointer to stack or const struct bpf_dynptr\n", regno - 1);
@@ -174,7 +173,7 @@ status check_dynptr_arg(env &e, u32 regno, arg_type t, u32 clone_ref, dynptr_fac
             verbose(e, "Dynptr has to be an uninitialized dynptr\n");
             return fail(EINVAL);
         }
-        return make_dynptr(e, regno, dynptr_kind_of(flags_of(t)), clone_ref);
+        return original ? make_dynptr(e, regno, original->kind, original->ref_id) : make_dynptr(e, regno, dynptr_kind_of(flags_of(t)), 0);
     }
     if (r.type == reg_type::dynptr && !has(t, type_flag::rdonly)) {
         verbose(e, "cannot pass pointer to const bpf_dynptr, the helper mutates it\n");
@@ -187,12 +186,12 @@ status check_dynptr_arg(env &e, u32 regno, arg_type t, u32 clone_ref, dynptr_fac
     }
     const reg_state &d = description(e, r);
     dynptr_kind want = dynptr_kind_of(flags_of(t));
-    if (want != dynptr_kind::none && d.dynptr != want) {
+    if (want != dynptr_kind::none && dynptr_flag(d.dynptr) != dynptr_flag(want)) {
         verbose(e, "Expected a dynptr of type %s as arg #%d\n", dynptr_name(want), regno - 1);
         return fail(EINVAL);
     }
     if (facts)
-        *facts = {d.dynptr, d.id, d.ref_id, r.type == reg_type::dynptr};
+        *facts = {d.dynptr, d.id, d.ref_id};
     return r.type == reg_type::dynptr ? status() : observe_object(e, r, static_cast<u32>(slot), dynptr_slots);
 }
 
@@ -216,7 +215,7 @@ status check_helper_dynptr(env &e, u32 regno, arg_type t, call_meta &meta) {
         }
         meta.release_regno = regno;
     }
-    return check_dynptr_arg(e, regno, t, 0, &meta.dynptr);
+    return check_dynptr_arg(e, regno, t, nullptr, &meta.dynptr);
 }
 
 status release_dynptr(env &e, u32 regno) {

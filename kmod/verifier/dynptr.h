@@ -12,9 +12,9 @@ namespace modbpf {
 
 inline constexpr u32 dynptr_slots = 2;
 
-/// R[regno] as a dynptr argument of kind `t` (flags uninit, rdonly, and one of dynptr_kinds or none for any). `clone_ref`: the
-/// reference that a new dynptr shares, or 0. `facts` are filled for an initialised one. EINVAL.
-status check_dynptr_arg(env &e, u32 regno, arg_type t, u32 clone_ref, dynptr_facts *facts);
+/// R[regno] as a dynptr argument of kind `t` (flags uninit, rdonly, and one of dynptr_kinds or none for any). `original`: what a
+/// new dynptr is a clone of, or null. `facts` are filled for an initialised one. EINVAL.
+status check_dynptr_arg(env &e, u32 regno, arg_type t, const dynptr_facts *original, dynptr_facts *facts);
 /// A helper's dynptr argument: also its register type, and that what is released is held.
 status check_helper_dynptr(env &e, u32 regno, arg_type t, call_meta &meta);
 /// The call releases the dynptr that R[regno] points to, with its clones and slices. ENOMEM, EFAULT.

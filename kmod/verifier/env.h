@@ -435,7 +435,6 @@ struct dynptr_facts {
     dynptr_kind kind = dynptr_kind::none;
     u32 id = 0;
     u32 ref_id = 0;
-    bool given = false; ///< by who called the function: its kind is not known
 };
 
 /// What the arguments of a helper call told, for its effects.

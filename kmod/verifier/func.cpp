@@ -83,7 +83,7 @@ status check_param(env &e, const subprog_info &s, u32 i) {
     case sub_arg::dynptr:
         if (r.type == reg_type::dynptr)
             TRY(check_ptr_off(e, r, i + 1));
-        return check_dynptr_arg(e, i + 1, arg_type::dynptr | type_flag::rdonly, 0, nullptr);
+        return check_dynptr_arg(e, i + 1, arg_type::dynptr | type_flag::rdonly, nullptr, nullptr);
     default:
         return check_mem_param(e, s, i);
     }

@@ -290,7 +290,7 @@ void set_func_arg(env &e, const subprog_info &s, u32 i) {
             r.id = ++e.id_gen;
         return;
     case sub_arg::dynptr:
-        set_const_dynptr(e, r, dynptr_kind::local);
+        set_const_dynptr(e, r, dynptr_kind::given);
         return;
     }
 }

@@ -323,7 +323,6 @@ status check_memory_and_size(env &e, kfunc_call &c, u32 i, const kfunc_param &p)
 
 status check_dynptr(env &e, kfunc_call &c, u32 regno, const kfunc_param &p) {
     arg_type t = arg_type::dynptr;
-    u32 clone_ref = 0;
     bool uninit = p.ends_with("__uninit");
     if (e.reg(regno).type == reg_type::dynptr)
         t = t | type_flag::rdonly;
@@ -332,15 +331,10 @@ status check_dynptr(env &e, kfunc_call &c, u32 regno, const kfunc_param &p) {
     switch (c.row->effect) {
     case kfunc_effect::dynptr_from_skb: t = t | type_flag::dynptr_skb; break;
     case kfunc_effect::dynptr_from_xdp: t = t | type_flag::dynptr_xdp; break;
-    case kfunc_effect::dynptr_clone:
-        if (uninit) {
-            t = t | dynptr_flag(c.dynptr.kind);
-            clone_ref = c.dynptr.ref_id;
-        }
-        break;
     default: break;
     }
-    return check_dynptr_arg(e, regno, t, clone_ref, uninit ? nullptr : &c.dynptr);
+    const dynptr_facts *original = c.row->effect == kfunc_effect::dynptr_clone ? &c.dynptr : nullptr;
+    return check_dynptr_arg(e, regno, t, original, uninit ? nullptr : &c.dynptr);
 }
 
 status check_by_kind(env &e, kfunc_call &c, u32 i, const kfunc_param &p, kfunc_arg kind) {

@@ -61,8 +61,9 @@ inline constexpr s32 max_var_off = 1 << 29;   ///< BPF_MAX_VAR_OFF
 inline constexpr s32 at_packet_end = -1;      ///< packet range: the pointer is at or behind data_end
 inline constexpr s32 beyond_packet_end = -2;  ///< packet range: behind data_end
 
-/// Kinds of a dynptr, and the state of an open-coded iterator, in the stack slots that hold them.
-enum class dynptr_kind : u8 { none, local, ringbuf, skb, xdp };
+/// Kinds of a dynptr, and the state of an open-coded iterator, in the stack slots that hold them. Of a `given` one only who called the
+/// function knows the kind: it goes for a local one, but may be a packet's.
+enum class dynptr_kind : u8 { none, local, given, ringbuf, skb, xdp };
 enum class iter_state : u8 { none, active, drained };
 
 struct reg_state {

@@ -47,6 +47,8 @@ extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym;
 extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym;
 extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *d) __ksym;
 extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *d, __u32 offset, void *buffer, __u32 size) __ksym;
+extern int bpf_dynptr_clone(const struct bpf_dynptr *d, struct bpf_dynptr *c) __ksym;
+extern int bpf_dynptr_adjust(const struct bpf_dynptr *d, __u32 start, __u32 end) __ksym;
 extern int bpf_copy_from_user_str(void *to, __u32 size, const void *from, __u64 flags) __ksym;
 extern int bpf_wq_init(struct bpf_wq *wq, void *map, unsigned int flags) __ksym;
 extern int bpf_wq_set_callback_impl(struct bpf_wq *wq, int (*fn)(void *map, int *key, void *value), unsigned int flags, void *aux) __ksym;
@@ -700,6 +702,98 @@ SEC("tc") int ok_circle(struct __sk_buff *skb)
 	timers_of(count_1, count_2);
 	return 0;
 }
+
+/* What a function got, its clones are. */
+#define clone_of_clone(given, to) \
+	struct bpf_dynptr first, to; \
+	bpf_dynptr_clone(given, &first); \
+	bpf_dynptr_adjust(&first, 1, 20); \
+	bpf_dynptr_clone(&first, &to)
+__attribute__((noinline)) int clone_then_pull(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p;
+
+	clone_of_clone(d, c);
+	p = bpf_dynptr_slice_rdwr(&c, 0, &buffer, sizeof(buffer));
+	if (!p)
+		return 0;
+	bpf_skb_pull_data(skb, 0);
+	p->a = 1;
+	return 0;
+}
+__attribute__((noinline)) int clone_then_packet(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	__u64 n = 5, *data = (void *)(long)skb->data;
+
+	if ((void *)(data + 1) > (void *)(long)skb->data_end)
+		return 0;
+	clone_of_clone(d, c);
+	bpf_dynptr_write(&c, 0, &n, sizeof(n), 0);
+	*data = 1;
+	return 0;
+}
+__attribute__((noinline)) int clone_to_mover(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p;
+
+	clone_of_clone(d, c);
+	p = bpf_dynptr_slice_rdwr(&c, 0, &buffer, sizeof(buffer));
+	return p ? moves(skb, p) : 0;
+}
+__attribute__((noinline)) int pull_then_clone(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p;
+
+	clone_of_clone(d, c);
+	bpf_skb_pull_data(skb, 0);
+	p = bpf_dynptr_slice_rdwr(&c, 0, &buffer, sizeof(buffer));
+	if (p)
+		p->a = 1;
+	return 0;
+}
+__attribute__((noinline)) int write_a_clone(struct __sk_buff *skb, const struct bpf_dynptr *d)
+{
+	__u32 key = 0;
+	__u64 n = 5, *data = (void *)(long)skb->data;
+	struct pair *v = bpf_map_lookup_elem(&pairs, &key);
+	struct bpf_dynptr own;
+
+	if (!v || (void *)(data + 1) > (void *)(long)skb->data_end)
+		return 0;
+	bpf_dynptr_from_mem(v, sizeof(*v), 0, &own);
+	asm volatile("" ::"r"(d));
+	clone_of_clone(&own, c);
+	bpf_dynptr_write(&c, 0, &n, sizeof(n), 0);
+	*data = 1;
+	return 0;
+}
+/* Two paths meet behind this: one has a dynptr that nobody else has, the other one that the function got. */
+#define clone_either(name, relation) \
+	__attribute__((noinline)) int name(struct __sk_buff *skb, const struct bpf_dynptr *d) \
+	{ \
+		__u32 key = 0; \
+		__u64 n = 5, *data = (void *)(long)skb->data; \
+		struct pair *v = bpf_map_lookup_elem(&pairs, &key); \
+		struct bpf_dynptr c; \
+		if (!v || (void *)(data + 1) > (void *)(long)skb->data_end) \
+			return 0; \
+		if (skb->mark relation 5) \
+			bpf_dynptr_from_mem(v, sizeof(*v), 0, &c); \
+		else \
+			bpf_dynptr_clone(d, &c); \
+		bpf_dynptr_write(&c, 0, &n, sizeof(n), 0); \
+		*data = 1; \
+		return 0; \
+	}
+clone_either(own_if_so, ==)
+clone_either(own_if_not, !=)
+SEC("tc") int bad_clone_either(struct __sk_buff *skb) { pass_dynptr(own_if_so); }
+SEC("tc") int bad_clone_or_own(struct __sk_buff *skb) { pass_dynptr(own_if_not); }
+SEC("tc") int bad_clone_slice(struct __sk_buff *skb) { pass_dynptr(clone_then_pull); }
+SEC("tc") int bad_clone_write(struct __sk_buff *skb) { pass_dynptr(clone_then_packet); }
+SEC("tc") int bad_clone_passed(struct __sk_buff *skb) { pass_dynptr(clone_to_mover); }
+SEC("tc") int ok_clone_slice(struct __sk_buff *skb) { pass_dynptr(pull_then_clone); }
+SEC("tc") int ok_clone_write(struct __sk_buff *skb) { pass_dynptr(write_a_clone); }
 
 /* A function has its frame on the caller's stack when it is called back at once, also if a timer calls it at another time. */
 #define fills(fn, bytes, then) \
