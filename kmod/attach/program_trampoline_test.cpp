@@ -26,7 +26,7 @@ insns tail_call(const fd &array, s32 index) { return ld_map(r2, array) + imm(r3,
 /// The types of all programs of these tests.
 struct types {
     btf_builder b;
-    u32 main, add, keep, wide, small, raw_part, fills[4]; ///< fills: of memory of 4, 8 and 64 bytes; of 8 that are there
+    u32 main, add, keep, wide, small, raw_part, sized, fills[4]; ///< fills: of memory of 4, 8 and 64 bytes; of 8 that are there
     fd loaded;
 
     types() {
@@ -39,6 +39,8 @@ struct types {
         small = b.func("small", b.proto(i, {{"ctx", ctx, 0}}));
         u32 args = b.composite(btf_kind::structure, "bpf_raw_tracepoint_args", 8, {{"args", l, 0}});
         raw_part = b.func("raw_part", b.proto(i, {{"ctx", b.refer(btf_kind::pointer, args), 0}}));
+        u32 dynptr = b.composite(btf_kind::structure, "bpf_dynptr", 16, {});
+        sized = b.func("sized", b.proto(i, {{"d", b.refer(btf_kind::pointer, dynptr), 0}}));
         constexpr u32 sizes[] = {4, 8, 64, 8};
         for (u32 k = 0; k < 4; k++) {
             u32 words = b.array(i, i, sizes[k] / 4), memory = b.composite(btf_kind::structure, "memory", sizes[k], {{"words", words, 0}});
@@ -573,6 +575,26 @@ TEST_P(programs_at_programs, MemoryOfAnExtension) {
     fd sure = load_parts(BPF_PROG_TYPE_XDP, {{t->main, main}, {t->fills[3], word_to(r1, 0) + imm(r0, 0) + stop()}});
     ASSERT_TRUE(sure.ok()) << log;
     EXPECT_TRUE(attach(extension_of(sure, t->fills[3], checked + word_to(r1, 0) + imm(r0, 0) + stop(), t->fills[1])).ok()) << log;
+}
+
+/// What an extension is given may be the packet's, wherever such dynptrs are made; what it makes is known.
+TEST_P(programs_at_programs, DynptrOfAnExtension) {
+    auto at = [](u8 dst, s32 off) { return mov(dst, 10) + alu_imm(BPF_ADD, dst, off); };
+    insns to_r6 = insns{{BPF_ST | BPF_MEM | BPF_W, 10, 0, -4, 0}} + ld_map(r1, seen) + at(r2, -4) + call(BPF_FUNC_map_lookup_elem) +
+                  insns{{BPF_JMP | BPF_JNE | BPF_K, r0, 0, 2, 0}} + imm(r0, 0) + stop() + mov(r1, r0) + imm(r2, 8) + imm(r3, 0) + at(4, -24) +
+                  call(BPF_FUNC_dynptr_from_mem) + at(r6, -24);
+    insns write_r6 = insns{{BPF_ST | BPF_MEM | BPF_DW, 10, 0, -32, 5}} + mov(r1, r6) + imm(r2, 0) + at(r3, -32) + imm(4, 8) + imm(5, 0) +
+                     call(BPF_FUNC_dynptr_write) + imm(r0, 0) + stop();
+    insns main = to_r6 + mov(r1, r6) + call_sub(5) + imm(r1, 0) + imm(r2, 0) + call_sub(4) + imm(r0, 0) + stop(), nothing = imm(r0, 0) + stop();
+    for (u32 type : {BPF_PROG_TYPE_SCHED_CLS, BPF_PROG_TYPE_XDP, BPF_PROG_TYPE_KPROBE}) {
+        fd target = load_parts(type, {{t->main, main}, {t->sized, nothing}, {t->add, nothing}});
+        ASSERT_TRUE(target.ok()) << log;
+        fd given = extension_of(target, t->sized, mov(r6, r1) + write_r6, t->sized);
+        bool refused = log.find("Extension program changes packet data, while original does not") != std::string::npos;
+        EXPECT_EQ(given.ok(), type != BPF_PROG_TYPE_SCHED_CLS) << type << ' ' << log;
+        EXPECT_EQ(refused, !given.ok()) << type << ' ' << log;
+        EXPECT_TRUE(extension_of(target, t->add, to_r6 + write_r6, t->add).ok()) << type << ' ' << log;
+    }
 }
 
 /// A sleepable program counts its runs where it is traced: texts go when none is in them.

@@ -368,7 +368,7 @@ status apply_call(env &e, call_meta &meta) {
     TRY(set_result(e, meta));
     TRY(check_map_type(e, meta));
     TRY(check_func_ip(e, p));
-    bool writes_packet = (p.flags & helper_writes_dynptr) && may_be_packet(e, meta.dynptr);
+    bool writes_packet = (p.flags & helper_writes_dynptr) && write_moves_packet(e, meta.dynptr);
     if ((p.flags & (helper_changes_pkt | helper_tail_call)) || writes_packet)
         clear_packet_pointers(e);
     note_use(e, p);

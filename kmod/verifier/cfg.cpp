@@ -3,17 +3,11 @@
 // (prune points) and where Linux would record a jump (jmp points). With CAP_BPF back edges are fine: exploration decides about loops.
 #include "helpers/callback.h"
 #include "verifier/call.h"
+#include "verifier/dynptr.h"
 #include "verifier/env.h"
 #include "verifier/kfunc.h"
 
 namespace modbpf {
-
-bool makes_packet_dynptrs(const env &e) {
-    for (const kfunc_desc &k : e.kfuncs)
-        if (k.row && k.row->effect == kfunc_effect::dynptr_from_skb)
-            return true;
-    return false;
-}
 
 namespace {
 
@@ -118,7 +112,7 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
         const helper_proto *fn = d.imm >= 0 ? helper_at(e, static_cast<u32>(d.imm)) : nullptr;
         subprog_info &in = e.sub_of(t);
         // Whether the dynptr is the packet's is not known here.
-        if (fn && ((fn->flags & (helper_changes_pkt | helper_tail_call)) || ((fn->flags & helper_writes_dynptr) && makes_packet_dynptrs(e))))
+        if (fn && ((fn->flags & (helper_changes_pkt | helper_tail_call)) || ((fn->flags & helper_writes_dynptr) && has_packet_dynptrs(e, dynptr_kind::skb))))
             in.changes_pkt_data = true;
         in.may_sleep |= fn && (fn->flags & helper_may_sleep);
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "verifier/dynptr.h"
 
+#include "verifier/func_args.h"
+#include "verifier/kfunc.h"
 #include "verifier/marks.h"
 
 namespace modbpf {
@@ -18,6 +20,16 @@ constexpr struct {
     {dynptr_kind::ringbuf, type_flag::dynptr_ringbuf, "ringbuf", true},
     {dynptr_kind::skb, type_flag::dynptr_skb, "skb", false},
     {dynptr_kind::xdp, type_flag::dynptr_xdp, "xdp", false},
+};
+
+/// What makes dynptrs of packets.
+constexpr struct packet_maker {
+    dynptr_kind kind;
+    kfunc_effect effect;
+    const char *name;
+} packet_makers[] = {
+    {dynptr_kind::skb, kfunc_effect::dynptr_from_skb, "bpf_dynptr_from_skb"},
+    {dynptr_kind::xdp, kfunc_effect::dynptr_from_xdp, "bpf_dynptr_from_xdp"},
 };
 
 bool is_counted(dynptr_kind k) {
@@ -122,10 +134,29 @@ result<s32> object_slot(env &e, const reg_state &r, const char *what, u32 slots)
     return static_cast<u32>(slot) < frame_of(e, r).stack.size() ? slot : -1;
 }
 
-bool may_be_packet(const env &e, const dynptr_facts &d) {
+bool has_packet_dynptrs(const env &e, dynptr_kind k) {
+    for (const packet_maker &m : packet_makers) {
+        if (m.kind != k)
+            continue;
+        for (const kfunc_desc &f : e.kfuncs)
+            if (f.row && f.row->effect == m.effect)
+                return true;
+        return extension_gets_dynptr(e) && find_kfunc("vmlinux", m.name, e.req.type->type, e.req.expected_attach_type);
+    }
+    return false;
+}
+
+bool write_moves_packet(const env &e, const dynptr_facts &d) {
+    return d.kind == dynptr_kind::given ? has_packet_dynptrs(e, dynptr_kind::skb) : d.kind == dynptr_kind::skb;
+}
+
+dynptr_kind owner_of(const env &e, const dynptr_facts &d) {
     if (d.kind != dynptr_kind::given)
-        return d.kind == dynptr_kind::skb;
-    return e.req.attach.extension || makes_packet_dynptrs(e);
+        return d.kind;
+    for (const packet_maker &m : packet_makers)
+        if (has_packet_dynptrs(e, m.kind))
+            return m.kind;
+    return dynptr_kind::local;
 }
 
 status observe_object(env &e, const reg_state &r, u32 slot, u32 slots) {

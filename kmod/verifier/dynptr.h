@@ -22,8 +22,12 @@ status release_dynptr(env &e, u32 regno);
 /// Slot `slot` of frame `f` is about to be written: a dynptr that it is part of is no more, nor are its slices.
 status overwrite_dynptr(env &e, func_state &f, u32 slot);
 
+/// Does the program make dynptrs of the packets of kind `k`, or may what it extends pass it one?
+bool has_packet_dynptrs(const env &e, dynptr_kind k);
 /// Is it, or may it be, a packet's of a socket buffer, which moves when it is written?
-bool may_be_packet(const env &e, const dynptr_facts &d);
+bool write_moves_packet(const env &e, const dynptr_facts &d);
+/// Whose memory it is; of a given one a packet's, if it may be.
+dynptr_kind owner_of(const env &e, const dynptr_facts &d);
 const char *dynptr_name(dynptr_kind k);
 type_flag dynptr_flag(dynptr_kind k);
 dynptr_kind dynptr_kind_of(type_flag f);

@@ -410,7 +410,6 @@ status check_mem_arg(env &e, u32 regno, s32 size, access t, bool zero_ok, call_m
 void forget_pointer(env &e, reg_state &r);
 void clear_packet_pointers(env &e);
 bool leads_to_packet(const reg_state &r); ///< its memory is the packet's, which may move
-bool makes_packet_dynptrs(const env &e); ///< of socket buffers
 void clear_caller_saved(env &e, func_state &f);
 status check_reference_leak(env &e);
 // refs.cpp

@@ -163,6 +163,12 @@ status prepare_memory(env &e, subprog_info &s, u32 i, u32 pointee, u32 tags) {
     return {};
 }
 
+bool is_dynptr(const btf &b, u32 pointee) {
+    u32 target = b.skip_modifiers(pointee);
+    const char *n = target ? b.name(target) : nullptr;
+    return n && !strcmp(n, "bpf_dynptr");
+}
+
 /// -> true: the pointer is of one of the kinds that are more than memory.
 result<bool> prepare_pointer(env &e, subprog_info &s, u32 i, u32 pointee, u32 tags) {
     const btf &b = *e.req.types;
@@ -174,14 +180,13 @@ result<bool> prepare_pointer(env &e, subprog_info &s, u32 i, u32 pointee, u32 ta
         s.args[i] = sub_arg::ctx;
         return true;
     }
-    u32 target = b.skip_modifiers(pointee);
-    const char *n = target ? b.name(target) : nullptr;
-    if (n && !strcmp(n, "bpf_dynptr")) {
+    if (is_dynptr(b, pointee)) {
         if (tags)
             return bad_tags(e, i).err();
         s.args[i] = sub_arg::dynptr;
         return true;
     }
+    u32 target = b.skip_modifiers(pointee);
     if (tags & tag_trusted) {
         if (tags & tag_nonnull)
             return bad_tags(e, i).err();
@@ -256,6 +261,19 @@ status prepare_func_args(env &e, u32 sub) {
     s.arg_count = proto->vlen();
     s.args_known = true;
     return {};
+}
+
+bool extension_gets_dynptr(const env &e) {
+    if (!e.req.attach.extension || e.req.funcs.empty() || !e.req.types)
+        return false;
+    const btf &b = *e.req.types;
+    const btf_type *func = b.type(e.req.funcs[0].type_id), *proto = func ? b.type(func->size_or_type) : nullptr;
+    for (u32 i = 0; proto && proto->kind() == btf_kind::func_proto && i < proto->vlen(); i++) {
+        const btf_type *t = b.type(b.skip_modifiers(b.tail<btf_param>(proto)[i].type));
+        if (t && t->kind() == btf_kind::pointer && is_dynptr(b, t->size_or_type))
+            return true;
+    }
+    return false;
 }
 
 void check_main_prototype(env &e) {

@@ -14,6 +14,8 @@ status prepare_func_args(env &e, u32 sub);
 /// Does an argument of an extension take all that the same argument of the function `target` (a BTF id of `types`), which it replaces, may be? They
 /// are of one kind and name already. False: its tags claim more.
 result<bool> takes_all(env &e, u32 own, const btf &types, u32 target, u32 arg);
+/// Does an extension's function take a dynptr, which the program that it extends makes?
+bool extension_gets_dynptr(const env &e);
 /// Main's types are unreliable unless it takes the context alone. As in Linux, what is wrong is only logged.
 void check_main_prototype(env &e);
 /// A call of a static function with the registers as they are. Its types are relied upon, by those who trace it, until a caller passes

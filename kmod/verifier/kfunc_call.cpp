@@ -67,7 +67,7 @@ status set_special_result(env &e, const kfunc_call &c, reg_state &r) {
             verbose(e, "the prog does not allow writes to packet data\n");
             return fail(EINVAL);
         }
-        r.set_pointer(reg_type::mem | dynptr_flag(may_be_packet(e, c.dynptr) ? dynptr_kind::skb : c.dynptr.kind));
+        r.set_pointer(reg_type::mem | dynptr_flag(owner_of(e, c.dynptr)));
         if (!rdwr)
             r.type = r.type | type_flag::rdonly;
         r.mem_size = static_cast<u32>(c.const_value);

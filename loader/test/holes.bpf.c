@@ -46,6 +46,7 @@ extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task,
 extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym;
 extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym;
 extern int bpf_dynptr_from_skb(struct __sk_buff *skb, __u64 flags, struct bpf_dynptr *d) __ksym;
+extern int bpf_dynptr_from_xdp(struct xdp_md *x, __u64 flags, struct bpf_dynptr *d) __ksym;
 extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *d, __u32 offset, void *buffer, __u32 size) __ksym;
 extern int bpf_dynptr_clone(const struct bpf_dynptr *d, struct bpf_dynptr *c) __ksym;
 extern int bpf_dynptr_adjust(const struct bpf_dynptr *d, __u32 start, __u32 end) __ksym;
@@ -794,6 +795,67 @@ SEC("tc") int bad_clone_write(struct __sk_buff *skb) { pass_dynptr(clone_then_pa
 SEC("tc") int bad_clone_passed(struct __sk_buff *skb) { pass_dynptr(clone_to_mover); }
 SEC("tc") int ok_clone_slice(struct __sk_buff *skb) { pass_dynptr(pull_then_clone); }
 SEC("tc") int ok_clone_write(struct __sk_buff *skb) { pass_dynptr(write_a_clone); }
+
+/* Also that of a driver moves. What is written through a dynptr, it holds itself. */
+#define adjust(x) bpf_xdp_adjust_tail(x, -40)
+__attribute__((noinline)) int slice_then_adjust(struct xdp_md *x, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p = bpf_dynptr_slice_rdwr(d, 0, &buffer, sizeof(buffer));
+
+	if (!p)
+		return 0;
+	adjust(x);
+	p->a = 1;
+	return 0;
+}
+__attribute__((noinline)) int adjusts(struct xdp_md *x, struct pair *p)
+{
+	if (!p)
+		return 0;
+	adjust(x);
+	p->a = 1;
+	return 0;
+}
+__attribute__((noinline)) int slice_to_adjuster(struct xdp_md *x, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p;
+	struct bpf_dynptr c;
+
+	bpf_dynptr_clone(d, &c);
+	p = bpf_dynptr_slice_rdwr(&c, 0, &buffer, sizeof(buffer));
+	return p ? adjusts(x, p) : 0;
+}
+__attribute__((noinline)) int adjust_then_slice(struct xdp_md *x, const struct bpf_dynptr *d)
+{
+	struct pair buffer = {}, *p;
+
+	adjust(x);
+	p = bpf_dynptr_slice_rdwr(d, 0, &buffer, sizeof(buffer));
+	if (p)
+		p->a = 1;
+	return 0;
+}
+__attribute__((noinline)) int write_then_frame(struct xdp_md *x, const struct bpf_dynptr *d)
+{
+	__u64 n = 5, *data = (void *)(long)x->data;
+
+	if ((void *)(data + 1) > (void *)(long)x->data_end)
+		return 0;
+	bpf_dynptr_write(d, 0, &n, sizeof(n), 0);
+	*data = 1;
+	return 0;
+}
+#define pass_frame(fn) \
+	struct bpf_dynptr d; \
+	if (bpf_dynptr_from_xdp(x, 0, &d)) \
+		return XDP_PASS; \
+	fn(x, &d); \
+	return XDP_PASS
+
+SEC("xdp") int bad_given_frame(struct xdp_md *x) { pass_frame(slice_then_adjust); }
+SEC("xdp") int bad_frame_passed(struct xdp_md *x) { pass_frame(slice_to_adjuster); }
+SEC("xdp") int ok_given_frame(struct xdp_md *x) { pass_frame(adjust_then_slice); }
+SEC("xdp") int ok_frame_written(struct xdp_md *x) { pass_frame(write_then_frame); }
 
 /* A function has its frame on the caller's stack when it is called back at once, also if a timer calls it at another time. */
 #define fills(fn, bytes, then) \
