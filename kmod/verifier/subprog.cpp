@@ -154,16 +154,21 @@ namespace {
 
 u32 rounded_depth(const subprog_info &s) { return static_cast<u32>(align_up(counted_depth(s), 16)); }
 
-/// What is known of a function: called with so many frames above it, it fits behind `depth` bytes (less one; 0: not known).
-/// Without that a few functions that call each other many times would be walked once for each path.
+/// What is known of a function: called with so many frames above it, it fits behind `depth` bytes (less one; 0: not known); and
+/// within a callback, where it may do less. Without that a few functions that call each other many times would be walked once for
+/// each path.
 struct fit {
-    u16 depth_and_one[max_call_frames]{};
+    u16 depth_and_one[2][max_call_frames]{}; ///< anywhere; within a callback
 
-    bool covers(u32 frame, u32 depth) const {
+    bool covers(bool callback, u32 frame, u32 depth) const {
         for (u32 f = frame; f < max_call_frames; f++)
-            if (depth_and_one[f] > depth)
+            if (depth_and_one[callback][f] > depth)
                 return true;
         return false;
+    }
+    void add(bool callback, u32 frame, u32 depth) {
+        for (u32 in = 0; in <= u32{callback}; in++) // what fits within one fits elsewhere
+            depth_and_one[in][frame] = max(depth_and_one[in][frame], static_cast<u16>(depth + 1));
     }
 };
 
@@ -255,8 +260,7 @@ status check_chains(env &e, scratch_vec<fit> &fits, u32 sub) {
             if (!c.frame)
                 return {};
             c.depth -= rounded_depth(e.subs[sub]);
-            u16 &known = fits[sub].depth_and_one[c.frame];
-            known = max(known, static_cast<u16>(c.depth + 1));
+            fits[sub].add(in_callback(e, c, sub), c.frame, c.depth);
             c.frame--;
             i = c.ret_insn[c.frame], sub = c.ret_sub[c.frame];
             continue;
@@ -269,8 +273,8 @@ status check_chains(env &e, scratch_vec<fit> &fits, u32 sub) {
             verbose(e, "the call stack of %d frames is too deep !\n", c.frame);
             return fail(E2BIG);
         }
-        // What fits may yet hold a packet load, which callbacks may not.
-        if (!in_callback(e, c, static_cast<u32>(callee)) && fits[static_cast<u32>(callee)].covers(c.frame, c.depth)) {
+        bool callback = in_callback(e, c, static_cast<u32>(callee)); // there a packet load or a throw is refused
+        if (fits[static_cast<u32>(callee)].covers(callback, c.frame, c.depth)) {
             const subprog_info &s = e.subs[static_cast<u32>(callee)];
             if (s.has_tail_call || s.tail_call_reachable)
                 callers_reach_tail_call(e, c);

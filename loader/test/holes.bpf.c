@@ -857,6 +857,53 @@ SEC("xdp") int bad_frame_passed(struct xdp_md *x) { pass_frame(slice_to_adjuster
 SEC("xdp") int ok_given_frame(struct xdp_md *x) { pass_frame(adjust_then_slice); }
 SEC("xdp") int ok_frame_written(struct xdp_md *x) { pass_frame(write_then_frame); }
 
+/* Each path through functions is not walked: what fits is known, also within a callback, where less is allowed. */
+#define ten_times(x) x; x; x; x; x; x; x; x; x; x
+#define many_calls(fn, of) \
+	__attribute__((noinline)) int fn(int n) \
+	{ \
+		ten_times(out += of(n)); \
+		ten_times(out += of(n)); \
+		ten_times(out += of(n)); \
+		ten_times(out += of(n)); \
+		ten_times(out += of(n)); \
+		ten_times(out += of(n)); \
+		return n; \
+	}
+__attribute__((noinline)) int called_6(int n)
+{
+	out += n;
+	return n;
+}
+many_calls(called_5, called_6)
+many_calls(called_4, called_5)
+many_calls(called_3, called_4)
+many_calls(called_2, called_3)
+many_calls(called_1, called_2)
+static long call_many(__u32 n, void *ctx) { return called_1(n) & 0; }
+SEC("tc") int ok_many_paths(struct __sk_buff *skb) { return bpf_loop(2, call_many, 0, 0); }
+
+unsigned long long load_byte(void *skb, unsigned long long at) asm("llvm.bpf.load.byte");
+__attribute__((noinline)) int loads(struct __sk_buff *skb) { return load_byte(skb, 0); }
+__attribute__((noinline)) int leads_to_load(struct __sk_buff *skb) { return out += loads(skb); }
+static long load_back(__u32 n, struct moved *m)
+{
+	out += leads_to_load(m->skb);
+	return 0;
+}
+static long do_nothing(__u32 n, struct moved *m)
+{
+	out += m->skb->len;
+	return 0;
+}
+#define load_and(fn) \
+	struct moved m = { skb }; \
+	leads_to_load(skb); \
+	bpf_loop(2, fn, &m, 0); \
+	return leads_to_load(skb)
+SEC("tc") int bad_load_back(struct __sk_buff *skb) { load_and(load_back); }
+SEC("tc") int ok_load_back(struct __sk_buff *skb) { load_and(do_nothing); }
+
 /* A function has its frame on the caller's stack when it is called back at once, also if a timer calls it at another time. */
 #define fills(fn, bytes, then) \
 	static __attribute__((noinline)) int fn(void *m, int *key, void *value) \

@@ -44,6 +44,7 @@ declare -A says=(
 	[bad_clone_passed]="is packet memory, which the function may invalidate"
 	[bad_given_frame]="invalid mem access 'scalar'"
 	[bad_frame_passed]="is packet memory, which the function may invalidate"
+	[bad_load_back]="cannot use BPF_LD_[ABS|IND] within callback"
 	[bad_deep]="Too large"
 	[bad_endless_calls]="jumps is too complex"
 	[bad_endless_iterators]="infinite loop detected"
