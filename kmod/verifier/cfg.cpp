@@ -111,9 +111,9 @@ result<bool> walk::visit_call(u32 t, const insn_desc &d) {
             mark_callback(e, t, *c);
         const helper_proto *fn = d.imm >= 0 ? helper_at(e, static_cast<u32>(d.imm)) : nullptr;
         subprog_info &in = e.sub_of(t);
+        in.changes_pkt_data |= fn && (fn->flags & (helper_changes_pkt | helper_tail_call));
         // Whether the dynptr is the packet's is not known here.
-        if (fn && ((fn->flags & (helper_changes_pkt | helper_tail_call)) || ((fn->flags & helper_writes_dynptr) && has_packet_dynptrs(e, dynptr_kind::skb))))
-            in.changes_pkt_data = true;
+        in.changes_pkt_data |= fn && (fn->flags & helper_writes_dynptr) && has_packet_dynptrs(e, dynptr_kind::skb);
         in.may_sleep |= fn && (fn->flags & helper_may_sleep);
     }
     if (d.kind == insn_kind::call_kfunc) {
