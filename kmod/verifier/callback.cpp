@@ -51,6 +51,7 @@ status set_arg(env &e, callback_arg a, const func_state &caller, reg_state &r) {
         return {};
     case callback_arg::map:
         set_of_map(r, reg_type::map_ptr, caller.regs[BPF_REG_1]);
+        r.of_many = caller.regs[BPF_REG_1].type != reg_type::map_ptr || caller.regs[BPF_REG_1].of_many;
         return {};
     case callback_arg::map_key:
         set_of_map(r, reg_type::map_key, caller.regs[BPF_REG_1]);

@@ -1037,6 +1037,37 @@ SEC("socket") int ok_last_of_inner(void *ctx) { last_of_inner(arrays); }
 SEC("socket") int ok_last_alone(void *ctx) { last_of(&alone); }
 SEC("socket") int bad_last_of_percpu(void *ctx) { last_of_inner(percpus); }
 SEC("socket") int ok_last_percpu_alone(void *ctx) { last_of(&alone_percpu); }
+static long last_of_given(void *m, __u32 *key, __u64 *value, void *ctx) { last_of(m); }
+SEC("socket") int bad_last_in_callback(void *ctx)
+{
+	__u32 one = 1;
+	void *m = bpf_map_lookup_elem(&percpus, &one);
+
+	return m ? bpf_for_each_map_elem(m, last_of_given, 0, 0) : 0;
+}
+SEC("socket") int ok_last_in_callback(void *ctx) { return bpf_for_each_map_elem(&alone, last_of_given, 0, 0); }
+struct any_timed {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 8);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__type(key, __u32);
+	__type(value, struct timed);
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__array(values, struct any_timed);
+} any_timeds SEC(".maps");
+static int last_of_timed(void *m, __u32 *key, struct timed *value) { last_of(m); }
+static int first_of_timed(void *m, __u32 *key, struct timed *value) { return 0; }
+#define start_in_inner(callback) \
+	__u32 zero = 0; \
+	void *m = bpf_map_lookup_elem(&any_timeds, &zero); \
+	struct timed *v = m ? bpf_map_lookup_elem(m, &zero) : 0; \
+	return v ? bpf_timer_set_callback(&v->timer, callback) : 0
+SEC("tc") int bad_last_in_timer(void *ctx) { start_in_inner(last_of_timed); }
+SEC("tc") int ok_first_in_timer(void *ctx) { start_in_inner(first_of_timed); }
 
 /* An iterator is below r10, not at it, where the caller's frame, or the kernel's, begins. */
 #define at_end(place) \

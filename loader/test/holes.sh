@@ -50,6 +50,8 @@ declare -A says=(
 	[bad_endless_iterators]="infinite loop detected"
 	[bad_endless_counts]="BPF program is too large"
 	[bad_last_of_any]="invalid mem access 'scalar'"
+	[bad_last_in_callback]="invalid mem access 'scalar'"
+	[bad_last_in_timer]="invalid mem access 'scalar'"
 	[bad_last_of_percpu]="invalid mem access 'scalar'"
 	[bad_iterator_above]="cannot pass in iter at an offset=0"
 	[bad_moved_percpu]="dereference of modified"
