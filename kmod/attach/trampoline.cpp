@@ -314,7 +314,7 @@ result<arg_words> words_of(const btf &types, u32 func_id) {
 result<arg_words> words_of(const program &target, u32 sub, u32 func_id) {
     const verified_program &v = *target.verified;
     for (u32 f = 0; f < v.funcs.size(); f++)
-        if (v.funcs[f].insn_off == v.image.subprogs[sub].start && !(v.func_flags[f] & func_unreliable))
+        if (v.funcs[f].insn_off == v.image.subprogs[sub].start && !(v.func_flags[f] & func_untyped))
             return words_of(*target.types, func_id);
     arg_words words;
     for (u32 i = 0; i < 5; i++)

@@ -67,7 +67,7 @@ result<bool> check_target_program(env &e, const target_program &p, const char *f
         verbose(e, "Cannot extend fentry/fexit\n");
         return fail(EINVAL);
     }
-    return !(p.func_flags[func] & func_unreliable);
+    return !(p.func_flags[func] & func_untyped);
 }
 
 /// Can a trampoline pass the prototype on? -> size of the result.

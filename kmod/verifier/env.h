@@ -119,6 +119,7 @@ struct subprog_info {
     bool called_back = false; ///< seen to be a callback
     bool may_throw = false;
     bool unreliable = true; ///< what BTF says of it may not be what it does
+    bool uncompared = false; ///< ... may not be what all its callers pass: Linux 6.12 takes it for reliable
     // From func_info.
     bool global = false;
     bool called[2]{};      ///< global: by code that was explored, where nothing may sleep; where it may

@@ -50,7 +50,7 @@ struct fixer {
 u8 flags_of_func(const env &e, u32 sub) {
     const subprog_info &p = e.subs[sub];
     bool catches = sub && sub == e.exception_callback;
-    return static_cast<u8>((p.unreliable ? func_unreliable : 0) | (p.changes_pkt_data ? func_changes_packet : 0) |
+    return static_cast<u8>((p.unreliable ? func_unreliable : 0) | (p.uncompared ? func_uncompared : 0) | (p.changes_pkt_data ? func_changes_packet : 0) |
                            (catches ? func_exception_cb : 0));
 }
 

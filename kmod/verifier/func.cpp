@@ -133,8 +133,9 @@ void note_static_call(env &e, u32 sub) {
         return;
     bool fits = prepare_func_args(e, sub).ok();
     for (u32 i = 0; fits && i < s.arg_count; i++) {
-        bool compared = s.args[i] == sub_arg::scalar || e.aux[s.start].live_regs & 1u << (i + 1); // or paths that pass another one end as covered
-        fits = compared && fits_untold(e.reg(i + 1), s.args[i]);
+        fits = fits_untold(e.reg(i + 1), s.args[i]);
+        bool compared = s.args[i] == sub_arg::scalar || e.aux[s.start].live_regs & 1u << (i + 1);
+        s.uncompared |= !compared; // paths that pass another one end as covered
     }
     s.unreliable = !fits;
 }

@@ -45,7 +45,8 @@ struct verify_observer {
 };
 
 /// What is known of each function of a verified program, beside its func_info.
-enum : u8 { func_unreliable = 1, func_changes_packet = 2, func_exception_cb = 4 };
+enum : u8 { func_unreliable = 1, func_changes_packet = 2, func_exception_cb = 4, func_uncompared = 8 };
+inline constexpr u8 func_untyped = func_unreliable | func_uncompared; ///< either: who traces it may not rely on its types
 
 struct verified_program;
 
